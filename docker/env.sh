@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# The environment of fe_phaseinv: sets up what is missing, then runs something in it.
+#   docker/env.sh demo              the main demo
+#   docker/env.sh test [--all] ...  the test suite (--all: the slow tests as well); the rest goes to pytest
+#   docker/env.sh run CMD ...       any command
+#   docker/env.sh shell             an interactive shell
+#   docker/env.sh setup             nothing more than the setting up
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+here=$root/docker
+
+pins_hash() { { cat "$here/pins.txt" "$here/petsc-options.txt"; sed -n 's/^\(ID\|VERSION_ID\)=//p' /etc/os-release; uname -m; } | sha256sum | cut -c1-12; }
+cache=${FE_PHASEINV_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/fe_phaseinv}
+env=$cache/env-$(pins_hash)
+
+export HWLOC_COMPONENTS=-gl OMP_NUM_THREADS=1 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_btl_vader_single_copy_mechanism=none
+
+say() { echo "env.sh: $*" >&2; }
+
+system_packages() {
+  local wanted missing=() package
+  mapfile -t wanted <"$here/apt-packages.txt"
+  local installed
+  installed=$(dpkg-query -W -f '${Package} ${Status}\n' "${wanted[@]}" 2>/dev/null | sed -n 's/ install ok installed$//p' || true)
+  for package in "${wanted[@]}"; do
+    grep -qx -- "$package" <<<"$installed" || missing+=("$package")
+  done
+  [ ${#missing[@]} = 0 ] && return
+  if [ "$(id -u)" != 0 ]; then
+    say "system packages are missing; install them with:"
+    echo "sudo apt-get update && sudo apt-get install -y --no-install-recommends ${missing[*]}" >&2
+    exit 1
+  fi
+  say "installing system packages: ${missing[*]}"
+  apt-get update -qq >&2
+  DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" >&2
+}
+
+# stage NAME CMD...: runs CMD once; its output goes to NAME.log, of which a failure shows the end.
+stage() {
+  local name=$1; shift
+  [ -e "$env/.stages/$name" ] && return
+  say "$name (log: $env/.stages/$name.log)"
+  "$@" >"$env/.stages/$name.log" 2>&1 </dev/null || { tail -n 30 "$env/.stages/$name.log" >&2; say "$name failed"; exit 1; }
+  touch "$env/.stages/$name"
+}
+
+pip() { "$env/bin/python" -m pip --disable-pip-version-check "$@"; }
+# The locally built packages depend on the system's libraries, so no wheel of another build may serve.
+build() { pip install --no-cache-dir --no-build-isolation --constraint "$here/pins.txt" "$@"; }
+
+build_tools() {
+  pip install --upgrade pip wheel
+  pip install --upgrade --constraint "$here/pins.txt" setuptools numpy scipy "cython>=3" pkgconfig pybind11 "rtree>=1.2" petsctools
+  pip install --constraint "$here/pins.txt" --no-cache-dir --no-binary mpi4py mpi4py
+  pip install --constraint "$here/pins.txt" "firedrake-rtree>=2026.3.0" "libsupermesh>=2026.3"
+}
+build_petsc() { PETSC_CONFIGURE_OPTIONS=$(tr '\n' ' ' <"$here/petsc-options.txt") build petsc; }
+# petsc4py is one generated C file: at -O1 it compiles in a fraction of the time and memory.
+build_petsc4py() { CFLAGS=-O1 build petsc4py; }
+build_h5py() {
+  local multiarch; multiarch=$(gcc -print-multiarch)
+  HDF5_MPI=ON CC=mpicc HDF5_INCLUDEDIR=/usr/include/hdf5/openmpi HDF5_LIBDIR=/usr/lib/$multiarch/hdf5/openmpi build --no-binary h5py h5py
+}
+build_firedrake() {
+  build --no-deps firedrake
+  pip install --constraint "$here/pins.txt" "firedrake[check]"
+}
+python_tools() {
+  pip install --constraint "$here/pins.txt" meshio vtk matplotlib pytest mpi-pytest ruff
+  pip freeze >"$env/freeze.txt"
+  # The code is the clone's own (PYTHONPATH); the environment holds the command alone.
+  printf '#!%s\nimport sys\n\nfrom fe_phaseinv.cli import main\n\nsys.exit(main())\n' "$env/bin/python" >"$env/bin/fe-phaseinv"
+  chmod +x "$env/bin/fe-phaseinv"
+}
+
+setup() {
+  system_packages
+  [ -e "$env/.stages/python_tools" ] && return
+  mkdir -p "$env/.stages"
+  exec 9>"$env/.stages/lock"
+  flock 9
+  say "building the environment in $env (about 20 minutes on 2 cores)"
+  stage venv /usr/bin/python3 -m venv "$env"
+  stage build_tools build_tools
+  stage build_petsc build_petsc
+  stage build_petsc4py build_petsc4py
+  stage build_h5py build_h5py
+  stage build_firedrake build_firedrake
+  stage python_tools python_tools
+  flock -u 9
+  exec 9>&-
+}
+
+activate() {
+  export VIRTUAL_ENV=$env PATH=$env/bin:$PATH PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
+  export PYOP2_CACHE_DIR=$env/.cache/pyop2 FIREDRAKE_TSFC_KERNEL_CACHE_DIR=$env/.cache/tsfc
+  unset PETSC_DIR PETSC_ARCH PYTHONHOME
+}
+
+case ${1:-} in
+  setup) setup ;;
+  demo) setup; activate; cd "$root"; exec python demos/spinodal/demo.py "${@:2}" ;;
+  test)
+    setup; activate; cd "$root"; shift
+    args=()
+    for arg; do [ "$arg" = --all ] && args+=(-m "slow or not slow") || args+=("$arg"); done
+    exec python -m pytest "${args[@]}" ;;
+  run) shift; setup; activate; exec "$@" ;;
+  shell) setup; activate; exec "${SHELL:-bash}" ;;
+  *) sed -n '2,7s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
+esac

@@ -1,0 +1,37 @@
+"""Learn the constitutive laws of pattern formation from images, with finite elements."""
+
+__version__ = "0.1.0"
+
+from fe_phaseinv.bases import Constant, Legendre
+from fe_phaseinv.coordinates import Coordinates
+from fe_phaseinv.errors import InputError
+from fe_phaseinv.forward import Forward
+from fe_phaseinv.images import ImageSeries
+from fe_phaseinv.inversion import Problem, invert
+from fe_phaseinv.models.cahn_hilliard import CahnHilliard
+from fe_phaseinv.objective import Objective
+from fe_phaseinv.observation import Pixels
+from fe_phaseinv.posterior import Laplace
+from fe_phaseinv.relations import Law, Relation, ideal_entropy, identity, positive
+from fe_phaseinv.report import Result
+
+__all__ = [
+    "CahnHilliard",
+    "Constant",
+    "Coordinates",
+    "Forward",
+    "ImageSeries",
+    "InputError",
+    "Laplace",
+    "Law",
+    "Legendre",
+    "Objective",
+    "Pixels",
+    "Problem",
+    "Relation",
+    "Result",
+    "ideal_entropy",
+    "identity",
+    "invert",
+    "positive",
+]

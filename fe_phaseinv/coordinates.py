@@ -1,0 +1,98 @@
+"""The unknowns as the optimiser sees them, and their map to the coefficients of the laws."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Where the freedom (mu_h, kappa, D) -> (s mu_h, s kappa, D/s) sits in the coefficient vector.
+
+    Parameters
+    ----------
+    potential : tuple of int
+        Coefficients of mu_h, which scale with s.
+    log_energy : int
+        The coefficient log kappa.
+    log_kinetics : int
+        The constant coefficient of log D.
+    """
+
+    potential: tuple[int, ...]
+    log_energy: int
+    log_kinetics: int
+
+
+@dataclass(frozen=True, eq=False)
+class Coordinates:
+    """Map from unknowns x to the coefficients m of all laws.
+
+    Images fix mu_h/kappa and kappa D sharply and the scale of kappa only through the known entropy, so in m
+    the cost has a long curved valley. With a scaling the unknowns are those of mu/kappa and kappa D: beta =
+    kappa_start/kappa, beta times the coefficients of mu_h, and log D - log beta. The residual of the PDE is then
+    linear in beta and the rescaled coefficients of mu_h, and the valley is straight.
+
+    Parameters
+    ----------
+    start : numpy.ndarray, shape (n,)
+        Starting coefficients of all laws; those not free keep these values.
+    free : numpy.ndarray of bool, shape (n,)
+        Which coefficients are unknown.
+    scaling : Scaling, optional
+        Straightens the valley; every coefficient that it names must be free, but for an immaterial one.
+    """
+
+    start: np.ndarray
+    free: np.ndarray
+    scaling: Scaling | None = None
+
+    def __len__(self) -> int:
+        return int(self.free.sum())
+
+    def from_natural(self, m: np.ndarray) -> np.ndarray:
+        """Unknowns of given coefficients, shape (len(self),)."""
+        y = np.array(m, float)
+        if self.scaling:
+            s = self.scaling
+            beta = np.exp(self.start[s.log_energy] - m[s.log_energy])
+            y[list(s.potential)] *= beta
+            y[s.log_energy] = beta
+            y[s.log_kinetics] -= np.log(beta)
+        return y[self.free]
+
+    def admissible(self, x: np.ndarray) -> bool:
+        """Whether x stands for coefficients at all (beta must be positive)."""
+        return bool(np.all(np.isfinite(x))) and (self.scaling is None or self._full(x)[self.scaling.log_energy] > 0)
+
+    def natural(self, x: np.ndarray) -> np.ndarray:
+        """Coefficients of all laws, shape (n,)."""
+        m = self._full(x)
+        if self.scaling:
+            s = self.scaling
+            beta = m[s.log_energy]
+            m[list(s.potential)] /= beta
+            m[s.log_energy] = self.start[s.log_energy] - np.log(beta)
+            m[s.log_kinetics] += np.log(beta)
+        return m
+
+    def jacobian(self, x: np.ndarray) -> np.ndarray:
+        """Derivative of `natural`, shape (n, len(self))."""
+        jacobian = np.eye(len(self.start))
+        if self.scaling:
+            s = self.scaling
+            y = self._full(x)
+            beta = y[s.log_energy]
+            potential = list(s.potential)
+            jacobian[potential, potential] = 1 / beta
+            jacobian[potential, s.log_energy] = -y[potential] / beta**2
+            jacobian[s.log_kinetics, s.log_energy] = 1 / beta
+            jacobian[s.log_energy, s.log_energy] = -1 / beta
+        return jacobian[:, self.free]
+
+    def _full(self, x: np.ndarray) -> np.ndarray:
+        y = self.start.copy()
+        y[self.free] = x
+        return y

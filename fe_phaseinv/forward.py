@@ -1,0 +1,109 @@
+"""The forward model: laws and an initial field in, fields at the frame times out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+
+import numpy as np
+from firedrake import FunctionSpace
+
+from fe_phaseinv.parameters import Parameters
+from fe_phaseinv.stepping.bdf import TimeGrid
+from fe_phaseinv.stepping.step import Step
+from fe_phaseinv.stepping.trajectory import Integrator, Tolerances, Trajectory
+
+
+@dataclass
+class Counts:
+    """Work done so far: runs without and with sensitivities, accepted steps, and the seconds they took."""
+
+    forward: int = 0
+    tangent: int = 0
+    steps: int = 0
+    factorisations: int = 0
+    seconds_forward: float = 0.0
+    seconds_sensitivities: float = 0.0
+
+    def __add__(self, other: Counts) -> Counts:
+        """Work of two forward models together."""
+        return Counts(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+
+class Forward:
+    """A model on a mesh.
+
+    Parameters
+    ----------
+    model : CahnHilliard
+    mesh : firedrake.MeshGeometry
+    degree : int
+        Of the continuous Lagrange elements of every field.
+    unknown : numpy.ndarray of bool, optional
+        Coefficients (flat) whose sensitivities can be asked for; all where not given.
+    tolerances : Tolerances
+    """
+
+    def __init__(
+        self,
+        model,
+        mesh,
+        degree: int = 3,
+        unknown: np.ndarray | None = None,
+        tolerances: Tolerances = Tolerances(),  # noqa: B008 (a frozen value)
+    ):
+        self.model, self.mesh, self.degree = model, mesh, degree
+        self.space = FunctionSpace(mesh, "CG", degree)
+        self.parameters = Parameters(model.relations, mesh)
+        self.unknown = np.ones(self.parameters.size, bool) if unknown is None else unknown
+        self.step = Step(
+            model, self.space, self.parameters.functions, self.parameters.local(self.unknown), quadrature=2 * degree
+        )
+        self.integrator = Integrator(self.step, model.bounds, tolerances)
+        self.counts = Counts()
+
+    def run(
+        self,
+        m: np.ndarray,
+        start: np.ndarray,
+        times: Sequence[float],
+        grid: TimeGrid | None = None,
+        sensitivities: bool = False,
+    ) -> Trajectory:
+        """Solve with coefficients m from times[0], where the field is start, to the other times.
+
+        Parameters
+        ----------
+        m : numpy.ndarray, shape (n,)
+            Flat coefficients of all laws.
+        start : numpy.ndarray
+            Local nodal values of the first field.
+        times : sequence of float
+        grid : TimeGrid, optional
+            Steps to take; chosen by the error estimate where not given.
+        sensitivities : bool
+            Whether to carry derivatives by the unknown coefficients along.
+
+        Raises
+        ------
+        StepFailed
+            Where the equations cannot be solved.
+        """
+        self.parameters.assign(m)
+        began, factorisations = time.perf_counter(), self.step.factorisations
+        try:
+            trajectory = self.integrator.march(start, times, grid, sensitivities)
+        finally:
+            self._count(time.perf_counter() - began, self.step.factorisations - factorisations, sensitivities)
+        self.counts.steps += len(trajectory.grid.orders)
+        return trajectory
+
+    def _count(self, seconds: float, factorisations: int, sensitivities: bool) -> None:
+        self.counts.factorisations += factorisations
+        if sensitivities:
+            self.counts.tangent += 1
+            self.counts.seconds_sensitivities += seconds
+        else:
+            self.counts.forward += 1
+            self.counts.seconds_forward += seconds

@@ -1,0 +1,268 @@
+"""From images to laws: intervals between frames first, then the whole trajectory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from fe_phaseinv.coordinates import Coordinates, Scaling
+from fe_phaseinv.forward import Counts, Forward
+from fe_phaseinv.objective import Linearisation, Objective, intervals, trajectory
+from fe_phaseinv.observation import Pixels
+from fe_phaseinv.parameters import Parameters
+from fe_phaseinv.posterior import Laplace
+from fe_phaseinv.priors import Prior, evidence
+from fe_phaseinv.stepping.bdf import TimeGrid
+from fe_phaseinv.trust_region import Outcome, State, iterate, start
+
+FIRST_STRENGTH = 1e-4
+"""Prior strength to begin with where the evidence is to choose it."""
+FIRST_RADIUS = 1.0
+"""First radius of the trust region: coefficients of this size change a law by about as much as kT."""
+TOLERANCE = {"intervals": 0.1, "trajectory": 1e-6}
+"""Promised reduction of the cost, relative to it, at which a stage ends."""
+SAME_STRENGTH = 3.0
+"""The evidence's strength is taken for converged once it changes by less than this factor."""
+INSIDE = 1e-3
+"""A fitted initial field is kept this far inside the model's bounds."""
+
+
+def coordinates_for(model, parameters, start: np.ndarray, fixed: np.ndarray) -> Coordinates:
+    """Unknowns of a model.
+
+    Parameters
+    ----------
+    model : CahnHilliard
+    parameters : Parameters
+    start : numpy.ndarray, shape (n,)
+        Starting coefficients.
+    fixed : numpy.ndarray of bool, shape (n,)
+        Coefficients to keep.
+    """
+    free = ~fixed
+    potential, energy, kinetics = (parameters.slices[name] for name in model.scaling)
+    for name in model.immaterial:
+        free[parameters.slices[name].start] = False
+    moving = [i for i in range(potential.start, potential.stop) if free[i]]
+    whole = not fixed[potential].any() and free[energy.start] and free[kinetics.start]
+    scaling = Scaling(tuple(moving), energy.start, kinetics.start) if whole else None
+    return Coordinates(np.asarray(start, float), free, scaling)
+
+
+@dataclass(frozen=True, eq=False)
+class Discretisation:
+    """A forward model with its view of the images."""
+
+    forward: Forward
+    pixels: Pixels
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Images, forward models, and what is to be learnt.
+
+    Parameters
+    ----------
+    rough : Discretisation
+        For the intervals, which only lead to a start for the trajectory.
+    fine : Discretisation
+        For the trajectory.
+    coordinates : Coordinates
+    frames : tuple of int
+        Frames to compare with.
+    initial : int
+        Frame that starts the run.
+    strength : float or "auto"
+        Of the prior; "auto" takes it from the evidence.
+    """
+
+    rough: Discretisation
+    fine: Discretisation
+    coordinates: Coordinates
+    frames: tuple[int, ...]
+    initial: int = 0
+    strength: float | Literal["auto"] = "auto"
+
+    @property
+    def parameters(self) -> Parameters:
+        """Where each law's coefficients are."""
+        return self.fine.forward.parameters
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of a pixel; zero where it is not known."""
+        return self.fine.pixels.images.noise
+
+    @property
+    def counts(self) -> Counts:
+        """Work done by both forward models."""
+        return self.rough.forward.counts + self.fine.forward.counts
+
+    def objective(self, stage: str, strength: float) -> Objective:
+        """The cost of a stage, "intervals" or "trajectory"."""
+        how = self.rough if stage == "intervals" else self.fine
+        cut = intervals if stage == "intervals" else trajectory
+        low, high = how.forward.model.bounds
+        segments = cut(how.pixels, self.initial, self.frames, (low + INSIDE, high - INSIDE))
+        return Objective(how.forward, how.pixels, self.coordinates, self.prior(strength), segments)
+
+    def prior(self, strength: float) -> Prior:
+        """The prior of all laws."""
+        return Prior.smooth(self.parameters.relations, self.coordinates.start, strength)
+
+    def posterior(self, progress: Progress) -> Laplace:
+        """Uncertainty of the laws at the point that an inversion has reached."""
+        prior = self.prior(progress.strength)
+        return Laplace.at(self.parameters, self.coordinates, prior, progress.state.point, self.noise)
+
+
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """Where an inversion stands: what decides the rest of it, and its history.
+
+    Parameters
+    ----------
+    stage : str
+    strength : float
+        Of the prior.
+    state : State
+    history : tuple of dict
+        One entry for every trial point and for the first point of every stage.
+    seconds : float
+        Spent so far.
+    counts : Counts
+        Work done so far.
+    """
+
+    stage: str
+    strength: float
+    state: State
+    history: tuple[dict, ...]
+    seconds: float
+    counts: Counts
+
+    def to_dict(self) -> dict:
+        """Plain values from which `resume` goes on."""
+        point, state = self.state.point, self.state
+        return {
+            "stage": self.stage,
+            "strength": self.strength,
+            "seconds": self.seconds,
+            "counts": asdict(self.counts),
+            "x": point.x.tolist(),
+            "replayed": point.replayed,
+            "grids": [{"times": grid.times, "orders": grid.orders} for grid in point.grids],
+            "radius": state.radius,
+            "iteration": state.iteration,
+            "settled": state.settled,
+            "history": list(self.history),
+        }
+
+
+def resume(problem: Problem, saved: dict) -> Progress:
+    """Rebuild the progress that `Progress.to_dict` recorded."""
+    objective = problem.objective(saved["stage"], saved["strength"])
+    x = np.array(saved["x"])
+    grids = tuple(TimeGrid(tuple(grid["times"]), tuple(grid["orders"])) for grid in saved["grids"])
+    point = objective.at(x, Linearisation.on_grids(x, grids) if saved["replayed"] else None)
+    state = State(point, saved["radius"], saved["iteration"], saved["settled"])
+    counts = Counts(**saved["counts"])
+    return Progress(saved["stage"], saved["strength"], state, tuple(saved["history"]), saved["seconds"], counts)
+
+
+def invert(problem: Problem, max_iterations: int = 50, progress: Progress | None = None) -> Iterator[Progress]:
+    """Learn the laws; gives the progress after every trial point, the last one with an outcome.
+
+    Parameters
+    ----------
+    problem : Problem
+    max_iterations : int
+        Largest number of trial points in all stages together.
+    progress : Progress, optional
+        Where to go on.
+    """
+    run = _Run(problem, time.perf_counter(), progress)
+    if progress is None:
+        strength = FIRST_STRENGTH if problem.strength == "auto" else problem.strength
+        stage = "intervals" if len(problem.frames) > 1 else "trajectory"
+        x = problem.coordinates.from_natural(problem.coordinates.start)
+        progress = run.begin(stage, strength, x, FIRST_RADIUS)
+        yield progress
+    while True:
+        stage, strength = progress.stage, progress.strength
+        objective = problem.objective(stage, strength)
+        for state in iterate(objective, progress.state, TOLERANCE[stage], max_iterations):
+            progress = run.record(stage, strength, state, progress)
+            if state.outcome is None:
+                yield progress
+        following = _next_stage(problem, progress)
+        if following is None:
+            yield progress
+            return
+        progress = run.begin(*following, progress.state.point.x, progress.state.radius, progress)
+        yield progress
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """Keeps the books of an inversion that began, or went on from some progress, at a time."""
+
+    problem: Problem
+    began: float
+    resumed: Progress | None
+
+    def begin(
+        self, stage: str, strength: float, x: np.ndarray, radius: float, before: Progress | None = None
+    ) -> Progress:
+        state = start(self.problem.objective(stage, strength), x, radius)
+        if before:
+            state = replace(state, iteration=before.state.iteration)
+        return self.record(stage, strength, state, before, new_stage=True)
+
+    def record(
+        self, stage: str, strength: float, state: State, before: Progress | None, new_stage: bool = False
+    ) -> Progress:
+        seconds, counts = time.perf_counter() - self.began, self.problem.counts
+        if self.resumed:
+            seconds, counts = seconds + self.resumed.seconds, counts + self.resumed.counts
+        history = before.history if before else ()
+        if new_stage or state.iteration > before.state.iteration:
+            history = (*history, _entry(stage, state, seconds))
+        return Progress(stage, strength, state, history, seconds, counts)
+
+
+def _next_stage(problem: Problem, progress: Progress) -> tuple[str, float] | None:
+    if progress.state.outcome in (Outcome.NO_START, Outcome.MAX_ITERATIONS):
+        return None
+    strength = progress.strength
+    if problem.strength == "auto":
+        strength = _strength_by_evidence(problem, progress)
+    if progress.stage == "intervals":
+        return "trajectory", strength
+    if abs(np.log(strength / progress.strength)) > np.log(SAME_STRENGTH):
+        return "trajectory", strength
+    return None
+
+
+def _strength_by_evidence(problem: Problem, progress: Progress) -> float:
+    posterior = problem.posterior(progress)
+    prior = problem.prior(progress.strength)
+    return evidence(prior, posterior.coefficients, posterior.determined, posterior.deviation**2)
+
+
+def _entry(stage: str, state: State, seconds: float) -> dict:
+    point = state.point
+    return {
+        "iteration": state.iteration,
+        "stage": stage,
+        "cost": point.value,
+        "misfit_rms": point.misfit_rms,
+        "gradient_norm": float(np.linalg.norm(point.gradient)),
+        "radius": state.radius,
+        "accepted": state.accepted,
+        "seconds": seconds,
+    }

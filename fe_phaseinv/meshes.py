@@ -1,0 +1,71 @@
+"""Meshes of the domain that the images show."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+from firedrake import Mesh, RectangleMesh
+from mpi4py import MPI
+
+from fe_phaseinv.errors import InputError
+from fe_phaseinv.images import ImageSeries
+
+
+def rectangle(images: ImageSeries, cells: int, comm: MPI.Comm):
+    """Uniform quadrilaterals over the whole picture.
+
+    Parameters
+    ----------
+    images : ImageSeries
+    cells : int
+        Number along the longer side.
+    comm : mpi4py.MPI.Comm
+
+    Returns
+    -------
+    firedrake.MeshGeometry
+    """
+    (x0, y0), (lx, ly) = images.origin, images.extent
+    size = max(lx, ly) / cells
+    nx, ny = (max(1, math.ceil(length / size - 1e-9)) for length in (lx, ly))
+    return RectangleMesh(nx, ny, x0 + lx, y0 + ly, originX=x0, originY=y0, quadrilateral=True, comm=comm)
+
+
+def from_file(path: Path, comm: MPI.Comm):
+    """Read a gmsh file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    comm : mpi4py.MPI.Comm
+
+    Returns
+    -------
+    firedrake.MeshGeometry
+
+    Raises
+    ------
+    InputError
+        Where the file is missing or is not a two-dimensional gmsh mesh.
+    """
+    accepted = "a two-dimensional gmsh file (.msh, format 2.2 or 4.1)"
+    if not path.is_file() or path.suffix != ".msh":
+        raise InputError(path, "mesh", "no such file" if not path.is_file() else f"a {path.suffix} file", accepted)
+    try:
+        mesh = Mesh(str(path), comm=comm)
+    except Exception as error:  # PETSc reports a damaged file by whatever its reader stumbles over
+        raise InputError(path, "mesh", f"unreadable ({type(error).__name__})", accepted) from None
+    if mesh.geometric_dimension != 2:
+        raise InputError(path, "mesh", f"a mesh in {mesh.geometric_dimension} dimensions", accepted)
+    return mesh
+
+
+def box(mesh) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper corner of the box around a mesh, each of shape (2,)."""
+    coordinates = mesh.coordinates.dat.data_ro
+    low, high = np.empty(2), np.empty(2)
+    mesh.comm.Allreduce(coordinates.min(axis=0, initial=np.inf), low, op=MPI.MIN)
+    mesh.comm.Allreduce(coordinates.max(axis=0, initial=-np.inf), high, op=MPI.MAX)
+    return low, high

@@ -1,0 +1,170 @@
+"""Between finite elements and pixels: averages over pixels, and fields that have given averages."""
+
+from __future__ import annotations
+
+import numpy as np
+from firedrake import (
+    Function,
+    FunctionSpace,
+    TestFunction,
+    TrialFunction,
+    VertexOnlyMesh,
+    assemble,
+    dot,
+    dx,
+    grad,
+    interpolate,
+)
+from firedrake.petsc import PETSc
+from mpi4py import MPI
+
+from fe_phaseinv.errors import InputError
+from fe_phaseinv.images import ImageSeries
+from fe_phaseinv.parallel import total
+
+SMOOTHING = 0.25
+"""Length below which a fitted field is smooth, in pixels: short enough to reproduce clean pixels."""
+
+
+class Pixels:
+    """Averages of a finite element function over the pixels of an image series, as a sparse matrix.
+
+    Only pixels that are wholly inside the mesh count. Rows are distributed; frames are split accordingly.
+
+    Parameters
+    ----------
+    images : ImageSeries
+    space : firedrake.FunctionSpace
+        Scalar space of the function.
+
+    Raises
+    ------
+    InputError
+        Where no pixel lies inside the mesh.
+    """
+
+    def __init__(self, images: ImageSeries, space: FunctionSpace):
+        self.images, self.space = images, space
+        self.comm = space.mesh().comm
+        points, per_pixel = _sample(images, space.mesh())
+        vertices = VertexOnlyMesh(space.mesh(), points, missing_points_behaviour="ignore", redundant=True)
+        values = assemble(interpolate(TrialFunction(space), FunctionSpace(vertices, "DG", 0))).petscmat
+        owned = vertices.coordinates.dat.data_ro
+        self.matrix = _averaging(images, owned, per_pixel, self.comm).matMult(values)
+        first, last = self.matrix.getOwnershipRange()
+        ones, rows = self.matrix.createVecs()
+        ones.set(1.0)
+        self.matrix.mult(ones, rows)
+        self.inside = rows.array > 1 - 1e-9
+        self.rows = slice(first, last)
+        if total(self.comm, self.inside.sum()) == 0:
+            raise InputError(images.source, "extent", _box(images), "a picture that overlaps the mesh")
+
+    def frame(self, index: int) -> np.ndarray:
+        """Local pixels of one frame; NaN where they do not count."""
+        return np.where(self.inside, self.images.frames[index].ravel()[self.rows], np.nan)
+
+    def average(self, c: np.ndarray) -> np.ndarray:
+        """Local pixels of a local array of nodal values, shape (rows,) or (rows, columns)."""
+        if c.ndim == 1:
+            nodes, rows = self.matrix.createVecs()
+            nodes.array[:] = c
+            self.matrix.mult(nodes, rows)
+            return rows.array.copy()
+        columns = c.shape[1]
+        block = PETSc.Mat().createDense(
+            ((c.shape[0], None), (None, columns)), array=np.asfortranarray(c), comm=self.comm
+        )
+        return self.matrix.matMult(block).getDenseArray()[:, :columns].copy()
+
+    def picture(self, local: np.ndarray) -> np.ndarray:
+        """The whole picture from its local pixels, shape (ny, nx), the same on all ranks."""
+        picture = np.zeros(self.images.shape).ravel()
+        picture[self.rows] = np.where(self.inside, local, np.nan)
+        return total(self.comm, picture).reshape(self.images.shape)
+
+    def fit(self, index: int, limits: tuple[float, float] | None = None) -> np.ndarray:
+        """Nodal values of the smoothest field whose pixel averages are those of a frame.
+
+        Minimises the mean squared difference plus ell^4 times that of the Laplacian, ell being SMOOTHING pixels, with
+        zero normal gradient.
+
+        Parameters
+        ----------
+        index : int
+            Frame.
+        limits : tuple of float, optional
+            Values are kept between them.
+
+        Returns
+        -------
+        numpy.ndarray
+            Local array.
+        """
+        data = self.frame(index)
+        counted = np.isfinite(data)
+        weights = self.matrix.createVecs()[1]
+        weights.array[:] = counted
+        weighted = self.matrix.copy()
+        weighted.diagonalScale(L=weights)
+        rhs = weighted.createVecs()[0]
+        weights.array[:] = np.where(counted, data, 0.0)
+        weighted.multTranspose(weights, rhs)
+        hx, hy = self.images.pixel
+        normal = weighted.transposeMatMult(weighted)
+        normal.scale(hx * hy)
+        rhs.scale(hx * hy)
+        c = _solve_smoothing(self.space, normal, rhs, (SMOOTHING * np.sqrt(hx * hy)) ** 4)
+        return c if limits is None else np.clip(c, *limits)
+
+
+def _sample(images: ImageSeries, mesh) -> tuple[np.ndarray, int]:
+    """Two by two Gauss points in each of the equal parts of every pixel, and the number of points in a pixel.
+
+    The parts are no larger than the smallest cell, so that a pixel that spans many cells is still averaged well.
+    """
+    sizes = Function(FunctionSpace(mesh, "DG", 0)).interpolate(mesh.cell_sizes).dat.data_ro
+    smallest = mesh.comm.allreduce(float(sizes.min(initial=np.inf)), op=MPI.MIN)
+    parts = int(np.clip(np.ceil(max(images.pixel) / smallest), 1, 8))
+    offsets = ((np.arange(parts)[:, None] + 0.5 + np.array([-0.5, 0.5]) / np.sqrt(3)) / parts).ravel()
+    ny, nx = images.shape
+    x = images.origin[0] + images.pixel[0] * (np.arange(nx)[:, None] + offsets).ravel()
+    y = images.origin[1] + images.pixel[1] * (np.arange(ny)[:, None] + offsets).ravel()
+    return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2), offsets.size**2
+
+
+def _averaging(images: ImageSeries, points: np.ndarray, per_pixel: int, comm) -> PETSc.Mat:
+    """Matrix from values at the owned points to averages over pixels."""
+    nx = images.shape[1]
+    column, row = ((points - images.origin) // images.pixel).astype(PETSc.IntType).T
+    matrix = PETSc.Mat().createAIJ((np.prod(images.shape), (len(points), None)), nnz=per_pixel, comm=comm)
+    matrix.setOption(PETSc.Mat.Option.NEW_NONZERO_ALLOCATION_ERR, False)
+    first = matrix.getOwnershipRangeColumn()[0]
+    for offset, pixel in enumerate(row * nx + column):
+        matrix.setValue(pixel, first + offset, 1 / per_pixel)
+    matrix.assemble()
+    return matrix
+
+
+def _solve_smoothing(space: FunctionSpace, normal: PETSc.Mat, rhs: PETSc.Vec, weight: float) -> np.ndarray:
+    """Solve (normal + weight K M^-1 K) c = rhs as a mixed problem for c and M^-1 K c."""
+    u, v = TrialFunction(space), TestFunction(space)
+    mass = assemble(u * v * dx, mat_type="aij").petscmat
+    stiffness = assemble(dot(grad(u), grad(v)) * dx, mat_type="aij").petscmat
+    stiffness.scale(np.sqrt(weight))
+    mass.scale(-1)
+    system = PETSc.Mat().createNest([[normal, stiffness], [stiffness, mass]], comm=space.mesh().comm)
+    solver = PETSc.KSP().create(space.mesh().comm)
+    solver.setOperators(system.convert("aij"))
+    solver.setType("preonly")
+    solver.getPC().setType("lu")
+    solver.getPC().setFactorSolverType("mumps")
+    solution, both = solver.getOperators()[0].createVecs()
+    both.array[:] = np.concatenate([rhs.array, np.zeros_like(rhs.array)])
+    solver.solve(both, solution)
+    return solution.array[: rhs.array.size].copy()
+
+
+def _box(images: ImageSeries) -> str:
+    (x0, y0), (lx, ly) = images.origin, images.extent
+    return f"pixels in {x0:g} < x < {x0 + lx:g}, {y0:g} < y < {y0 + ly:g}, none of them inside the mesh"

@@ -1,0 +1,43 @@
+"""Coefficients of the laws: by law, as one flat array, and as functions in a form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from firedrake import Function, VectorFunctionSpace
+
+from fe_phaseinv.relations import Law, Relation
+
+
+class Parameters:
+    """The coefficients of several laws.
+
+    Parameters
+    ----------
+    relations : sequence of Relation
+        The flat array holds their coefficients in this order.
+    mesh : firedrake.MeshGeometry
+    """
+
+    def __init__(self, relations: Sequence[Relation], mesh):
+        self.relations = tuple(relations)
+        ends = np.cumsum([0] + [relation.basis.size for relation in relations])
+        self.slices = {r.name: slice(a, b) for r, a, b in zip(relations, ends, ends[1:], strict=False)}
+        self.size = int(ends[-1])
+        self.functions = {
+            r.name: Function(VectorFunctionSpace(mesh, "R", 0, dim=r.basis.size), name=r.name) for r in relations
+        }
+
+    def assign(self, m: np.ndarray) -> None:
+        """Write a flat array into the functions."""
+        for name, part in self.slices.items():
+            self.functions[name].dat.data_wo[:] = m[part]
+
+    def laws(self, m: np.ndarray) -> dict[str, Law]:
+        """The laws by name."""
+        return {r.name: Law(r, m[self.slices[r.name]]) for r in self.relations}
+
+    def local(self, chosen: np.ndarray) -> dict[str, list[int]]:
+        """For every law, which of its coefficients a boolean flat array chooses."""
+        return {name: [int(i) for i in np.flatnonzero(chosen[part])] for name, part in self.slices.items()}

@@ -1,0 +1,80 @@
+"""Gaussian priors on the coefficients of the laws."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import block_diag
+
+from fe_phaseinv.relations import Relation
+
+RIDGE = 1e-6
+"""Precision, relative to that of a unit curvature, of what roughness leaves free (constants and slopes)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prior:
+    """Gaussian prior: half of strength times (m - mean)^T precision (m - mean) is added to the cost.
+
+    Parameters
+    ----------
+    mean : numpy.ndarray, shape (n,)
+    precision : numpy.ndarray, shape (n, n)
+    strength : float
+        In units of the squared misfit: the variance of a pixel where the curvatures are of order one.
+    """
+
+    mean: np.ndarray
+    precision: np.ndarray
+    strength: float
+
+    @classmethod
+    def smooth(cls, relations: Sequence[Relation], mean: np.ndarray, strength: float) -> Prior:
+        """Penalise the integrated squared second derivative of every law (before its transform).
+
+        Parameters
+        ----------
+        relations : sequence of Relation
+            In the order of the coefficients.
+        mean : numpy.ndarray, shape (n,)
+            Only constants and slopes are drawn to it, and those hardly; curvatures are drawn to zero.
+        strength : float
+        """
+        precision = block_diag(*(relation.basis.roughness() for relation in relations))
+        return cls(mean, precision + RIDGE * np.eye(len(precision)), strength)
+
+    def value(self, m: np.ndarray) -> float:
+        """Share of the prior in the cost."""
+        d = m - self.mean
+        return 0.5 * self.strength * float(d @ self.precision @ d)
+
+    def gradient(self, m: np.ndarray) -> np.ndarray:
+        """Derivative of `value`, shape (n,)."""
+        return self.strength * (self.precision @ (m - self.mean))
+
+    @property
+    def hessian(self) -> np.ndarray:
+        """Second derivative of `value`, shape (n, n)."""
+        return self.strength * self.precision
+
+
+def evidence(prior: Prior, m: np.ndarray, determined: float, variance: float) -> float:
+    """Strength at which the evidence is stationary, from one round of MacKay's fixed point.
+
+    MacKay, Neural Computation 4, 415 (1992), equation 4.9 and 4.10: the prior's variance is the share of m^T P m for
+    each coefficient that the data determine.
+
+    Parameters
+    ----------
+    prior : Prior
+    m : numpy.ndarray, shape (n,)
+        Coefficients at the minimum of the cost.
+    determined : float
+        Number of coefficients determined by the data.
+    variance : float
+        Variance of a pixel.
+    """
+    d = m - prior.mean
+    return float(variance * max(determined, 1e-3) / max(d @ prior.precision @ d, 1e-12))

@@ -1,0 +1,348 @@
+"""What an inversion found, as files: numbers, tables, figures and fields."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from io import BytesIO, StringIO
+from itertools import cycle, pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from firedrake import CheckpointFile, Function, VTKFile
+
+import fe_phaseinv
+from fe_phaseinv.bases import Constant
+from fe_phaseinv.parallel import on_root
+from fe_phaseinv.posterior import QUANTILE, Laplace
+from fe_phaseinv.relations import Law
+
+POTENTIAL, ENERGY = "chemical_potential", "gradient_energy"
+POINTS = 201
+"""Number of points at which a curve is tabulated."""
+SYMBOLS = {POTENTIAL: r"\mu_h", ENERGY: r"\kappa", "diffusivity": "D", "kinetic_prefactor": "R_0"}
+TRUTH_KEYS = {POTENTIAL: "mu", ENERGY: "kappa", "diffusivity": "D", "kinetic_prefactor": "R0"}
+PACKAGES = ("firedrake", "pyadjoint-ad", "petsc4py", "numpy", "scipy")
+MARGIN = 0.02
+"""Curves are drawn this far beyond either end of the data's range."""
+COMPLEX_STEP = 1e-30
+LEARNT, TRUE, SHADE, MISSING = "#0072B2", "#222222", "#F1F1F1", "#D0D0D0"
+STAGE_COLOURS = ("#E69F00", LEARNT, "#009E73", "#CC79A7")
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What an inversion found, and how it went.
+
+    Parameters
+    ----------
+    model, status : str
+        Name of the model, and how the inversion ended.
+    iterations, ranks : int
+        Numbers of trial points and of processes.
+    cost, misfit_rms : float
+        At the end.
+    laws : dict of Law
+        By name.
+    posterior : Laplace or None
+        Without it there are no bands.
+    range : tuple of float
+        Smallest and largest pixel value of the data used.
+    frames, times : tuple
+        Indices and times of the frames compared with.
+    observed, predicted : numpy.ndarray, shape (n, ny, nx)
+        Their pixels, NaN where there is no data.
+    extent, origin : tuple of float
+        Size of the images and position of their lower left corner.
+    history : tuple of dict
+        An entry for each trial point and each start of a stage: iteration, stage, accepted, cost, misfit_rms, ...
+    counts, seconds : dict
+        Solves and wall time by kind.
+    truth : dict or None
+        Formulas and numbers of the true laws, with the keys of `TRUTH_KEYS`.
+    """
+
+    model: str
+    status: str
+    iterations: int
+    cost: float
+    misfit_rms: float
+    laws: dict[str, Law]
+    posterior: Laplace | None
+    range: tuple[float, float]
+    frames: tuple[int, ...]
+    times: tuple[float, ...]
+    observed: np.ndarray
+    predicted: np.ndarray
+    extent: tuple[float, float]
+    origin: tuple[float, float]
+    history: tuple[dict[str, Any], ...]
+    counts: dict[str, int]
+    seconds: dict[str, float]
+    ranks: int
+    truth: dict[str, Any] | None = None
+
+
+def summary(result: Result) -> dict[str, Any]:
+    """Return the content of result.json: strict JSON, with null for what is not finite."""
+    before, after = ("model", "status", "iterations", "cost", "misfit_rms"), ("history", "counts", "seconds", "ranks")
+    content = {key: getattr(result, key) for key in before}
+    content["laws"] = {name: _law_summary(result, law) for name, law in result.laws.items()}
+    return _plain(content | {key: getattr(result, key) for key in after} | {"versions": _versions()})
+
+
+def write(folder: Path, result: Result) -> list[Path]:
+    """Write result.json, curves.csv and the figures (png and pdf) into a folder, made where it is missing.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The files. Nothing here is collective, so that one process can do it alone.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    content = summary(result)
+    lines = [f" {json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in content.items()]
+    files: dict[str, bytes | str] = {"result.json": "{\n" + ",\n".join(lines) + "\n}\n"}
+    files["curves.csv"] = _table(np.linspace(*result.range, POINTS), content["laws"])
+    for name, draw in {"laws": _draw_laws, "frames": _draw_frames, "history": _draw_history}.items():
+        figure = draw(result)
+        for kind in ("png", "pdf"):
+            buffer = BytesIO()
+            figure.savefig(buffer, format=kind, dpi=150)
+            files[f"{name}.{kind}"] = buffer.getvalue()
+    for name, data in files.items():
+        write_atomically(folder / name, data)
+    return [folder / name for name in files]
+
+
+def write_atomically(path: Path, data: bytes | str) -> None:
+    """Write bytes, or text as UTF-8, so that at any moment the whole old or the whole new file is there."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_states(folder: Path, space, states: Sequence[np.ndarray], times: Sequence[float]) -> None:
+    """Write fields for ParaView (states.pvd) and for Firedrake (states.h5); collective.
+
+    In the checkpoint the function "c" has the indices 0 to n-1, and its timestepping history their times.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+    space : firedrake.FunctionSpace
+        A scalar one.
+    states : sequence of numpy.ndarray
+        Local nodal values.
+    times : sequence of float
+    """
+    mesh = space.mesh()
+    on_root(mesh.comm, lambda: folder.mkdir(parents=True, exist_ok=True))
+    pictures = VTKFile(str(folder / "states.pvd"), comm=mesh.comm)
+    c = Function(space, name="c")
+    with CheckpointFile(str(folder / "states.h5"), "w", comm=mesh.comm) as checkpoint:
+        checkpoint.save_mesh(mesh)
+        for index, (state, time) in enumerate(zip(states, times, strict=True)):
+            c.dat.data_wo[:] = state
+            pictures.write(c, time=float(time))
+            checkpoint.save_function(c, idx=index, timestepping_info={"time": float(time)})
+
+
+def _law_summary(result: Result, law: Law) -> dict[str, Any]:
+    relation = law.relation
+    if isinstance(relation.basis, Constant):
+        z = np.zeros(1)
+        return {key: values[0] for key, values in ({"value": law(z)} | _band(result, law, z)).items()}
+    z = np.linspace(*result.range, POINTS)
+    entry = {"argument": relation.argument, "z": z, "value": law(z)}
+    if relation.name == POTENTIAL:
+        entry["slope"] = law.slope(z)
+    return entry | _band(result, law, z) | {"coefficients": law.coefficients}
+
+
+def _band(result: Result, law: Law, z: np.ndarray, slope: bool = False) -> dict[str, np.ndarray]:
+    """Return the 95 % band of a law, or of the slope of a law without transform."""
+    if result.posterior is None:
+        return {}
+    if not slope:
+        return dict(zip(("lower", "upper"), result.posterior.band(law.relation, z), strict=True))
+    part = result.posterior.parameters.slices[law.relation.name]
+    slopes = np.imag(law.relation.basis.functions(z + 1j * COMPLEX_STEP)) / COMPLEX_STEP
+    variance = np.einsum("iz,ij,jz->z", slopes, result.posterior.covariance[part, part], slopes)
+    spread = QUANTILE * np.sqrt(np.maximum(variance, 0))
+    return {"lower": law.slope(z) - spread, "upper": law.slope(z) + spread}
+
+
+def _versions() -> dict[str, str]:
+    versions = {"fe_phaseinv": fe_phaseinv.__version__}
+    for package in PACKAGES:
+        with suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    return versions | {"python": platform.python_version()}
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as strict JSON knows it."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _table(z: np.ndarray, laws: dict[str, dict[str, Any]]) -> str:
+    columns = {"z": z}
+    for name, law in laws.items():
+        for key in [key for key in ("value", "slope", "lower", "upper") if key in law]:
+            values = np.array(law[key], float)
+            columns[name if key == "value" else f"{name}_{key}"] = np.broadcast_to(values, z.shape)
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(np.column_stack(list(columns.values())).tolist())
+    return text.getvalue()
+
+
+def _gauge(result: Result) -> float:
+    """Return s of (mu, kappa, D) -> (s mu, s kappa, D/s), which changes no image, from the true to the learnt laws."""
+    kappa = (result.truth or {}).get(TRUTH_KEYS[ENERGY])
+    return float(result.laws[ENERGY](0.0)) / kappa if kappa and ENERGY in result.laws else 1.0
+
+
+def _truth(result: Result, law: Law, z: np.ndarray, slope: bool = False) -> np.ndarray | None:
+    """Return the true law, or its slope, in the gauge of the learnt ones."""
+    name = law.relation.name
+    formula = (result.truth or {}).get(TRUTH_KEYS.get(name))
+    if formula is None:
+        return None
+    names = {"log": np.log, "exp": np.exp, "sqrt": np.sqrt, law.relation.argument: z + 1j * COMPLEX_STEP}
+    with np.errstate(all="ignore"):
+        value = eval(str(formula), {"__builtins__": {}}, names) + 0j * z
+    value = np.imag(value) / COMPLEX_STEP if slope else np.real(value)
+    return value * _gauge(result) if name == POTENTIAL else value / _gauge(result)
+
+
+def _draw_curve(axes, result: Result, law: Law, slope: bool) -> None:
+    (low, high), relation = result.range, law.relation
+    z = np.linspace(low - MARGIN, high + MARGIN, 2 * POINTS)
+    z = z[(z > 0) & (z < 1)] if relation.argument == "c" else z
+    inside = (z >= low) & (z <= high)
+    value = law.slope(z) if slope else law(z)
+    truth = _truth(result, law, z, slope)
+    if truth is not None and relation.name == POTENTIAL and not slope:
+        offset = (value - truth)[inside]  # the constant of a potential means nothing
+        truth = truth + np.mean(offset[np.isfinite(offset)])
+    band = _band(result, law, z, slope)
+    axes.axvspan(low, high, color=SHADE, lw=0, label="range of the data")
+    if band:
+        axes.fill_between(z, band["lower"], band["upper"], color=LEARNT, alpha=0.25, lw=0, label="95 % band")
+    axes.plot(z, value, color=LEARNT, lw=2, label="learnt")
+    if truth is not None:
+        axes.plot(z, truth, color=TRUE, lw=1.4, ls="--", label=r"truth (scaled to the learnt $\kappa$)")
+    shown = np.concatenate([curve[inside] for curve in (value, truth, *band.values()) if curve is not None])
+    axes.set_ylim(_limits(shown[np.isfinite(shown)]))
+    symbol = SYMBOLS.get(relation.name, relation.name) + ("'" if slope else "")
+    axes.set(title=f"${symbol}({relation.argument})$", xlabel=f"${relation.argument}$", xlim=z[[0, -1]])
+
+
+def _limits(values: np.ndarray) -> tuple[float, float]:
+    """Choose axis bounds that divergent ends and wide bands do not stretch."""
+    low, high = np.percentile(values, [10, 90])
+    margin = 0.35 * (high - low) + 0.02 * max(abs(low), abs(high))
+    return max(low - margin, 0.0) if values.min() > 0 else low - margin, high + margin
+
+
+def _constants(result: Result) -> str:
+    """Return the laws that are numbers, in words."""
+    texts = []
+    for name, law in result.laws.items():
+        if isinstance(law.relation.basis, Constant):
+            entry, true = _law_summary(result, law), (result.truth or {}).get(TRUTH_KEYS.get(name))
+            band = f" (95 %: {entry['lower']:.3g} to {entry['upper']:.3g})" if "lower" in entry else ""
+            ending = "" if true is None else f", truth {true:.3g}"
+            texts.append(f"${SYMBOLS.get(name, name)}$ = {entry['value']:.3g}{band}{ending}")
+    return "; ".join(texts)
+
+
+def _draw_laws(result: Result):
+    from matplotlib.figure import Figure
+
+    curves = [law for law in result.laws.values() if not isinstance(law.relation.basis, Constant)]
+    panels = [(law, slope) for law in curves for slope in (False, True) if law.relation.name == POTENTIAL or not slope]
+    figure = Figure(figsize=(10, 3.4), layout="constrained")
+    row = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (law, slope) in zip(row, panels, strict=True):
+        _draw_curve(axes, result, law, slope)
+    figure.suptitle(_constants(result), fontsize="medium")
+    figure.legend(*row[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+def _draw_frames(result: Result):
+    from matplotlib.figure import Figure
+
+    (x0, y0), (lx, ly) = result.origin, result.extent
+    differences = result.predicted - result.observed
+    most = np.abs(differences[np.isfinite(differences)]).max(initial=0) or 1.0
+    count = len(differences)
+    figure = Figure(figsize=(7.5, 0.7 + count * (0.3 + 2.15 * ly / lx)), layout="compressed")
+    grid = figure.subplots(count, 3, squeeze=False, sharex=True, sharey=True)
+    seen = {"cmap": "viridis", "vmin": result.range[0], "vmax": result.range[1]}
+    error = {"cmap": "RdBu_r", "vmin": -most, "vmax": most}
+    for row, time, *images in zip(grid, result.times, result.observed, result.predicted, differences, strict=True):
+        titles = f"image, t = {time:.4g}", "prediction", f"difference, rms {np.sqrt(np.nanmean(images[2] ** 2)):.2g}"
+        for axes, image, title, scale in zip(row, images, titles, (seen, seen, error), strict=True):
+            axes.imshow(image, origin="lower", extent=(x0, x0 + lx, y0, y0 + ly), **scale)
+            axes.set_title(title, fontsize="medium")
+            axes.set_facecolor(MISSING)
+            axes.locator_params(nbins=3)
+            axes.tick_params(labelsize="small")
+    for columns, aspect in ((grid[:, :2], 40), (grid[:, 2:], 20)):
+        bar = figure.colorbar(columns[0, 0].images[0], ax=columns, location="bottom", aspect=aspect, pad=0.1 / count)
+        bar.ax.tick_params(labelsize="small")
+    return figure
+
+
+def _draw_history(result: Result):
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.5, 3.2), layout="constrained")
+    runs = _runs(result.history)
+    colours = dict(zip(dict.fromkeys(run[0]["stage"] for run in runs), cycle(STAGE_COLOURS), strict=False))
+    rejected = [e for e in result.history if not e["accepted"]]
+    for axes, key in zip(figure.subplots(1, 2), ("cost", "misfit_rms"), strict=True):
+        for run in runs:
+            stage, x, y = run[0]["stage"], [e["iteration"] for e in run], [e[key] for e in run]
+            axes.plot(x, y, "o-", color=colours[stage], ms=4, label=stage)
+        if rejected:
+            x, y = [e["iteration"] for e in rejected], [e[key] for e in rejected]
+            axes.plot(x, y, "x", color=TRUE, ms=8, label="rejected")
+        axes.set(title=key.replace("_", " "), xlabel="iteration", yscale="log")
+        axes.locator_params(axis="x", integer=True)
+        axes.grid(alpha=0.3)
+    handles, labels = axes.get_legend_handles_labels()
+    once = dict(zip(labels, handles, strict=True))
+    axes.legend(once.values(), once, frameon=False)
+    return figure
+
+
+def _runs(history: Sequence[dict[str, Any]]) -> list[Sequence[dict[str, Any]]]:
+    """Split a history where a stage begins, which repeats an iteration's number."""
+    numbers = [-1, *(entry["iteration"] for entry in history)]
+    starts = [i for i, (before, number) in enumerate(pairwise(numbers)) if i == 0 or number <= before]
+    return [history[a:b] for a, b in pairwise([*starts, len(history)])]

@@ -1,0 +1,186 @@
+"""One implicit step of a model on a mesh: compiled once, with one factorised Jacobian."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import ufl
+from firedrake import (
+    Constant,
+    Function,
+    FunctionSpace,
+    MixedFunctionSpace,
+    TestFunction,
+    TestFunctions,
+    TrialFunction,
+    VectorFunctionSpace,
+    assemble,
+    derivative,
+    dx,
+    split,
+)
+from firedrake.assemble import get_assembler
+from firedrake.petsc import PETSc
+from mpi4py import MPI
+
+from fe_phaseinv.parallel import total
+
+MUMPS = {6: 0, 7: 5, 8: 0, 14: 40}
+"""ICNTL settings, measured: no permutation or scaling (the blocks are well scaled), METIS ordering, and 40 % of spare
+workspace in place of Firedrake's 200."""
+
+
+def dense(comm, array: np.ndarray) -> PETSc.Mat:
+    """A PETSc dense matrix on the memory of a local block (rows, columns) in Fortran order."""
+    rows, columns = array.shape
+    return PETSc.Mat().createDense(((rows, None), (None, columns)), array=array, comm=comm)
+
+
+class Step:
+    """R(u, u_) = 0 for one step of a formula whose time derivative is lead * c + history.
+
+    States are local arrays: the values of the fields one after the other, of which the first `size` are those of c.
+
+    Parameters
+    ----------
+    model : CahnHilliard or another model
+    space : firedrake.FunctionSpace
+        Scalar space of every field.
+    coefficients : dict of firedrake.Function
+        By law, a vector-valued function of the real space.
+    unknown : dict of list of int
+        By law, the coefficients whose sensitivities are wanted.
+    quadrature : int
+        Degree of the quadrature.
+    """
+
+    def __init__(self, model, space: FunctionSpace, coefficients: dict, unknown: dict[str, Sequence[int]], quadrature):
+        self.comm = space.mesh().comm
+        mixed = MixedFunctionSpace([space] * len(model.fields))
+        self.state = Function(mixed)
+        self.lead = Constant(1.0)
+        self.history = Function(space)
+        self.size = self.history.dat.data_ro.shape[0]
+        measure = dx(degree=quadrature)
+
+        def integrand(tests):
+            fields = split(self.state)
+            laws = {r.name: _bound(r, coefficients[r.name]) for r in model.relations}
+            return model.residual(fields, self.lead * fields[0] + self.history, laws, tests)
+
+        residual = integrand(TestFunctions(mixed)) * measure
+        self._residual = get_assembler(residual)
+        self._residual_value = self._residual.allocate()
+        self._jacobian = get_assembler(derivative(residual, self.state, TrialFunction(mixed)), mat_type="aij")
+        self._matrix = self._jacobian.allocate()
+        self._rate = assemble(derivative(residual, self.history, TrialFunction(space)), mat_type="aij").petscmat
+        self.columns = sum(len(indices) for indices in unknown.values())
+        self._sensitivity = self._parameter_assembler(
+            integrand, space, len(model.fields), coefficients, unknown, measure
+        )
+        self._sensitivity_value = self._sensitivity.allocate() if self.columns else None
+        self._lumped = np.abs(assemble(TestFunction(space) * measure).dat.data_ro)
+        self._volume = total(self.comm, self._lumped.sum())
+        self._solver = self._linear_solver()
+        self._rhs, self._update = self._matrix.petscmat.createVecs()
+        self.factorised_lead = 0.0
+        self.factorisations = self.residuals = self.solves = 0
+
+    def _parameter_assembler(self, integrand, space, fields, coefficients, unknown, measure):
+        """Derivatives by all unknown coefficients as one form, whose test functions have a component for each."""
+        if not self.columns:
+            return None
+        block = VectorFunctionSpace(space.mesh(), space.ufl_element(), dim=self.columns)
+        tests = TestFunctions(MixedFunctionSpace([block] * fields))
+        form, column = 0, 0
+        for name, indices in unknown.items():
+            values = coefficients[name]
+            for index in indices:
+                direction = ufl.as_vector([float(i == index) for i in range(values.ufl_shape[0])])
+                form += derivative(integrand([test[column] for test in tests]) * measure, values, direction)
+                column += 1
+        return get_assembler(form)
+
+    def _linear_solver(self) -> PETSc.KSP:
+        solver = PETSc.KSP().create(self.comm)
+        solver.setOperators(self._matrix.petscmat)
+        solver.setType("preonly")
+        pc = solver.getPC()
+        pc.setType("lu")
+        pc.setFactorSolverType("mumps")
+        pc.setFactorSetUpSolverType()
+        for option, value in MUMPS.items():
+            pc.getFactorMatrix().setMumpsIcntl(option, value)
+        return solver
+
+    def set_state(self, values: np.ndarray) -> None:
+        """Write a local array into the state."""
+        for field, part in zip(self.state.subfunctions, np.split(values, len(self.state.subfunctions)), strict=True):
+            field.dat.data_wo[:] = part
+
+    def set_rate(self, lead: float, history: np.ndarray) -> None:
+        """Set dc/dt = lead * c + history."""
+        self.lead.assign(lead)
+        self.history.dat.data_wo[:] = history
+
+    def residual(self) -> np.ndarray:
+        """Residual at the state, as a local array."""
+        self.residuals += 1
+        value = self._residual.assemble(tensor=self._residual_value)
+        return np.concatenate([part.data_ro for part in value.dat])
+
+    def factorise(self) -> None:
+        """Assemble and factorise the Jacobian at the state."""
+        self._jacobian.assemble(tensor=self._matrix)
+        self._solver.setOperators(self._matrix.petscmat)
+        self._solver.setUp()
+        self.factorised_lead = float(self.lead)
+        self.factorisations += 1
+
+    def solve(self, rhs: np.ndarray) -> np.ndarray:
+        """Solve with the factorised Jacobian."""
+        self.solves += 1
+        self._rhs.array[:] = rhs
+        self._solver.solve(self._rhs, self._update)
+        return self._update.array.copy()
+
+    def sensitivity(self, history: np.ndarray) -> np.ndarray:
+        """Derivatives of the new state by the unknown coefficients, with the factor of this state.
+
+        Parameters
+        ----------
+        history : numpy.ndarray, shape (size, columns)
+            Derivatives of the history.
+
+        Returns
+        -------
+        numpy.ndarray, shape (local unknowns, columns), Fortran order
+        """
+        value = self._sensitivity.assemble(tensor=self._sensitivity_value)
+        rhs = np.asfortranarray(np.concatenate([part.data_ro.reshape(self.size, -1) for part in value.dat]))
+        product = self._rate.matMult(dense(self.comm, np.asfortranarray(history)))
+        rhs += product.getDenseArray()
+        solution = np.empty_like(rhs, order="F")
+        self._solver.matSolve(dense(self.comm, rhs), dense(self.comm, solution))
+        self.solves += 1
+        return -solution
+
+    def norm(self, c: np.ndarray) -> float:
+        """Root mean square of a local array of c over the domain (lumped)."""
+        return float(np.sqrt(total(self.comm, self._lumped @ c**2) / self._volume))
+
+    def fluctuation(self, c: np.ndarray) -> float:
+        """Root mean square deviation of c from its mean."""
+        mean = total(self.comm, self._lumped @ c) / self._volume
+        return self.norm(c - mean)
+
+    def range(self, c: np.ndarray) -> tuple[float, float]:
+        """Smallest and largest nodal value; NaN if any is."""
+        extremes = np.empty(2)
+        self.comm.Allreduce(np.array([c.min(initial=np.inf), -c.max(initial=-np.inf)]), extremes, op=MPI.MIN)
+        return float(extremes[0]), -float(extremes[1])
+
+
+def _bound(relation, values):
+    return lambda z: relation([values[i] for i in range(relation.basis.size)], z)

@@ -1,0 +1,261 @@
+"""Marching a step through time: adaptively, or again on a frozen grid, with sensitivities or without."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fe_phaseinv.stepping.bdf import (
+    TimeGrid,
+    derivative_weights,
+    error_weights,
+    interpolation_weights,
+    landing_step,
+    next_step,
+    retry_step,
+)
+from fe_phaseinv.stepping.step import Step
+
+QUIET = 0.02
+"""Fluctuations of c below this do not tighten the tolerance any further."""
+OVERSHOOT = 0.2
+"""A state that leaves the model's bounds by more than this share of their distance has failed."""
+MAX_NEWTON, SLOW, STALE_LEAD = 12, 0.5, 1.0
+SMALLEST_STEP = 1e-9
+
+
+class StepFailed(ArithmeticError):
+    """The equations of a step, or of a whole trajectory, could not be solved."""
+
+
+@dataclass(frozen=True)
+class Tolerances:
+    """Accuracy in time.
+
+    Parameters
+    ----------
+    rtol : float
+        Allowed local error of a step (root mean square over the domain) relative to the fluctuation of c.
+    newton : float
+        Allowed error of the nonlinear solves, as a share of the above.
+    max_order : int
+        Largest order of the formulas.
+    """
+
+    rtol: float = 3e-3
+    newton: float = 1e-4
+    max_order: int = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """States at the frame times, and what it took.
+
+    Parameters
+    ----------
+    grid : TimeGrid
+    states : list of numpy.ndarray
+        Local arrays of c at the frame times.
+    sensitivities : list of numpy.ndarray, shape (local size of c, columns)
+        Their derivatives by the unknown coefficients; empty where not asked for.
+    """
+
+    grid: TimeGrid
+    states: list[np.ndarray]
+    sensitivities: list[np.ndarray]
+
+
+@dataclass(eq=False)
+class _March:
+    """The past that the formulas need, newest first."""
+
+    times: list[float]
+    orders: list[int]
+    states: list[np.ndarray]
+    derivatives: list[np.ndarray] = field(default_factory=list)
+
+    def nodes(self, new: float, past: int) -> np.ndarray:
+        return np.array([new, *self.times[-1 : -past - 1 : -1]])
+
+
+class Integrator:
+    """Variable-order, variable-step BDF with chord Newton.
+
+    Parameters
+    ----------
+    step : Step
+    bounds : tuple of float
+        Admissible values of c.
+    tolerances : Tolerances
+    """
+
+    def __init__(self, step: Step, bounds: tuple[float, float], tolerances: Tolerances):
+        self.step, self.bounds, self.tolerances = step, bounds, tolerances
+
+    def march(
+        self, start: np.ndarray, times: Sequence[float], grid: TimeGrid | None = None, sensitivities: bool = False
+    ) -> Trajectory:
+        """Solve from times[0] to the other times.
+
+        Parameters
+        ----------
+        start : numpy.ndarray
+            Local array of c at times[0].
+        times : sequence of float
+            Start, then the frame times, on which steps land.
+        grid : TimeGrid, optional
+            Steps to take; chosen by the error estimate where not given.
+        sensitivities : bool
+            Whether to carry the derivatives by the unknown coefficients along.
+
+        Raises
+        ------
+        StepFailed
+            Where the equations cannot be solved.
+        """
+        size = self.step.size
+        zeros = np.zeros(len(self.step.state.subfunctions) * size - size)
+        past = _March([float(times[0])], [], [np.concatenate([start, zeros])])
+        if sensitivities:
+            past.derivatives.append(np.zeros((size, self.step.columns), order="F"))
+        self.step.factorised_lead = 0.0
+        states, derivatives = [], []
+        chooser = _Replay(grid) if grid else _Adaptive(self, float(times[0]), float(times[-1]))
+        for target in times[1:]:
+            while past.times[-1] < target:
+                chooser.advance(self, past, float(target))
+            states.append(past.states[0][:size].copy())
+            if sensitivities:
+                derivatives.append(past.derivatives[0])
+        return Trajectory(TimeGrid(tuple(past.times), tuple(past.orders)), states, derivatives)
+
+    def attempt(self, past: _March, time: float, order: int) -> np.ndarray:
+        """Solve one step; gives its state, or raises StepFailed."""
+        step, size = self.step, self.step.size
+        known = past.nodes(time, order + 1)[1:]
+        guess = _combine(interpolation_weights(known, time), past.states)
+        weights = derivative_weights(past.nodes(time, order))
+        step.set_rate(weights[0], _combine(weights[1:], [state[:size] for state in past.states]))
+        goal = self.tolerances.newton * self.tolerance(past)
+        return self._newton(guess, goal)
+
+    def accept(self, past: _March, time: float, order: int, state: np.ndarray) -> None:
+        """Append a solved step and, where they are carried, its sensitivities."""
+        if past.derivatives:
+            weights = derivative_weights(past.nodes(time, order))[1:]
+            self.step.factorise()
+            derivative = self.step.sensitivity(_combine(weights, past.derivatives))
+            past.derivatives.insert(0, np.asfortranarray(derivative[: self.step.size]))
+            del past.derivatives[self.tolerances.max_order :]
+        if not past.orders:
+            past.states[0][self.step.size :] = state[self.step.size :]  # the start has no algebraic part of its own
+        past.times.append(time)
+        past.orders.append(order)
+        past.states.insert(0, state)
+        del past.states[self.tolerances.max_order + 2 :]
+
+    def tolerance(self, past: _March) -> float:
+        """Allowed local error (root mean square of c)."""
+        return self.tolerances.rtol * max(self.step.fluctuation(past.states[0][: self.step.size]), QUIET)
+
+    def _newton(self, guess: np.ndarray, goal: float) -> np.ndarray:
+        """Chord Newton: the factor at hand serves while it contracts."""
+        step, state = self.step, guess.copy()
+        step.set_state(state)
+        lead = float(step.lead)
+        ratio = lead / step.factorised_lead if step.factorised_lead else np.inf
+        fresh = not 1 / (1 + STALE_LEAD) <= ratio <= 1 + STALE_LEAD
+        if fresh:
+            step.factorise()
+        previous = np.inf
+        for _ in range(MAX_NEWTON):
+            update = step.solve(step.residual()) * (-2 / (1 + lead / step.factorised_lead))
+            size = step.norm(update[: step.size])
+            contraction = size / previous
+            if not np.isfinite(size) or (contraction > 2 and fresh):
+                break
+            state += update
+            step.set_state(state)
+            self._check(state)
+            if (
+                previous < np.inf
+                and contraction < 1
+                and size * contraction / (1 - contraction) < goal
+                or size < 1e-3 * goal
+            ):
+                return state
+            if contraction > SLOW and previous < np.inf:
+                step.factorise()
+                fresh = True
+                size = np.inf
+            previous = size
+        step.factorised_lead = 0.0
+        raise StepFailed("Newton's method did not converge")
+
+    def _check(self, state: np.ndarray) -> None:
+        low, high = self.step.range(state[: self.step.size])
+        margin = OVERSHOOT * (self.bounds[1] - self.bounds[0])
+        if not (low > self.bounds[0] - margin and high < self.bounds[1] + margin):
+            self.step.factorised_lead = 0.0
+            raise StepFailed(f"c left its bounds: {low:.3g} to {high:.3g}")
+
+
+def _combine(weights: np.ndarray, arrays: list[np.ndarray]) -> np.ndarray:
+    return sum(weight * array for weight, array in zip(weights, arrays, strict=False))
+
+
+class _Replay:
+    """Steps as a grid says."""
+
+    def __init__(self, grid: TimeGrid):
+        self.grid = grid
+
+    def advance(self, integrator: Integrator, past: _March, target: float) -> None:
+        index = len(past.orders)
+        time, order = self.grid.times[index + 1], self.grid.orders[index]
+        integrator.accept(past, time, order, integrator.attempt(past, time, order))
+
+
+class _Adaptive:
+    """Steps and orders chosen by the error estimate."""
+
+    def __init__(self, integrator: Integrator, start: float, end: float):
+        self.wanted, self.order, self.run = 1e-4 * (end - start), 1, 0
+        self.smallest = SMALLEST_STEP * (end - start)
+
+    def advance(self, integrator: Integrator, past: _March, target: float) -> None:
+        now = past.times[-1]
+        while True:
+            step = landing_step(target - now, self.wanted)
+            if step < self.smallest:
+                raise StepFailed("the time step collapsed")
+            time = target if step > 0.999999 * (target - now) else now + step
+            try:
+                state = integrator.attempt(past, time, self.order)
+            except StepFailed:
+                self.wanted, self.run, self.order = 0.25 * step, 0, 1
+                continue
+            errors = self._errors(integrator, past, time, state)
+            if errors[self.order] <= 1:
+                break
+            self.wanted, self.run = retry_step(step, self.order, errors[self.order]), 0
+        integrator.accept(past, time, self.order, state)
+        self.run += 1
+        wanted, order = next_step(step, self.order, errors, self.run, integrator.tolerances.max_order)
+        if order != self.order or wanted != step:
+            self.run = 0
+        self.wanted, self.order = max(wanted, self.wanted if self.run else wanted), order
+
+    def _errors(self, integrator: Integrator, past: _March, time: float, state: np.ndarray) -> dict[int, float]:
+        step, tolerance = integrator.step, integrator.tolerance(past)
+        arrays = [state[: step.size], *(s[: step.size] for s in past.states)]
+        if len(past.orders) == 0:
+            return {1: 0.5 * step.norm(arrays[0] - arrays[1]) / tolerance}
+        errors = {}
+        for order in (self.order - 1, self.order, self.order + 1):
+            nodes = past.nodes(time, order + 1)
+            if order >= 1 and len(nodes) == order + 2 and len(arrays) >= order + 2:
+                errors[order] = step.norm(_combine(error_weights(nodes, order), arrays)) / tolerance
+        return errors

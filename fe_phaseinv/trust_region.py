@@ -1,0 +1,154 @@
+"""Trust-region Newton method with the exact subproblem, for tens of unknowns.
+
+It knows nothing but `objective.at(x)`, which returns value, gradient and Hessian (or its Gauss-Newton part) at
+an explicit point, and `objective.at(x, like=point)`, the same on the frozen discretisation of that point.
+Nocedal and Wright, Numerical Optimization (2006), algorithms 4.1 and 4.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Protocol
+
+import numpy as np
+from scipy.linalg import eigh
+from scipy.optimize import brentq
+
+ACCEPT, SHRINK, GROW = 1e-3, 0.25, 0.75
+SETTLED = 1e-2
+"""Once a step promises less than this share of the cost, the discretisation is frozen, so that its changes do not
+mask the last reductions."""
+COLLAPSED = 1e-10
+
+
+class Point(Protocol):
+    """What an objective returns: a function and its derivatives at x."""
+
+    x: np.ndarray
+    value: float
+    gradient: np.ndarray
+    hessian: np.ndarray
+
+
+class Objective(Protocol):
+    """What is minimised."""
+
+    def at(self, x: np.ndarray, like: Point | None = None) -> Point:
+        """Evaluate at x; value is inf where it cannot be evaluated."""
+
+
+class Outcome(Enum):
+    """How a minimisation ended; the text advises."""
+
+    CONVERGED = "converged"
+    MAX_ITERATIONS = "the iterations allowed are used up: raise max_iterations, or resume"
+    COLLAPSED = "no step, however short, lowers the cost: the derivatives or the time tolerance are too coarse"
+    NO_START = "the model cannot be solved at the starting laws: start from smaller coefficients or slower kinetics"
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """Everything that decides the iterations still to come.
+
+    Parameters
+    ----------
+    point : Point
+        Best point so far.
+    radius : float
+        Of the trust region.
+    iteration : int
+        Number of trial points so far.
+    settled : bool
+        Whether the discretisation is frozen.
+    accepted : bool
+        Whether the last trial point was.
+    outcome : Outcome, optional
+        None while there is more to do.
+    """
+
+    point: Point
+    radius: float
+    iteration: int = 0
+    settled: bool = False
+    accepted: bool = True
+    outcome: Outcome | None = None
+
+
+def solve_subproblem(gradient: np.ndarray, hessian: np.ndarray, radius: float) -> np.ndarray:
+    """Global minimiser of g.s + s.H.s/2 for |s| <= radius (Nocedal and Wright, theorem 4.1, hard case included)."""
+    values, vectors = eigh(hessian)
+    g = vectors.T @ gradient
+    floor = 1e-14 * max(abs(values[0]), abs(values[-1]), 1e-300)
+    if values[0] > floor and np.linalg.norm(g / values) <= radius:
+        return -vectors @ (g / values)
+    low = max(0.0, -values[0]) + floor
+
+    def excess(shift: float) -> float:
+        return np.linalg.norm(g / (values + shift)) - radius
+
+    if excess(low) <= 0:
+        step = -vectors @ (g / (values + low))
+        along = vectors[:, 0]
+        b = step @ along
+        return step + (-b + np.sqrt(b**2 + radius**2 - step @ step)) * along
+    high = low + np.linalg.norm(g) / radius
+    return -vectors @ (g / (values + brentq(excess, low, high, xtol=1e-15 * high, rtol=1e-12)))
+
+
+def start(objective: Objective, x: np.ndarray, radius: float) -> State:
+    """Evaluate the first point.
+
+    Parameters
+    ----------
+    objective : Objective
+    x : numpy.ndarray, shape (n,)
+    radius : float
+        First radius of the trust region.
+    """
+    point = objective.at(x)
+    return State(point, radius, outcome=None if np.isfinite(point.value) else Outcome.NO_START)
+
+
+def iterate(objective: Objective, state: State, tolerance: float, max_iterations: int) -> Iterator[State]:
+    """Minimise, giving the state after every trial point; the last one has an outcome.
+
+    Parameters
+    ----------
+    objective : Objective
+    state : State
+        Where to go on.
+    tolerance : float
+        Converged once the model of the cost promises less than this share of the cost.
+    max_iterations : int
+        Largest number of trial points in all.
+    """
+    while state.outcome is None:
+        state = _advance(objective, state, tolerance, max_iterations)
+        yield state
+
+
+def _advance(objective: Objective, state: State, tolerance: float, max_iterations: int) -> State:
+    point, radius = state.point, state.radius
+    step = solve_subproblem(point.gradient, point.hessian, radius)
+    predicted = -(point.gradient @ step + 0.5 * step @ point.hessian @ step)
+    length = float(np.linalg.norm(step))
+    inside = length < 0.999 * radius
+    if predicted <= tolerance * point.value and inside:
+        return replace(state, accepted=False, outcome=Outcome.CONVERGED)
+    if radius < COLLAPSED * (1 + np.linalg.norm(point.x)):
+        return replace(state, accepted=False, outcome=Outcome.COLLAPSED)
+    if state.iteration >= max_iterations:
+        return replace(state, accepted=False, outcome=Outcome.MAX_ITERATIONS)
+    settled = state.settled or bool(predicted < SETTLED * point.value and inside)
+    trial = objective.at(point.x + step, like=point if settled else None)
+    ratio = (point.value - trial.value) / predicted
+    if ratio < SHRINK:
+        radius = 0.25 * length
+    elif ratio > GROW and not inside:
+        radius = 2.0 * radius
+    state = replace(state, radius=radius, iteration=state.iteration + 1, settled=settled)
+    if not ratio > ACCEPT:
+        return replace(state, accepted=False)
+    return replace(state, point=trial, accepted=True)

@@ -1,0 +1,84 @@
+"""Proofs of the derivatives on a user's own problem."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fe_phaseinv.objective import Linearisation, Objective
+from fe_phaseinv.parallel import total
+
+STEPS = (1.0, 0.5, 0.25, 0.125)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One figure with what it should be.
+
+    Parameters
+    ----------
+    name : str
+    found, expected, allowed : float
+        The check holds where found differs from expected by at most allowed.
+    """
+
+    name: str
+    found: float
+    expected: float
+    allowed: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the figure is what it should be."""
+        return bool(abs(self.found - self.expected) <= self.allowed)
+
+
+def verify(objective: Objective, x: np.ndarray, size: float = 1e-2, seed: int = 0) -> list[Check]:
+    """Taylor remainders of the cost and the sensitivities against central differences, on the frozen time grid of x.
+
+    Parameters
+    ----------
+    objective : Objective
+        With tight tolerances of the nonlinear solves.
+    x : numpy.ndarray, shape (n,)
+        Unknowns.
+    size : float
+        Length of the longest step, relative to x.
+    seed : int
+        Of the random direction.
+    """
+    base = objective.at(x)
+    if not np.isfinite(base.value):
+        return [Check("the model can be solved at the starting laws", 0.0, 1.0, 0.0)]
+    direction = np.random.default_rng(seed).standard_normal(len(x))
+    direction *= size * max(np.linalg.norm(x), 1.0) / np.linalg.norm(direction)
+    values = np.array([objective.at(x + h * direction, like=base).value for h in STEPS])
+    zeroth = np.abs(values - base.value)
+    first = np.abs(values - base.value - np.array(STEPS) * (base.gradient @ direction))
+    return [
+        Check("Taylor remainder R0, order", _order(zeroth), 1.0, 0.1),
+        Check("Taylor remainder R1, order", _order(first), 2.0, 0.1),
+        Check(
+            "sensitivities against central differences, ratio", _difference_ratio(objective, base, direction), 1.0, 1e-3
+        ),
+    ]
+
+
+def _order(remainders: np.ndarray) -> float:
+    """Observed order between the two shortest steps."""
+    return float(np.log(remainders[-2] / remainders[-1]) / np.log(STEPS[-2] / STEPS[-1]))
+
+
+def _difference_ratio(objective: Objective, base: Linearisation, direction: np.ndarray) -> float:
+    """Length of the change of the pixels by the sensitivities over that by differences."""
+    step = 1e-2 * direction
+    ahead, behind = (objective.at(base.x + sign * step, like=base) for sign in (1, -1))
+    changes = [0.5 * (a - b) for a, b in zip(ahead.predictions, behind.predictions, strict=True)]
+    frames = [objective.pixels.frame(frame) for segment in objective.segments for frame in segment.frames]
+    by_difference = sum(
+        float(np.sum(change[np.isfinite(frame)] ** 2)) for change, frame in zip(changes, frames, strict=True)
+    )
+    chain = objective.coordinates.jacobian(base.x)
+    by_sensitivity = step @ (base.hessian - chain.T @ objective.prior.hessian @ chain) @ step
+    return float(np.sqrt(by_sensitivity / total(objective.pixels.comm, by_difference)))
