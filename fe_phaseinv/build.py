@@ -25,7 +25,7 @@ from fe_phaseinv.stepping.trajectory import Tolerances
 DEGREE = 3
 PIXELS_PER_CELL, FEWEST_CELLS = 5.34, 16
 """Defaults from the work-precision table of the README."""
-ROUGH_TIME = 3.0
+ROUGH_TIME = 5.0
 """The intervals are solved with a degree less and a time tolerance larger by this factor."""
 
 

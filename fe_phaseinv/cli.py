@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from firedrake.petsc import PETSc
 from mpi4py import MPI
 
 from fe_phaseinv import report
@@ -35,6 +36,7 @@ log = logging.getLogger("fe_phaseinv")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; gives its exit status."""
     options = _parser().parse_args(arguments)
+    PETSc.Options().setValue("options_left", False)  # the arguments above are none of PETSc's
     logging.captureWarnings(True)
     _log_to(logging.StreamHandler(sys.stdout))
     signal.signal(signal.SIGTERM, _interrupt)

@@ -15,18 +15,18 @@ from fe_phaseinv.objective import Linearisation, Objective, intervals, trajector
 from fe_phaseinv.observation import Pixels
 from fe_phaseinv.parameters import Parameters
 from fe_phaseinv.posterior import Laplace
-from fe_phaseinv.priors import Prior, evidence
+from fe_phaseinv.priors import Prior
 from fe_phaseinv.stepping.bdf import TimeGrid
 from fe_phaseinv.trust_region import Outcome, State, iterate, start
 
 FIRST_STRENGTH = 1e-4
-"""Prior strength to begin with where the evidence is to choose it."""
+"""Prior strength to begin with where the program is to choose it."""
 FIRST_RADIUS = 1.0
 """First radius of the trust region: coefficients of this size change a law by about as much as kT."""
 TOLERANCE = {"intervals": 0.1, "trajectory": 1e-6}
 """Promised reduction of the cost, relative to it, at which a stage ends."""
 SAME_STRENGTH = 3.0
-"""The evidence's strength is taken for converged once it changes by less than this factor."""
+"""The strength chosen is taken for converged once it changes by less than this factor."""
 INSIDE = 1e-3
 """A fitted initial field is kept this far inside the model's bounds."""
 
@@ -77,7 +77,8 @@ class Problem:
     initial : int
         Frame that starts the run.
     strength : float or "auto"
-        Of the prior; "auto" takes it from the evidence.
+        Of the prior; "auto" takes the variance of a pixel (of its noise, or of what the misfit leaves), so that
+        curvatures of order one, in units of kT and of logarithms, are what is expected of the laws.
     """
 
     rough: Discretisation
@@ -240,18 +241,12 @@ def _next_stage(problem: Problem, progress: Progress) -> tuple[str, float] | Non
         return None
     strength = progress.strength
     if problem.strength == "auto":
-        strength = _strength_by_evidence(problem, progress)
+        strength = problem.posterior(progress).deviation ** 2
     if progress.stage == "intervals":
         return "trajectory", strength
     if abs(np.log(strength / progress.strength)) > np.log(SAME_STRENGTH):
         return "trajectory", strength
     return None
-
-
-def _strength_by_evidence(problem: Problem, progress: Progress) -> float:
-    posterior = problem.posterior(progress)
-    prior = problem.prior(progress.strength)
-    return evidence(prior, posterior.coefficients, posterior.determined, posterior.deviation**2)
 
 
 def _entry(stage: str, state: State, seconds: float) -> dict:

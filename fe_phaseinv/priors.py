@@ -58,23 +58,3 @@ class Prior:
     def hessian(self) -> np.ndarray:
         """Second derivative of `value`, shape (n, n)."""
         return self.strength * self.precision
-
-
-def evidence(prior: Prior, m: np.ndarray, determined: float, variance: float) -> float:
-    """Strength at which the evidence is stationary, from one round of MacKay's fixed point.
-
-    MacKay, Neural Computation 4, 415 (1992), equation 4.9 and 4.10: the prior's variance is the share of m^T P m for
-    each coefficient that the data determine.
-
-    Parameters
-    ----------
-    prior : Prior
-    m : numpy.ndarray, shape (n,)
-        Coefficients at the minimum of the cost.
-    determined : float
-        Number of coefficients determined by the data.
-    variance : float
-        Variance of a pixel.
-    """
-    d = m - prior.mean
-    return float(variance * max(determined, 1e-3) / max(d @ prior.precision @ d, 1e-12))

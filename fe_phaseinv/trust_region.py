@@ -20,7 +20,9 @@ ACCEPT, SHRINK, GROW = 1e-3, 0.25, 0.75
 SETTLED = 1e-2
 """Once a step promises less than this share of the cost, the discretisation is frozen, so that its changes do not
 mask the last reductions."""
-COLLAPSED = 1e-10
+DOUBTFUL = 0.1
+"""A step is not refused for a change of the cost below this share of it before the discretisation is frozen."""
+COLLAPSED = 1e-8
 
 
 class Point(Protocol):
@@ -143,12 +145,15 @@ def _advance(objective: Objective, state: State, tolerance: float, max_iteration
         return replace(state, accepted=False, outcome=Outcome.MAX_ITERATIONS)
     settled = state.settled or bool(predicted < SETTLED * point.value and inside)
     trial = objective.at(point.x + step, like=point if settled else None)
-    ratio = (point.value - trial.value) / predicted
+    reduction = point.value - trial.value
+    ratio = reduction / predicted
+    state = replace(state, iteration=state.iteration + 1, settled=settled)
+    if not ratio > ACCEPT:
+        if not settled and abs(reduction) < DOUBTFUL * point.value:
+            return replace(state, accepted=False, settled=True)
+        return replace(state, accepted=False, radius=0.25 * length)
     if ratio < SHRINK:
         radius = 0.25 * length
     elif ratio > GROW and not inside:
         radius = 2.0 * radius
-    state = replace(state, radius=radius, iteration=state.iteration + 1, settled=settled)
-    if not ratio > ACCEPT:
-        return replace(state, accepted=False)
-    return replace(state, point=trial, accepted=True)
+    return replace(state, point=trial, radius=radius, accepted=True, settled=settled and reduction < 0.5 * point.value)
