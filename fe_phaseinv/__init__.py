@@ -7,13 +7,15 @@ from fe_phaseinv.coordinates import Coordinates
 from fe_phaseinv.errors import InputError
 from fe_phaseinv.forward import Forward
 from fe_phaseinv.images import ImageSeries
-from fe_phaseinv.inversion import Problem, invert
+from fe_phaseinv.inversion import Problem, invert, pose
+from fe_phaseinv.meshes import from_file, rectangle
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
 from fe_phaseinv.objective import Objective
 from fe_phaseinv.observation import Pixels
 from fe_phaseinv.posterior import Laplace
 from fe_phaseinv.relations import Law, Relation, ideal_entropy, identity, positive
-from fe_phaseinv.report import Result
+from fe_phaseinv.report import write, write_states
+from fe_phaseinv.result import Result, collect
 
 __all__ = [
     "CahnHilliard",
@@ -30,8 +32,14 @@ __all__ = [
     "Problem",
     "Relation",
     "Result",
+    "collect",
+    "from_file",
     "ideal_entropy",
     "identity",
     "invert",
+    "pose",
     "positive",
+    "rectangle",
+    "write",
+    "write_states",
 ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
+import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mpi4py import MPI
@@ -12,21 +13,19 @@ from mpi4py import MPI
 from fe_phaseinv import meshes
 from fe_phaseinv.bases import Legendre
 from fe_phaseinv.case import Case
-from fe_phaseinv.errors import InputError
-from fe_phaseinv.forward import Forward
+from fe_phaseinv.errors import InputError, refusing_unreadable
 from fe_phaseinv.images import ImageSeries
-from fe_phaseinv.inversion import Discretisation, Problem, coordinates_for
+from fe_phaseinv.inversion import Problem, pose
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
-from fe_phaseinv.observation import Pixels
-from fe_phaseinv.parameters import Parameters
+from fe_phaseinv.parallel import total
 from fe_phaseinv.relations import Relation, ideal_entropy, positive
 from fe_phaseinv.stepping.trajectory import Tolerances
 
 DEGREE = 3
 PIXELS_PER_CELL, FEWEST_CELLS = 5.34, 16
 """Defaults from the work-precision table of the README."""
-ROUGH_TIME = 5.0
-"""The intervals are solved with a degree less and a time tolerance larger by this factor."""
+FEWEST_PIXELS = 2
+"""In each direction; fewer show no pattern."""
 
 
 def load_images(case: Case) -> tuple[ImageSeries, tuple[int, ...]]:
@@ -49,6 +48,9 @@ def load_images(case: Case) -> tuple[ImageSeries, tuple[int, ...]]:
         Where file, frames or values are not what the case says.
     """
     images = ImageSeries.load(case.images.file, noise=case.images.noise)
+    if min(images.shape) < FEWEST_PIXELS:
+        found = f"{' x '.join(map(str, images.shape))} pixels"
+        raise InputError(case.images.file, "images", found, f"at least {FEWEST_PIXELS} pixels in each direction")
     count = len(images.times)
     chosen = range(count) if case.images.frames is None else case.images.frames
     for key, indices in (("frames", chosen), ("initial", [case.images.initial])):
@@ -67,8 +69,26 @@ def load_images(case: Case) -> tuple[ImageSeries, tuple[int, ...]]:
     return images, frames
 
 
+def load_truth(case: Case) -> dict[str, Any] | None:
+    """Read the true laws that a case names; None where it names none.
+
+    Raises
+    ------
+    InputError
+        Where the file is no JSON object.
+    """
+    if case.truth is None:
+        return None
+    accepted = "a JSON object"
+    with refusing_unreadable(case.truth, accepted):
+        truth = json.loads(case.truth.read_text(encoding="utf-8"))
+    if not isinstance(truth, dict):
+        raise InputError(case.truth, "file", truth, accepted)
+    return truth
+
+
 def build_model(case: Case) -> CahnHilliard:
-    """The model with the relations that a case asks for."""
+    """Build the model with the relations that a case asks for."""
     potential, diffusivity = case.laws.chemical_potential, case.laws.diffusivity
     return CahnHilliard(
         Relation(
@@ -80,20 +100,20 @@ def build_model(case: Case) -> CahnHilliard:
     )
 
 
-def starting_coefficients(case: Case) -> tuple[np.ndarray, np.ndarray]:
-    """Flat coefficients to start from (or to stay at), and which are fixed."""
-    start, fixed = [], []
-    for law in (case.laws.chemical_potential, case.laws.diffusivity):
-        start += [*law.coefficients, *[0.0] * (law.size - len(law.coefficients))]
-        fixed += [law.fixed] * law.size
+def starting_laws(case: Case) -> tuple[dict[str, tuple[float, ...]], list[str]]:
+    """Give the coefficients to start from (or to stay at) by law, and the names of the fixed laws."""
+    curves = {"chemical_potential": case.laws.chemical_potential, "diffusivity": case.laws.diffusivity}
+    start = {name: law.coefficients for name, law in curves.items()}
+    fixed = [name for name, law in curves.items() if law.fixed]
     energy = case.laws.gradient_energy
-    start.append(math.log(energy.initial if energy.fixed is None else energy.fixed))
-    fixed.append(energy.fixed is not None)
-    return np.array(start), np.array(fixed)
+    start["gradient_energy"] = (math.log(energy.initial if energy.fixed is None else energy.fixed),)
+    if energy.fixed is not None:
+        fixed.append("gradient_energy")
+    return start, fixed
 
 
 def build_mesh(case: Case, images: ImageSeries, comm: MPI.Comm):
-    """The mesh that a case asks for.
+    """Make or read the mesh that a case asks for.
 
     Raises
     ------
@@ -119,14 +139,14 @@ def build_mesh(case: Case, images: ImageSeries, comm: MPI.Comm):
 
 
 def default_cells(images: ImageSeries) -> int:
-    """Number of elements along the longer side where the case leaves it open."""
+    """Give the number of elements along the longer side where the case leaves it open."""
     return max(FEWEST_CELLS, math.ceil(max(images.shape) / PIXELS_PER_CELL))
 
 
 def build_problem(
     case: Case, images: ImageSeries, frames: tuple[int, ...], comm: MPI.Comm, tolerances: Tolerances | None = None
 ) -> Problem:
-    """Everything that an inversion needs.
+    """Build everything that an inversion needs.
 
     Parameters
     ----------
@@ -142,23 +162,27 @@ def build_problem(
     InputError
         Where mesh and images do not fit.
     """
-    model = build_model(case)
-    mesh = build_mesh(case, images, comm)
-    start, fixed = starting_coefficients(case)
-    coordinates = coordinates_for(model, Parameters(model.relations, mesh), start, fixed)
-    degree = case.domain.degree or DEGREE
-    fine = tolerances or (Tolerances() if case.time.rtol is None else Tolerances(rtol=case.time.rtol))
-    rough = dataclasses.replace(fine, rtol=ROUGH_TIME * fine.rtol)
-
-    def discretise(degree: int, tolerances: Tolerances) -> Discretisation:
-        forward = Forward(model, mesh, degree, coordinates.free, tolerances)
-        return Discretisation(forward, Pixels(images, forward.space))
-
-    return Problem(
-        rough=discretise(max(1, degree - 1), rough),
-        fine=discretise(degree, fine),
-        coordinates=coordinates,
-        frames=frames,
-        initial=case.images.initial,
-        strength=case.prior.strength,
+    start, fixed = starting_laws(case)
+    problem = pose(
+        images,
+        build_model(case),
+        build_mesh(case, images, comm),
+        start,
+        fixed,
+        frames,
+        case.images.initial,
+        case.domain.degree or DEGREE,
+        tolerances or (Tolerances() if case.time.rtol is None else Tolerances(rtol=case.time.rtol)),
+        case.prior.strength,
     )
+    _require_data(problem)
+    return problem
+
+
+def _require_data(problem: Problem) -> None:
+    """Refuse frames whose pixels inside the mesh are all NaN."""
+    pixels = problem.fine.pixels
+    for index in (problem.initial, *problem.frames):
+        if total(pixels.comm, np.isfinite(pixels.frame(index)).sum()) == 0:
+            found = "only NaN inside the mesh"
+            raise InputError(pixels.images.source, f"images[{index}]", found, "frames that show a part of the domain")

@@ -9,53 +9,86 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 from firedrake.petsc import PETSc
 from mpi4py import MPI
 
-from fe_phaseinv import report
-from fe_phaseinv.build import build_problem, load_images
+from fe_phaseinv import __version__, report
+from fe_phaseinv.build import build_problem, load_images, load_truth
 from fe_phaseinv.case import Case, read_case
-from fe_phaseinv.errors import InputError
+from fe_phaseinv.errors import InputError, refusing_unreadable
 from fe_phaseinv.images import ImageSeries
-from fe_phaseinv.inversion import FIRST_STRENGTH, Problem, Progress, invert, resume
+from fe_phaseinv.inversion import FIRST_STRENGTH, TOLERANCE, Problem, Progress, invert, resume
 from fe_phaseinv.parallel import on_root
+from fe_phaseinv.result import Result, collect
 from fe_phaseinv.stepping.trajectory import StepFailed, Tolerances
 from fe_phaseinv.trust_region import Outcome
 from fe_phaseinv.verification import verify
 
-DONE, BAD_INPUT, NOT_CONVERGED, INTERRUPTED = 0, 2, 3, 4
+DONE, FAILED, BAD_INPUT, NOT_CONVERGED, INTERRUPTED = range(5)
+PROGRESS = "progress.json"
+WRITABLE = "a folder that can be written"
 WORLD = MPI.COMM_WORLD  # the one place that chooses a communicator; everything else takes that of its mesh
 
 log = logging.getLogger("fe_phaseinv")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; gives its exit status."""
-    options = _parser().parse_args(arguments)
-    PETSc.Options().setValue("options_left", False)  # the arguments above are none of PETSc's
-    logging.captureWarnings(True)
-    _log_to(logging.StreamHandler(sys.stdout))
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        case = read_case(options.case, options.set)
-        return options.command(case, options)
-    except InputError as error:
-        if WORLD.rank == 0:
-            sys.stderr.write(f"{error}\n")
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        log.info("interrupted; what was reached is kept, --resume goes on")
-        if WORLD.size > 1:
-            WORLD.Abort(INTERRUPTED)
-        return INTERRUPTED
+    """Run the command and return its exit status.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Those of the process where not given.
+    """
+    PETSc.Options().setValue("options_left", False)  # the arguments are none of PETSc's
+    options = _parse(arguments)
+    with _session():
+        try:
+            return options.command(on_root(WORLD, read_case, options.case, options.set), options)
+        except InputError as error:
+            if WORLD.rank == 0:
+                sys.stderr.write(f"{error}\n")
+            return BAD_INPUT
+        except KeyboardInterrupt:
+            log.info("interrupted; what was reached is kept, --resume goes on")
+            return _leave(INTERRUPTED)
+        except Exception:
+            if WORLD.size == 1:
+                raise
+            traceback.print_exc()
+            return _leave(FAILED)
+
+
+def _leave(status: int) -> int:
+    """Stop all ranks, which may be waiting for this one."""
+    if WORLD.size > 1:
+        WORLD.Abort(status)
+    return status
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str):
+        self.exit(BAD_INPUT, f"{self.prog}: {message}\n")
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    if WORLD.rank == 0:
+        return _parser().parse_args(arguments)
+    with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        return _parser().parse_args(arguments)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="fe-phaseinv", description="Learn the laws of pattern formation from images.")
+    parser = _Parser(prog="fe-phaseinv", description="Learn the laws of pattern formation from images.")
+    parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, command, text in (
         ("invert", _invert, "learn the laws from the images of a case"),
@@ -73,6 +106,22 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+@contextmanager
+def _session() -> Iterator[None]:
+    """Print the log, keep the warnings of libraries from the terminal, and take SIGTERM for SIGINT."""
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            _log_to(logging.StreamHandler(sys.stdout))
+            yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        for handler in log.handlers[:]:
+            log.removeHandler(handler)
+            handler.close()
+
+
 def _interrupt(*_) -> None:
     raise KeyboardInterrupt
 
@@ -84,32 +133,38 @@ def _log_to(handler: logging.Handler) -> None:
         log.setLevel(logging.INFO)
 
 
-def _invert(case: Case, options) -> int:
+def _invert(case: Case, options: argparse.Namespace) -> int:
     folder = options.output
-    images, frames = load_images(case)
-    _require_folder(folder, case)
-    problem = build_problem(case, images, frames, WORLD)
-    saved = _saved_progress(folder) if options.resume else None
-    _open_folder(folder, case)
+    problem = _problem(case, options)
+    _require_unknowns(problem, options)
+    truth = on_root(WORLD, load_truth, case)
+    progress = _resumed(problem, folder / PROGRESS) if options.resume else None
+    _open_folder(folder, case, "a" if options.resume else "w")
     log.info(_describe(problem))
-    progress = None
-    if saved:
-        progress = resume(problem, saved)
+    if progress:
         log.info("resumed at iteration %d of stage %s", progress.state.iteration, progress.stage)
     log.info("%10s %5s %12s %10s %10s %8s", "stage", "iter", "cost", "misfit", "radius", "seconds")
+    best, shown = progress, len(progress.history) if progress else 0
     for progress in invert(problem, case.optimizer.max_iterations, progress):
-        log.info(_line(progress))
-        if progress.state.accepted and np.isfinite(progress.state.point.value):
-            on_root(WORLD, report.write_atomically, folder / "progress.json", json.dumps(progress.to_dict()))
-    return _finish(case, problem, progress, folder)
+        for entry in progress.history[shown:]:
+            log.info(_line(entry))
+        shown = len(progress.history)
+        if np.isfinite(progress.state.point.value):
+            best = progress
+            on_root(WORLD, report.write_atomically, folder / PROGRESS, json.dumps(best.to_dict()))
+    outcome = progress.state.outcome
+    if best:
+        best = dataclasses.replace(best, state=dataclasses.replace(best.state, outcome=outcome))
+        _write(folder, problem, collect(problem, best, case.uncertainty.method == "laplace", truth), best)
+    log.info("%s after %d iterations", outcome.value, progress.state.iteration)
+    return DONE if outcome is Outcome.CONVERGED else NOT_CONVERGED
 
 
-def _line(progress: Progress) -> str:
-    last = progress.history[-1]
-    note = "" if last["accepted"] else "  rejected"
+def _line(entry: dict) -> str:
+    note = "" if entry["accepted"] else "  rejected"
     return (
-        f"{last['stage']:>10} {last['iteration']:5d} {last['cost']:12.5e} {last['misfit_rms']:10.5f} "
-        f"{last['radius']:10.3e} {last['seconds']:8.1f}{note}"
+        f"{entry['stage']:>10} {entry['iteration']:5d} {entry['cost']:12.5e} {entry['misfit_rms']:10.5f} "
+        f"{entry['radius']:10.3e} {entry['seconds']:8.1f}{note}"
     )
 
 
@@ -123,61 +178,20 @@ def _describe(problem: Problem) -> str:
     )
 
 
-def _finish(case: Case, problem: Problem, progress: Progress, folder: Path) -> int:
-    """Write the results; gives the exit status."""
-    point, outcome = progress.state.point, progress.state.outcome
-    if outcome is Outcome.NO_START:
-        log.info(outcome.value)
-        return NOT_CONVERGED
-    posterior = problem.posterior(progress) if case.uncertainty.method == "laplace" else None
-    how = problem.fine if progress.stage == "trajectory" else problem.rough
-    images, frames = how.pixels.images, list(problem.frames)
-    predicted = np.array([how.pixels.picture(prediction) for prediction in point.predictions])
-    observed = np.where(np.isfinite(predicted), images.frames[frames], np.nan)
-    used, work = images.frames[[problem.initial, *frames]], progress.counts
-    result = report.Result(
-        model=case.model,
-        status="converged" if outcome is Outcome.CONVERGED else outcome.value,
-        iterations=progress.state.iteration,
-        cost=point.value,
-        misfit_rms=point.misfit_rms,
-        laws=problem.parameters.laws(problem.coordinates.natural(point.x)),
-        posterior=posterior,
-        range=(float(np.nanmin(used)), float(np.nanmax(used))),
-        frames=problem.frames,
-        times=tuple(images.times[frames]),
-        observed=observed,
-        predicted=predicted,
-        extent=images.extent,
-        origin=images.origin,
-        history=progress.history,
-        counts={
-            "forward": work.forward,
-            "tangent": work.tangent,
-            "adjoint": 0,
-            "second": 0,
-            "factorisations": work.factorisations,
-            "steps": work.steps,
-        },
-        seconds={
-            "total": progress.seconds,
-            "forward": work.seconds_forward,
-            "sensitivities": work.seconds_sensitivities,
-        },
-        ranks=WORLD.size,
-        truth=json.loads(case.truth.read_text()) if case.truth else None,
-    )
-    report.write_states(folder, how.forward.space, point.states, images.times[frames])
+def _write(folder: Path, problem: Problem, result: Result, progress: Progress) -> None:
+    space = problem.discretisation(progress.stage).forward.space
+    report.write_states(folder, space, progress.state.point.states, result.times)
     for path in on_root(WORLD, report.write, folder, result):
         log.info("wrote %s", path)
-    log.info("%s after %d iterations, misfit rms %.4g", result.status, result.iterations, result.misfit_rms)
-    return DONE if outcome is Outcome.CONVERGED else NOT_CONVERGED
 
 
-def _simulate(case: Case, options) -> int:
-    images, frames = load_images(case)
-    _require_folder(options.output, case)
-    problem = build_problem(case, images, frames, WORLD)
+def _simulate(case: Case, options: argparse.Namespace) -> int:
+    file = options.output / "images.npz"
+    if case.images.file == file.resolve():
+        raise InputError(
+            options.output, "--output", f"the folder of the case's own images, {file.name}", "another folder"
+        )
+    problem = _problem(case, options)
     _open_folder(options.output, case)
     forward, pixels = problem.fine.forward, problem.fine.pixels
     (segment,) = problem.objective("trajectory", 0.0).segments
@@ -190,14 +204,15 @@ def _simulate(case: Case, options) -> int:
     simulated = np.array([pixels.picture(pixels.average(state)) for state in states])
     series = ImageSeries(simulated, np.array(segment.times), images.extent, images.origin)
     report.write_states(options.output, forward.space, states, segment.times)
-    on_root(WORLD, series.save, options.output / "images.npz")
-    log.info("%d steps; wrote %s", len(run.grid.orders), options.output / "images.npz")
+    on_root(WORLD, series.save, file)
+    log.info("%d steps; wrote %s", len(run.grid.orders), file)
     return DONE
 
 
-def _check(case: Case, options) -> int:
-    images, frames = load_images(case)
+def _check(case: Case, options: argparse.Namespace) -> int:
+    images, frames = on_root(WORLD, load_images, case)
     problem = build_problem(case, images, frames, WORLD, Tolerances(newton=1e-7))
+    _require_unknowns(problem, options)
     strength = FIRST_STRENGTH if case.prior.strength == "auto" else case.prior.strength
     x = problem.coordinates.from_natural(problem.coordinates.start)
     checks = verify(problem.objective("intervals", strength), x)
@@ -213,31 +228,56 @@ def _check(case: Case, options) -> int:
     return DONE if all(check.holds for check in checks) else NOT_CONVERGED
 
 
+def _problem(case: Case, options: argparse.Namespace) -> Problem:
+    """Check the input and the folder for the output, cheapest first."""
+    on_root(WORLD, _require_folder, options.output, case)
+    return build_problem(case, *on_root(WORLD, load_images, case), WORLD)
+
+
+def _require_unknowns(problem: Problem, options: argparse.Namespace) -> None:
+    if len(problem.coordinates) == 0:
+        raise InputError(options.case, "laws", "only fixed ones", "at least one law to learn")
+
+
 def _require_folder(folder: Path, case: Case) -> None:
     """Refuse a folder that cannot be written or that holds another case's result."""
-    accepted = "a folder that can be written"
-    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    existing = next(path for path in (folder, *folder.absolute().parents) if os.path.exists(path))
     if not existing.is_dir():
-        raise InputError(folder, "--output", f"{existing} is a file", accepted)
+        raise InputError(folder, "--output", f"{existing} is a file", WRITABLE)
     if not os.access(existing, os.W_OK | os.X_OK):
-        raise InputError(folder, "--output", f"no permission to write in {existing}", accepted)
+        raise InputError(folder, "--output", f"no permission to write in {existing}", WRITABLE)
     recorded = folder / "case.toml"
     if recorded.exists() and _identity(read_case(recorded)) != _identity(case):
         raise InputError(folder, "--output", "the result of another case", "a new folder, or that of this case")
 
 
 def _identity(case: Case) -> Case:
-    """The case apart from what may change when a run goes on."""
+    """Return the case apart from what may change when a run goes on."""
     return dataclasses.replace(case, optimizer=dataclasses.replace(case.optimizer, max_iterations=1))
 
 
-def _open_folder(folder: Path, case: Case) -> None:
-    on_root(WORLD, lambda: folder.mkdir(parents=True, exist_ok=True))
-    on_root(WORLD, report.write_atomically, folder / "case.toml", case.text())
-    if WORLD.rank == 0:
-        _log_to(logging.FileHandler(folder / "log.txt"))
+def _open_folder(folder: Path, case: Case, log_mode: str = "w") -> None:
+    """Make the folder and begin to write in it: the case and the log."""
+
+    def begin() -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            report.write_atomically(folder / "case.toml", case.text())
+            _log_to(logging.FileHandler(folder / "log.txt", log_mode, encoding="utf-8"))
+        except OSError as error:
+            raise InputError(folder, "--output", error.strerror, WRITABLE) from error
+
+    on_root(WORLD, begin)
 
 
-def _saved_progress(folder: Path) -> dict | None:
-    path = folder / "progress.json"
-    return json.loads(path.read_text()) if path.exists() else None
+def _resumed(problem: Problem, path: Path) -> Progress | None:
+    """Return the progress that a file keeps; None where there is no file yet."""
+    accepted = "the progress of a run of this case"
+    with refusing_unreadable(path, accepted):
+        saved = on_root(WORLD, lambda: path.exists() and json.loads(path.read_text()))
+        if saved is False:
+            return None
+        progress = resume(problem, saved)
+    if progress.stage not in TOLERANCE or not np.isfinite(progress.state.point.value):
+        raise InputError(path, "file", "laws that cannot be solved, or an unknown stage", accepted)
+    return progress

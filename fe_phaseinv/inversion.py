@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
@@ -11,12 +11,15 @@ import numpy as np
 
 from fe_phaseinv.coordinates import Coordinates, Scaling
 from fe_phaseinv.forward import Counts, Forward
+from fe_phaseinv.images import ImageSeries
+from fe_phaseinv.models.cahn_hilliard import CahnHilliard
 from fe_phaseinv.objective import Linearisation, Objective, intervals, trajectory
 from fe_phaseinv.observation import Pixels
 from fe_phaseinv.parameters import Parameters
 from fe_phaseinv.posterior import Laplace
 from fe_phaseinv.priors import Prior
 from fe_phaseinv.stepping.bdf import TimeGrid
+from fe_phaseinv.stepping.trajectory import Tolerances
 from fe_phaseinv.trust_region import Outcome, State, iterate, start
 
 FIRST_STRENGTH = 1e-4
@@ -27,6 +30,8 @@ TOLERANCE = {"intervals": 0.1, "trajectory": 1e-6}
 """Promised reduction of the cost, relative to it, at which a stage ends."""
 SAME_STRENGTH = 3.0
 """The strength chosen is taken for converged once it changes by less than this factor."""
+ROUGH_TIME = 5.0
+"""The intervals are solved with a degree less and a time tolerance larger by this factor."""
 INSIDE = 1e-3
 """A fitted initial field is kept this far inside the model's bounds."""
 
@@ -103,9 +108,13 @@ class Problem:
         """Work done by both forward models."""
         return self.rough.forward.counts + self.fine.forward.counts
 
+    def discretisation(self, stage: str) -> Discretisation:
+        """How a stage is solved."""
+        return self.rough if stage == "intervals" else self.fine
+
     def objective(self, stage: str, strength: float) -> Objective:
         """The cost of a stage, "intervals" or "trajectory"."""
-        how = self.rough if stage == "intervals" else self.fine
+        how = self.discretisation(stage)
         cut = intervals if stage == "intervals" else trajectory
         low, high = how.forward.model.bounds
         segments = cut(how.pixels, self.initial, self.frames, (low + INSIDE, high - INSIDE))
@@ -119,6 +128,61 @@ class Problem:
         """Uncertainty of the laws at the point that an inversion has reached."""
         prior = self.prior(progress.strength)
         return Laplace.at(self.parameters, self.coordinates, prior, progress.state.point, self.noise)
+
+
+def pose(
+    images: ImageSeries,
+    model: CahnHilliard,
+    mesh,
+    start: dict[str, Sequence[float]],
+    fixed: Sequence[str] = (),
+    frames: Sequence[int] | None = None,
+    initial: int = 0,
+    degree: int = 3,
+    tolerances: Tolerances = Tolerances(),  # noqa: B008 (a frozen value)
+    strength: float | Literal["auto"] = "auto",
+) -> Problem:
+    """Put the question: which laws of a model turn the initial frame into the others?
+
+    Parameters
+    ----------
+    images : ImageSeries
+    model : CahnHilliard
+    mesh : firedrake.MeshGeometry
+        Inside the picture.
+    start : dict of sequence of float
+        By law, the first coefficients to start from; the others are zero.
+    fixed : sequence of str
+        Laws to leave as they start.
+    frames : sequence of int, optional
+        Frames to compare with; all after the initial one where not given.
+    initial : int
+        Frame that starts the run.
+    degree : int
+        Of the elements; the intervals are solved with one less.
+    tolerances : Tolerances
+        In time; the intervals are solved with a larger one.
+    strength : float or "auto"
+        Of the prior.
+    """
+    parameters = Parameters(model.relations, mesh)
+    is_fixed = np.zeros(parameters.size, bool)
+    for name in fixed:
+        is_fixed[parameters.slices[name]] = True
+    coordinates = coordinates_for(model, parameters, parameters.flat(start), is_fixed)
+
+    def discretise(degree: int, tolerances: Tolerances) -> Discretisation:
+        forward = Forward(model, mesh, degree, coordinates.free, tolerances)
+        return Discretisation(forward, Pixels(images, forward.space))
+
+    return Problem(
+        rough=discretise(max(1, degree - 1), replace(tolerances, rtol=ROUGH_TIME * tolerances.rtol)),
+        fine=discretise(degree, tolerances),
+        coordinates=coordinates,
+        frames=tuple(range(initial + 1, len(images.times)) if frames is None else frames),
+        initial=initial,
+        strength=strength,
+    )
 
 
 @dataclass(frozen=True, eq=False)

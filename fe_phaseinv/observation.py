@@ -47,7 +47,7 @@ class Pixels:
         self.images, self.space = images, space
         self.comm = space.mesh().comm
         points, per_pixel = _sample(images, space.mesh())
-        vertices = VertexOnlyMesh(space.mesh(), points, missing_points_behaviour="ignore", redundant=True)
+        vertices = VertexOnlyMesh(space.mesh(), points, missing_points_behaviour="ignore", tolerance=1e-6, redundant=True)
         values = assemble(interpolate(TrialFunction(space), FunctionSpace(vertices, "DG", 0))).petscmat
         owned = vertices.coordinates.dat.data_ro
         self.matrix = _averaging(images, owned, per_pixel, self.comm).matMult(values)

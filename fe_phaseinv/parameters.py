@@ -29,6 +29,24 @@ class Parameters:
             r.name: Function(VectorFunctionSpace(mesh, "R", 0, dim=r.basis.size), name=r.name) for r in relations
         }
 
+    def flat(self, coefficients: dict[str, Sequence[float]]) -> np.ndarray:
+        """Give the flat array of coefficients by law; those not given are zero.
+
+        Raises
+        ------
+        ValueError
+            Where a law is not one of these, or more coefficients are given than it has.
+        """
+        m = np.zeros(self.size)
+        for name, values in coefficients.items():
+            if name not in self.slices:
+                raise ValueError(f"no law {name!r} among {', '.join(self.slices)}")
+            part = m[self.slices[name]]
+            if len(values) > len(part):
+                raise ValueError(f"{len(values)} coefficients for {name}, which has {len(part)}")
+            part[: len(values)] = values
+        return m
+
     def assign(self, m: np.ndarray) -> None:
         """Write a flat array into the functions."""
         for name, part in self.slices.items():

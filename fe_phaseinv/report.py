@@ -8,7 +8,6 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from io import BytesIO, StringIO
 from itertools import cycle, pairwise
@@ -21,8 +20,9 @@ from firedrake import CheckpointFile, Function, VTKFile
 import fe_phaseinv
 from fe_phaseinv.bases import Constant
 from fe_phaseinv.parallel import on_root
-from fe_phaseinv.posterior import QUANTILE, Laplace
+from fe_phaseinv.posterior import QUANTILE
 from fe_phaseinv.relations import Law
+from fe_phaseinv.result import Result
 
 POTENTIAL, ENERGY = "chemical_potential", "gradient_energy"
 POINTS = 201
@@ -35,59 +35,6 @@ MARGIN = 0.02
 COMPLEX_STEP = 1e-30
 LEARNT, TRUE, SHADE, MISSING = "#0072B2", "#222222", "#F1F1F1", "#D0D0D0"
 STAGE_COLOURS = ("#E69F00", LEARNT, "#009E73", "#CC79A7")
-
-
-@dataclass(frozen=True, eq=False)
-class Result:
-    """What an inversion found, and how it went.
-
-    Parameters
-    ----------
-    model, status : str
-        Name of the model, and how the inversion ended.
-    iterations, ranks : int
-        Numbers of trial points and of processes.
-    cost, misfit_rms : float
-        At the end.
-    laws : dict of Law
-        By name.
-    posterior : Laplace or None
-        Without it there are no bands.
-    range : tuple of float
-        Smallest and largest pixel value of the data used.
-    frames, times : tuple
-        Indices and times of the frames compared with.
-    observed, predicted : numpy.ndarray, shape (n, ny, nx)
-        Their pixels, NaN where there is no data.
-    extent, origin : tuple of float
-        Size of the images and position of their lower left corner.
-    history : tuple of dict
-        An entry for each trial point and each start of a stage: iteration, stage, accepted, cost, misfit_rms, ...
-    counts, seconds : dict
-        Solves and wall time by kind.
-    truth : dict or None
-        Formulas and numbers of the true laws, with the keys of `TRUTH_KEYS`.
-    """
-
-    model: str
-    status: str
-    iterations: int
-    cost: float
-    misfit_rms: float
-    laws: dict[str, Law]
-    posterior: Laplace | None
-    range: tuple[float, float]
-    frames: tuple[int, ...]
-    times: tuple[float, ...]
-    observed: np.ndarray
-    predicted: np.ndarray
-    extent: tuple[float, float]
-    origin: tuple[float, float]
-    history: tuple[dict[str, Any], ...]
-    counts: dict[str, int]
-    seconds: dict[str, float]
-    ranks: int
-    truth: dict[str, Any] | None = None
 
 
 def summary(result: Result) -> dict[str, Any]:
@@ -295,6 +242,7 @@ def _draw_laws(result: Result):
 
 def _draw_frames(result: Result):
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     (x0, y0), (lx, ly) = result.origin, result.extent
     differences = result.predicted - result.observed
@@ -315,6 +263,7 @@ def _draw_frames(result: Result):
     for columns, aspect in ((grid[:, :2], 40), (grid[:, 2:], 20)):
         bar = figure.colorbar(columns[0, 0].images[0], ax=columns, location="bottom", aspect=aspect, pad=0.1 / count)
         bar.ax.tick_params(labelsize="small")
+        bar.ax.xaxis.set_major_locator(MaxNLocator(4))
     return figure
 
 

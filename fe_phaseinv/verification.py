@@ -34,7 +34,7 @@ class Check:
         return bool(abs(self.found - self.expected) <= self.allowed)
 
 
-def verify(objective: Objective, x: np.ndarray, size: float = 1e-2, seed: int = 0) -> list[Check]:
+def verify(objective: Objective, x: np.ndarray, size: float = 2e-3, seed: int = 0) -> list[Check]:
     """Taylor remainders of the cost and the sensitivities against central differences, on the frozen time grid of x.
 
     Parameters

@@ -19,7 +19,8 @@ from fe_phaseinv.bases import Constant, Legendre
 from fe_phaseinv.parameters import Parameters
 from fe_phaseinv.posterior import Laplace
 from fe_phaseinv.relations import Relation, ideal_entropy, positive
-from fe_phaseinv.report import Result, _draw_laws, summary, write, write_atomically, write_states
+from fe_phaseinv.report import _draw_laws, summary, write, write_atomically, write_states
+from fe_phaseinv.result import Result
 
 FILES = {"result.json", "curves.csv"} | {f"{n}.{k}" for n in ("laws", "frames", "history") for k in ("png", "pdf")}
 RELATIONS = (

@@ -22,7 +22,13 @@ QUIET = 0.02
 """Fluctuations of c below this do not tighten the tolerance any further."""
 OVERSHOOT = 0.2
 """A state that leaves the model's bounds by more than this share of their distance has failed."""
-MAX_NEWTON, SLOW, STALE_LEAD = 12, 0.5, 1.0
+STALE_LEAD = 2.0
+"""A factor is not used for steps whose leading weight differs by more than this factor."""
+PATIENCE = 8
+"""Solves for which a factorisation could be had: with more of them to go, the Jacobian is factorised anew."""
+MAX_FACTORISATIONS = 6
+FIRST_RATE = 0.1
+"""Contraction expected of a factor before it has shown any."""
 SMALLEST_STEP = 1e-9
 
 
@@ -162,35 +168,27 @@ class Integrator:
 
     def _newton(self, guess: np.ndarray, goal: float) -> np.ndarray:
         """Chord Newton: the factor at hand serves while it contracts."""
-        step, state = self.step, guess.copy()
+        step, state, previous = self.step, guess.copy(), 0.0
         step.set_state(state)
         lead = float(step.lead)
-        ratio = lead / step.factorised_lead if step.factorised_lead else np.inf
-        fresh = not 1 / (1 + STALE_LEAD) <= ratio <= 1 + STALE_LEAD
-        if fresh:
+        if not step.factorised_lead or abs(np.log(lead / step.factorised_lead)) > np.log(STALE_LEAD):
             step.factorise()
-        previous = np.inf
-        for _ in range(MAX_NEWTON):
+        last = step.factorisations + MAX_FACTORISATIONS
+        while step.factorisations < last:
+            # The factor's lead is another one than the step's: the mean of the two fits slow and stiff modes alike.
             update = step.solve(step.residual()) * (-2 / (1 + lead / step.factorised_lead))
             size = step.norm(update[: step.size])
-            contraction = size / previous
-            if not np.isfinite(size) or (contraction > 2 and fresh):
-                break
             state += update
             step.set_state(state)
             self._check(state)
-            if (
-                previous < np.inf
-                and contraction < 1
-                and size * contraction / (1 - contraction) < goal
-                or size < 1e-3 * goal
-            ):
+            rate = size / previous if previous else FIRST_RATE
+            if size < 1e-3 * goal or (previous and rate < 1 and size * rate / (1 - rate) < goal):
                 return state
-            if contraction > SLOW and previous < np.inf:
+            if rate < 1 and np.log(goal / size) / np.log(rate) < PATIENCE:
+                previous = size
+            else:
                 step.factorise()
-                fresh = True
-                size = np.inf
-            previous = size
+                previous = 0.0
         step.factorised_lead = 0.0
         raise StepFailed("Newton's method did not converge")
 

@@ -1,0 +1,120 @@
+"""What an inversion found, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fe_phaseinv.inversion import Problem, Progress
+from fe_phaseinv.posterior import Laplace
+from fe_phaseinv.relations import Law
+from fe_phaseinv.trust_region import Outcome
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What an inversion found, and how it went.
+
+    Parameters
+    ----------
+    model, status : str
+        Name of the model, and how the inversion ended.
+    iterations, ranks : int
+        Numbers of trial points and of processes.
+    cost, misfit_rms : float
+        At the end.
+    laws : dict of Law
+        By name.
+    posterior : Laplace or None
+        Without it there are no bands.
+    range : tuple of float
+        Smallest and largest pixel value of the data used.
+    frames, times : tuple
+        Indices and times of the frames compared with.
+    observed, predicted : numpy.ndarray, shape (n, ny, nx)
+        Their pixels, NaN where there is no data.
+    extent, origin : tuple of float
+        Size of the images and position of their lower left corner.
+    history : tuple of dict
+        An entry for each trial point and each start of a stage: iteration, stage, accepted, cost, misfit_rms, ...
+    counts, seconds : dict
+        Solves and wall time by kind.
+    truth : dict or None
+        Formulas and numbers of the true laws, with the keys of `TRUTH_KEYS`.
+    """
+
+    model: str
+    status: str
+    iterations: int
+    cost: float
+    misfit_rms: float
+    laws: dict[str, Law]
+    posterior: Laplace | None
+    range: tuple[float, float]
+    frames: tuple[int, ...]
+    times: tuple[float, ...]
+    observed: np.ndarray
+    predicted: np.ndarray
+    extent: tuple[float, float]
+    origin: tuple[float, float]
+    history: tuple[dict[str, Any], ...]
+    counts: dict[str, int]
+    seconds: dict[str, float]
+    ranks: int
+    truth: dict[str, Any] | None = None
+
+
+def collect(
+    problem: Problem, progress: Progress, uncertainty: bool = True, truth: dict[str, Any] | None = None
+) -> Result:
+    """Gather what an inversion has reached; collective, the same on all ranks.
+
+    Parameters
+    ----------
+    problem : Problem
+    progress : Progress
+        Its state must be one that the model could be solved at.
+    uncertainty : bool
+        Whether to form the Laplace posterior.
+    truth : dict, optional
+        Formulas of the true laws, to be drawn beside those learnt.
+    """
+    point, outcome, work = progress.state.point, progress.state.outcome, progress.counts
+    how = problem.discretisation(progress.stage)
+    images, frames = how.pixels.images, list(problem.frames)
+    predicted = np.array([how.pixels.picture(prediction) for prediction in point.predictions])
+    used = images.frames[[problem.initial, *frames]]
+    return Result(
+        model=how.forward.model.name,
+        status="converged" if outcome is Outcome.CONVERGED else outcome.value if outcome else "unfinished",
+        iterations=progress.state.iteration,
+        cost=point.value,
+        misfit_rms=point.misfit_rms,
+        laws=problem.parameters.laws(problem.coordinates.natural(point.x)),
+        posterior=problem.posterior(progress) if uncertainty else None,
+        range=(float(np.nanmin(used)), float(np.nanmax(used))),
+        frames=problem.frames,
+        times=tuple(images.times[frames]),
+        observed=np.where(np.isfinite(predicted), images.frames[frames], np.nan),
+        predicted=predicted,
+        extent=images.extent,
+        origin=images.origin,
+        history=progress.history,
+        counts={
+            "forward": work.forward,
+            "tangent": work.tangent,
+            "adjoint": 0,
+            "second": 0,
+            "factorisations": work.factorisations,
+            "steps": work.steps,
+        },
+        seconds={
+            "total": progress.seconds,
+            "forward": work.seconds_forward,
+            "sensitivities": work.seconds_sensitivities,
+        },
+        ranks=how.pixels.comm.size,
+        truth=truth,
+    )

@@ -1,0 +1,77 @@
+"""Convergence under a manufactured solution: in space by degree, in time by order."""
+
+import numpy as np
+import pytest
+import ufl
+from firedrake import Constant, Function, SpatialCoordinate, UnitSquareMesh, assemble, cos, div, dx, exp, grad, pi
+
+from fe_phaseinv.bases import Legendre
+from fe_phaseinv.forward import Forward
+from fe_phaseinv.models.cahn_hilliard import CahnHilliard
+from fe_phaseinv.relations import Relation, ideal_entropy, positive
+from fe_phaseinv.stepping.bdf import TimeGrid
+from fe_phaseinv.stepping.trajectory import Tolerances
+
+LAWS = np.array([0.0, -3.0, 0.0, -0.5, -0.3, np.log(0.02)])
+
+
+class Manufactured(CahnHilliard):
+    """Cahn-Hilliard with the source under which c = exact(x, t)."""
+
+    def __init__(self):
+        super().__init__(
+            Relation("chemical_potential", Legendre(3), known=ideal_entropy), Relation("diffusivity", Legendre(2), positive)
+        )
+        object.__setattr__(self, "time", Constant(0.0))
+
+    def exact(self, mesh, time):
+        x, y = SpatialCoordinate(mesh)
+        return 0.5 + 0.2 * exp(-3 * time) * cos(pi * x) * cos(2 * pi * y)
+
+    def residual(self, fields, rate, laws, tests):
+        mesh = ufl.domain.extract_unique_domain(fields[0])
+        time = ufl.variable(self.time)
+        c = self.exact(mesh, time)
+        mu = laws["chemical_potential"](c) - laws["gradient_energy"](c) * div(grad(c))
+        source = ufl.diff(c, time) - div(laws["diffusivity"](c) * c * grad(mu))
+        return super().residual(fields, rate, laws, tests) - source * tests[0]
+
+
+def error(mesh, degree, grid, max_order=3):
+    model = Manufactured()
+    forward = Forward(model, mesh, degree, np.zeros(6, bool), Tolerances(newton=1e-6, max_order=max_order))
+    integrator, attempt = forward.integrator, forward.integrator.attempt
+
+    def timed_attempt(past, time, order):
+        model.time.assign(time)
+        return attempt(past, time, order)
+
+    integrator.attempt = timed_attempt
+    start = Function(forward.space).interpolate(model.exact(mesh, Constant(0.0)))
+    run = forward.run(LAWS, start.dat.data_ro.copy(), (grid.times[0], grid.times[-1]), grid)
+    found = Function(forward.space)
+    found.dat.data_wo[:] = run.states[-1]
+    exact = model.exact(mesh, Constant(grid.times[-1]))
+    return float(np.sqrt(assemble((found - exact) ** 2 * dx(degree=8))))
+
+
+def graded(steps, order, end=0.15):
+    """Steps that grow from so short a first one that the lower orders of the start do not count."""
+    times = end * (np.arange(steps + 1) / steps) ** 2
+    return TimeGrid(tuple(map(float, times)), tuple(min(i + 1, order) for i in range(steps)))
+
+
+@pytest.mark.parametrize("degree", [1, 2, 3])
+@pytest.mark.parametrize("quadrilateral", [False, True])
+def test_order_in_space(degree, quadrilateral):
+    grid = graded(40, 3, end=0.02)
+    cells = (8, 16) if degree == 1 else (4, 8)
+    coarse, fine = (error(UnitSquareMesh(n, 2 * n, quadrilateral=quadrilateral), degree, grid) for n in cells)
+    assert np.log2(coarse / fine) == pytest.approx(degree + 1, abs=0.35)
+
+
+@pytest.mark.parametrize(("order", "steps"), [(1, 20), (2, 20), (3, 40), (4, 20)])
+def test_order_in_time(order, steps):
+    mesh = UnitSquareMesh(6, 12, quadrilateral=True)
+    coarse, fine = (error(mesh, 5, graded(n, order), max_order=4) for n in (steps, 2 * steps))
+    assert np.log2(coarse / fine) == pytest.approx(order, abs=0.25)

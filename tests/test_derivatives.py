@@ -1,0 +1,87 @@
+"""Sensitivities on frozen time grids: Taylor orders, differences, and the same on 1 and 3 ranks."""
+
+import numpy as np
+import pytest
+from mpi4py import MPI
+
+from fe_phaseinv import meshes
+from fe_phaseinv.bases import Legendre
+from fe_phaseinv.forward import Forward
+from fe_phaseinv.inversion import coordinates_for
+from fe_phaseinv.models.cahn_hilliard import CahnHilliard
+from fe_phaseinv.objective import Objective, intervals, trajectory
+from fe_phaseinv.observation import Pixels
+from fe_phaseinv.parameters import Parameters
+from fe_phaseinv.priors import Prior
+from fe_phaseinv.relations import Relation, ideal_entropy, positive
+from fe_phaseinv.stepping.trajectory import Tolerances
+from fe_phaseinv.verification import verify
+
+START = np.array([0.0, -2.5, 0.1, -0.4, -0.3, np.log(4e-3)])
+
+
+def problem(movie, comm, cut=trajectory, fixed=()):
+    model = CahnHilliard(
+        Relation("chemical_potential", Legendre(3), known=ideal_entropy), Relation("diffusivity", Legendre(2), positive)
+    )
+    mesh = meshes.rectangle(movie, 6, comm)
+    coordinates = coordinates_for(model, Parameters(model.relations, mesh), START, np.isin(np.arange(6), fixed))
+    forward = Forward(model, mesh, 2, coordinates.free, Tolerances(newton=1e-8))
+    pixels = Pixels(movie, forward.space)
+    prior = Prior.smooth(model.relations, START, 1e-3)
+    return Objective(forward, pixels, coordinates, prior, cut(pixels, 0, (1, 2), (0.001, 0.999)))
+
+
+@pytest.mark.parametrize("cut", [trajectory, intervals])
+@pytest.mark.parametrize("fixed", [(), (5,)])
+def test_checks_hold_with_and_without_scaled_coordinates(movie, cut, fixed):
+    objective = problem(movie, MPI.COMM_SELF, cut, fixed)
+    assert (objective.coordinates.scaling is None) == bool(fixed)
+    x = objective.coordinates.from_natural(START)
+    checks = verify(objective, x)
+    assert [check.name for check in checks if not check.holds] == []
+
+
+def test_a_wrong_gradient_is_caught(movie):
+    class Wrong(Objective):
+        def at(self, x, like=None):
+            point = super().at(x, like)
+            point.gradient[0] *= 1.01
+            return point
+
+    right = problem(movie, MPI.COMM_SELF)
+    wrong = Wrong(right.forward, right.pixels, right.coordinates, right.prior, right.segments)
+    first_order = verify(wrong, right.coordinates.from_natural(START))[1]
+    assert not first_order.holds
+
+
+def test_every_column_against_central_differences(movie):
+    objective = problem(movie, MPI.COMM_SELF)
+    forward, (segment,) = objective.forward, objective.segments
+    base = forward.run(START, segment.start, segment.times, sensitivities=True)
+    for column, index in enumerate(np.flatnonzero(forward.unknown)):
+        h = 1e-4 * np.eye(len(START))[index]
+        ahead, behind = (forward.run(START + s * h, segment.start, segment.times, base.grid) for s in (1, -1))
+        difference = (ahead.states[-1] - behind.states[-1]) / 2e-4
+        exact = base.sensitivities[-1][:, column]
+        assert np.linalg.norm(difference - exact) < 1e-5 * np.linalg.norm(exact)
+
+
+def test_a_replay_repeats_the_adaptive_run(movie):
+    objective = problem(movie, MPI.COMM_SELF)
+    forward, (segment,) = objective.forward, objective.segments
+    adaptive = forward.run(START, segment.start, segment.times)
+    replayed = forward.run(START, segment.start, segment.times, adaptive.grid)
+    assert replayed.grid == adaptive.grid
+    assert np.abs(replayed.states[-1] - adaptive.states[-1]).max() < 1e-9
+    assert set(segment.times) <= set(adaptive.grid.times)
+
+
+@pytest.mark.parallel(3)
+def test_three_ranks_agree_with_one(movie):
+    one, three = problem(movie, MPI.COMM_SELF), problem(movie, MPI.COMM_WORLD)
+    x = one.coordinates.from_natural(START)
+    a, b = one.at(x), three.at(x)
+    assert b.value == pytest.approx(a.value, rel=1e-9)
+    assert b.gradient == pytest.approx(a.gradient, rel=1e-7, abs=1e-9 * np.abs(a.gradient).max())
+    assert b.hessian == pytest.approx(a.hessian, rel=1e-7, abs=1e-9 * np.abs(a.hessian).max())

@@ -1,0 +1,112 @@
+"""Meshes: rectangles over pictures, and gmsh files."""
+
+import numpy as np
+import pytest
+from firedrake import assemble, dx
+from mpi4py.MPI import COMM_WORLD
+
+from fe_phaseinv.errors import InputError
+from fe_phaseinv.images import ImageSeries
+from fe_phaseinv.meshes import box, from_file, rectangle
+
+GMSH = """\
+$MeshFormat
+2.2 0 8
+$EndMeshFormat
+$Nodes
+4
+1 -1 0.5 0
+2 2 0.5 0
+3 2 2 0
+4 -1 2 0
+$EndNodes
+$Elements
+6
+1 1 2 1 1 1 2
+2 1 2 1 1 2 3
+3 1 2 1 1 3 4
+4 1 2 1 1 4 1
+5 2 2 1 1 1 2 3
+6 2 2 1 1 1 3 4
+$EndElements
+"""
+TETRAHEDRON = """\
+$MeshFormat
+2.2 0 8
+$EndMeshFormat
+$Nodes
+4
+1 0 0 0
+2 1 0 0
+3 0 1 0
+4 0 0 1
+$EndNodes
+$Elements
+1
+1 4 2 1 1 1 2 3 4
+$EndElements
+"""
+
+
+def picture(shape, extent, origin):
+    return ImageSeries(np.full((1, *shape), 0.5), [0.0], extent, origin)
+
+
+@pytest.mark.parallel([1, 3])
+@pytest.mark.parametrize(
+    "shape, extent, origin, cells, counts",
+    [
+        ((4, 4), (1.0, 1.0), (0.0, 0.0), 5, (5, 5)),
+        ((3, 6), (2.0, 1.0), (-3.0, 7.0), 8, (8, 4)),
+        ((9, 2), (0.7, 3.0), (1e3, -1e3), 10, (3, 10)),
+        ((2, 9), (30.0, 0.1), (0.0, 0.0), 4, (4, 1)),
+    ],
+)
+def test_rectangle_covers_the_picture(shape, extent, origin, cells, counts):
+    images = picture(shape, extent, origin)
+    mesh = rectangle(images, cells, COMM_WORLD)
+    low, high = box(mesh)
+    np.testing.assert_allclose(low, images.origin, rtol=1e-14, atol=1e-14)
+    np.testing.assert_allclose(high, np.add(images.origin, images.extent), rtol=1e-14)
+    assert assemble(1 * dx(domain=mesh)) == pytest.approx(np.prod(extent), rel=1e-9)
+    assert mesh.comm.allreduce(mesh.cell_set.size) == np.prod(counts)
+
+
+@pytest.mark.parallel([1, 3])
+def test_gmsh_file(tmp_path):
+    path = COMM_WORLD.bcast(tmp_path) / "two.msh"
+    if COMM_WORLD.rank == 0:
+        path.write_text(GMSH)
+    COMM_WORLD.barrier()
+    mesh = from_file(path, COMM_WORLD)
+    low, high = box(mesh)
+    np.testing.assert_allclose([*low, *high], [-1, 0.5, 2, 2])
+    assert mesh.comm.allreduce(mesh.cell_set.size) == 2
+    assert assemble(1 * dx(domain=mesh)) == pytest.approx(4.5)
+
+
+@pytest.mark.parametrize(
+    "name, content, found",
+    [
+        ("absent.msh", None, "no such file"),
+        ("mesh.vtu", GMSH, "a .vtu file"),
+        ("empty.msh", "", "unreadable"),
+        ("text.msh", "no mesh\n", "unreadable"),
+        ("cut.msh", GMSH[:150], "unreadable"),
+        ("solid.msh", TETRAHEDRON, "a mesh in 3 dimensions"),
+    ],
+)
+def test_unusable_files(tmp_path, name, content, found):
+    path = tmp_path / name
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(InputError) as error:
+        from_file(path, COMM_WORLD)
+    line = str(error.value)
+    assert line.startswith(f"{path}: mesh: found {found}") and "gmsh" in line
+    assert "\n" not in line
+
+
+def test_a_folder_is_no_mesh(tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        from_file(tmp_path, COMM_WORLD)
