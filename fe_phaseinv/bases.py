@@ -62,5 +62,5 @@ class Constant:
         return [0.0 * z + 1.0]
 
     def roughness(self) -> np.ndarray:
-        """A constant has none."""
+        """Return zero."""
         return np.zeros((1, 1))

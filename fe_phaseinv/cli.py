@@ -138,26 +138,26 @@ def _invert(case: Case, options: argparse.Namespace) -> int:
     problem = _problem(case, options)
     _require_unknowns(problem, options)
     truth = on_root(WORLD, load_truth, case)
-    progress = _resumed(problem, folder / PROGRESS) if options.resume else None
+    best = _resumed(problem, folder / PROGRESS) if options.resume else None
     _open_folder(folder, case, "a" if options.resume else "w")
     log.info(_describe(problem))
-    if progress:
-        log.info("resumed at iteration %d of stage %s", progress.state.iteration, progress.stage)
+    if best:
+        log.info("resumed at iteration %d of stage %s", best.state.iteration, best.stage)
     log.info("%10s %5s %12s %10s %10s %8s", "stage", "iter", "cost", "misfit", "radius", "seconds")
-    best, shown = progress, len(progress.history) if progress else 0
-    for progress in invert(problem, case.optimizer.max_iterations, progress):
+    shown = len(best.history) if best else 0
+    for progress in invert(problem, case.optimizer.max_iterations, best):
         for entry in progress.history[shown:]:
             log.info(_line(entry))
         shown = len(progress.history)
         if np.isfinite(progress.state.point.value):
             best = progress
             on_root(WORLD, report.write_atomically, folder / PROGRESS, json.dumps(best.to_dict()))
-    outcome = progress.state.outcome
+    state = progress.state
     if best:
-        best = dataclasses.replace(best, state=dataclasses.replace(best.state, outcome=outcome))
+        best = dataclasses.replace(best, state=dataclasses.replace(best.state, outcome=state.outcome))
         _write(folder, problem, collect(problem, best, case.uncertainty.method == "laplace", truth), best)
-    log.info("%s after %d iterations", outcome.value, progress.state.iteration)
-    return DONE if outcome is Outcome.CONVERGED else NOT_CONVERGED
+    log.info("%s after %d iterations", state.outcome.value, state.iteration)
+    return DONE if state.outcome is Outcome.CONVERGED else NOT_CONVERGED
 
 
 def _line(entry: dict) -> str:
@@ -171,9 +171,10 @@ def _line(entry: dict) -> str:
 def _describe(problem: Problem) -> str:
     forward = problem.fine.forward
     unknowns = forward.space.dim() * len(forward.model.fields)
+    ny, nx = problem.fine.pixels.images.shape
     return (
         f"{forward.model.name}: {len(problem.coordinates)} unknown coefficients, {unknowns} unknowns in space (degree "
-        f"{forward.degree}), {len(problem.frames)} frames of {' x '.join(map(str, problem.fine.pixels.images.shape))} pixels, "
+        f"{forward.degree}), {len(problem.frames)} frames of {ny} x {nx} pixels, "
         f"{WORLD.size} rank{'s' if WORLD.size > 1 else ''}"
     )
 
@@ -188,9 +189,7 @@ def _write(folder: Path, problem: Problem, result: Result, progress: Progress) -
 def _simulate(case: Case, options: argparse.Namespace) -> int:
     file = options.output / "images.npz"
     if case.images.file == file.resolve():
-        raise InputError(
-            options.output, "--output", f"the folder of the case's own images, {file.name}", "another folder"
-        )
+        raise InputError(options.output, "--output", f"the case's own images, {file.name}", "another folder")
     problem = _problem(case, options)
     _open_folder(options.output, case)
     forward, pixels = problem.fine.forward, problem.fine.pixels
@@ -202,7 +201,7 @@ def _simulate(case: Case, options: argparse.Namespace) -> int:
         return NOT_CONVERGED
     states = [segment.start, *run.states]
     simulated = np.array([pixels.picture(pixels.average(state)) for state in states])
-    series = ImageSeries(simulated, np.array(segment.times), images.extent, images.origin)
+    series = ImageSeries(simulated, np.array(segment.times), pixels.images.extent, pixels.images.origin)
     report.write_states(options.output, forward.space, states, segment.times)
     on_root(WORLD, series.save, file)
     log.info("%d steps; wrote %s", len(run.grid.orders), file)

@@ -50,6 +50,7 @@ class Coordinates:
     scaling: Scaling | None = None
 
     def __len__(self) -> int:
+        """Return the number of unknowns."""
         return int(self.free.sum())
 
     def from_natural(self, m: np.ndarray) -> np.ndarray:
@@ -79,7 +80,7 @@ class Coordinates:
         return m
 
     def jacobian(self, x: np.ndarray) -> np.ndarray:
-        """Derivative of `natural`, shape (n, len(self))."""
+        """Return the derivative of `natural`, shape (n, len(self))."""
         jacobian = np.eye(len(self.start))
         if self.scaling:
             s = self.scaling

@@ -113,7 +113,7 @@ class Problem:
         return self.rough if stage == "intervals" else self.fine
 
     def objective(self, stage: str, strength: float) -> Objective:
-        """The cost of a stage, "intervals" or "trajectory"."""
+        """Return the cost of a stage, "intervals" or "trajectory"."""
         how = self.discretisation(stage)
         cut = intervals if stage == "intervals" else trajectory
         low, high = how.forward.model.bounds
@@ -121,7 +121,7 @@ class Problem:
         return Objective(how.forward, how.pixels, self.coordinates, self.prior(strength), segments)
 
     def prior(self, strength: float) -> Prior:
-        """The prior of all laws."""
+        """Return the prior of all laws."""
         return Prior.smooth(self.parameters.relations, self.coordinates.start, strength)
 
     def posterior(self, progress: Progress) -> Laplace:
@@ -142,7 +142,7 @@ def pose(
     tolerances: Tolerances = Tolerances(),  # noqa: B008 (a frozen value)
     strength: float | Literal["auto"] = "auto",
 ) -> Problem:
-    """Put the question: which laws of a model turn the initial frame into the others?
+    """Ask which laws of a model turn the initial frame into the others.
 
     Parameters
     ----------

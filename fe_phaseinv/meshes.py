@@ -11,6 +11,7 @@ from mpi4py import MPI
 
 from fe_phaseinv.errors import InputError
 from fe_phaseinv.images import ImageSeries
+from fe_phaseinv.parallel import on_root
 
 
 def rectangle(images: ImageSeries, cells: int, comm: MPI.Comm):
@@ -53,13 +54,18 @@ def from_file(path: Path, comm: MPI.Comm):
     accepted = "a two-dimensional gmsh file (.msh, format 2.2 or 4.1)"
     if not path.is_file() or path.suffix != ".msh":
         raise InputError(path, "mesh", "no such file" if not path.is_file() else f"a {path.suffix} file", accepted)
+    on_root(comm, _require_plane_mesh, path, accepted)
+    return Mesh(str(path), comm=comm)
+
+
+def _require_plane_mesh(path: Path, accepted: str) -> None:
+    """Read a file on one rank alone, where a failure leaves no other rank waiting."""
     try:
-        mesh = Mesh(str(path), comm=comm)
+        mesh = Mesh(str(path), comm=MPI.COMM_SELF)
     except Exception as error:  # PETSc reports a damaged file by whatever its reader stumbles over
         raise InputError(path, "mesh", f"unreadable ({type(error).__name__})", accepted) from None
     if mesh.geometric_dimension != 2:
         raise InputError(path, "mesh", f"a mesh in {mesh.geometric_dimension} dimensions", accepted)
-    return mesh
 
 
 def box(mesh) -> tuple[np.ndarray, np.ndarray]:

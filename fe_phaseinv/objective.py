@@ -73,7 +73,7 @@ class Linearisation:
 
     @classmethod
     def on_grids(cls, x: np.ndarray, grids: tuple[TimeGrid, ...] = ()) -> Linearisation:
-        """A point that is not evaluated: it could not be, or only its grids matter."""
+        """Return a point that is not evaluated: it could not be, or only its grids matter."""
         n = len(x)
         return cls(x, np.inf, np.inf, 1, np.full(n, np.nan), np.full((n, n), np.nan), grids)
 
@@ -162,7 +162,7 @@ def trajectory(pixels: Pixels, initial: int, frames: Sequence[int], limits) -> l
 
 
 def intervals(pixels: Pixels, initial: int, frames: Sequence[int], limits) -> list[Segment]:
-    """A segment from every frame to the next."""
+    """Return a segment from every frame to the next."""
     times = pixels.images.times
     chain = [initial, *(frame for frame in frames if times[frame] > times[initial])]
     return [

@@ -47,7 +47,9 @@ class Pixels:
         self.images, self.space = images, space
         self.comm = space.mesh().comm
         points, per_pixel = _sample(images, space.mesh())
-        vertices = VertexOnlyMesh(space.mesh(), points, missing_points_behaviour="ignore", tolerance=1e-6, redundant=True)
+        vertices = VertexOnlyMesh(
+            space.mesh(), points, missing_points_behaviour="ignore", tolerance=1e-6, redundant=True
+        )
         values = assemble(interpolate(TrialFunction(space), FunctionSpace(vertices, "DG", 0))).petscmat
         owned = vertices.coordinates.dat.data_ro
         self.matrix = _averaging(images, owned, per_pixel, self.comm).matMult(values)
@@ -78,7 +80,7 @@ class Pixels:
         return self.matrix.matMult(block).getDenseArray()[:, :columns].copy()
 
     def picture(self, local: np.ndarray) -> np.ndarray:
-        """The whole picture from its local pixels, shape (ny, nx), the same on all ranks."""
+        """Return the whole picture from its local pixels, shape (ny, nx), the same on all ranks."""
         picture = np.zeros(self.images.shape).ravel()
         picture[self.rows] = np.where(self.inside, local, np.nan)
         return total(self.comm, picture).reshape(self.images.shape)

@@ -53,7 +53,7 @@ class Parameters:
             self.functions[name].dat.data_wo[:] = m[part]
 
     def laws(self, m: np.ndarray) -> dict[str, Law]:
-        """The laws by name."""
+        """Return the laws by name."""
         return {r.name: Law(r, m[self.slices[r.name]]) for r in self.relations}
 
     def local(self, chosen: np.ndarray) -> dict[str, list[int]]:

@@ -42,8 +42,9 @@ class Prior:
             Only constants and slopes are drawn to it, and those hardly; curvatures are drawn to zero.
         strength : float
         """
-        precision = block_diag(*(relation.basis.roughness() for relation in relations))
-        return cls(mean, precision + RIDGE * np.eye(len(precision)), strength)
+        roughness = block_diag(*(relation.basis.roughness() for relation in relations))
+        precision = roughness + RIDGE * np.eye(len(roughness))
+        return cls(np.linalg.solve(precision, RIDGE * np.asarray(mean)), precision, strength)
 
     def value(self, m: np.ndarray) -> float:
         """Share of the prior in the cost."""
@@ -51,7 +52,7 @@ class Prior:
         return 0.5 * self.strength * float(d @ self.precision @ d)
 
     def gradient(self, m: np.ndarray) -> np.ndarray:
-        """Derivative of `value`, shape (n,)."""
+        """Return the derivative of `value`, shape (n,)."""
         return self.strength * (self.precision @ (m - self.mean))
 
     @property

@@ -30,7 +30,7 @@ def positive(x):
 
 
 def _extended_log(z):
-    """log z, continued below ENTROPY_CUT by its Taylor polynomial of second degree."""
+    """Return log z, continued below ENTROPY_CUT by its Taylor polynomial of second degree."""
     e = ENTROPY_CUT
     d = (z - e) / e
     below = np.log(e) + d - d * d / 2
@@ -79,7 +79,7 @@ class Relation:
         return value if self.known is None else value + self.known(z)
 
     def slope(self, coefficients, z: np.ndarray) -> np.ndarray:
-        """Derivative with respect to z, exact to rounding (complex step)."""
+        """Return the derivative with respect to z, exact to rounding (complex step)."""
         h = 1e-30
         return np.imag(self(coefficients, np.asarray(z, float) + 1j * h)) / h
 
@@ -102,5 +102,5 @@ class Law:
         return self.relation(self.coefficients, z)
 
     def slope(self, z: np.ndarray) -> np.ndarray:
-        """Derivative at z."""
+        """Return the derivative at z."""
         return self.relation.slope(self.coefficients, z)

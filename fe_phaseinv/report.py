@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from firedrake import CheckpointFile, Function, VTKFile
 
-import fe_phaseinv
+from fe_phaseinv import __version__
 from fe_phaseinv.bases import Constant
 from fe_phaseinv.parallel import on_root
 from fe_phaseinv.posterior import QUANTILE
@@ -134,7 +134,7 @@ def _band(result: Result, law: Law, z: np.ndarray, slope: bool = False) -> dict[
 
 
 def _versions() -> dict[str, str]:
-    versions = {"fe_phaseinv": fe_phaseinv.__version__}
+    versions = {"fe_phaseinv": __version__}
     for package in PACKAGES:
         with suppress(PackageNotFoundError):
             versions[package] = version(package)

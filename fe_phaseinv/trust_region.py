@@ -85,18 +85,19 @@ def solve_subproblem(gradient: np.ndarray, hessian: np.ndarray, radius: float) -
     floor = 1e-14 * max(abs(values[0]), abs(values[-1]), 1e-300)
     if values[0] > floor and np.linalg.norm(g / values) <= radius:
         return -vectors @ (g / values)
-    low = max(0.0, -values[0]) + floor
+    # The unknown is the distance of the shift from the lowest eigenvalue, which keeps its digits in the hard case.
+    gaps, low = values - values[0], max(0.0, values[0]) + floor
 
-    def excess(shift: float) -> float:
-        return np.linalg.norm(g / (values + shift)) - radius
+    def excess(distance: float) -> float:
+        return np.linalg.norm(g / (gaps + distance)) - radius
 
-    if excess(low) <= 0:
-        step = -vectors @ (g / (values + low))
+    if not excess(low) > 0:
+        step = -vectors @ (g / (gaps + low))
         along = vectors[:, 0]
         b = step @ along
         return step + (-b + np.sqrt(b**2 + radius**2 - step @ step)) * along
-    high = low + np.linalg.norm(g) / radius
-    return -vectors @ (g / (values + brentq(excess, low, high, xtol=1e-15 * high, rtol=1e-12)))
+    high = low + 2 * np.linalg.norm(g) / radius
+    return -vectors @ (g / (gaps + brentq(excess, low, high, xtol=1e-300, rtol=1e-12)))
 
 
 def start(objective: Objective, x: np.ndarray, radius: float) -> State:

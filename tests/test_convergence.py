@@ -20,7 +20,8 @@ class Manufactured(CahnHilliard):
 
     def __init__(self):
         super().__init__(
-            Relation("chemical_potential", Legendre(3), known=ideal_entropy), Relation("diffusivity", Legendre(2), positive)
+            Relation("chemical_potential", Legendre(3), known=ideal_entropy),
+            Relation("diffusivity", Legendre(2), positive),
         )
         object.__setattr__(self, "time", Constant(0.0))
 

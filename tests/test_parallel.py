@@ -38,7 +38,11 @@ def test_total():
     n, rank = COMM_WORLD.size, COMM_WORLD.rank
     assert total(COMM_WORLD, rank + 0.5) == n * (n - 1) / 2 + n / 2
     assert isinstance(total(COMM_WORLD, 1), float)
-    for array in (np.arange(6).reshape(2, 3), np.ones((4, 2)).T, np.arange(5.0)[::2], np.zeros((0, 2))):
-        found = total(COMM_WORLD, (rank + 1) * array)
-        np.testing.assert_array_equal(found, n * (n + 1) / 2 * array)
+    grid = np.arange(12.0).reshape(3, 4)
+    for array in (grid, grid.T, grid[:, ::2], grid[:0], np.arange(3)):
+        found = total(COMM_WORLD, array)
+        np.testing.assert_array_equal(found, n * array)
         assert found.dtype == float
+    np.testing.assert_array_equal(total(COMM_WORLD, grid + rank), n * grid + n * (n - 1) / 2)
+    # The same array in another layout on another rank.
+    np.testing.assert_array_equal(total(COMM_WORLD, np.asfortranarray(grid) if rank else grid), n * grid)

@@ -18,8 +18,8 @@ def test_value_is_the_integrated_squared_curvature():
     other = np.polynomial.Legendre(DEVIATION[5:8], domain=(0, 1))
     rough = sum((curvature**2).integ(lbnd=0)(1) for curvature in (law.deriv(2), other.deriv(2)))
     expected = 0.5 * 0.3 * (rough + RIDGE * DEVIATION @ DEVIATION)
-    assert PRIOR.value(MEAN + DEVIATION) == pytest.approx(expected, rel=1e-12)
-    assert PRIOR.value(MEAN) == 0
+    assert PRIOR.value(PRIOR.mean + DEVIATION) == pytest.approx(expected, rel=1e-12)
+    assert PRIOR.value(PRIOR.mean) == 0
 
 
 def test_derivatives():
@@ -37,3 +37,8 @@ def test_only_curvatures_count():
     assert np.linalg.eigvalsh(PRIOR.hessian)[0] == pytest.approx(0.3 * RIDGE, rel=1e-6)
     np.testing.assert_allclose(PRIOR.hessian[straight], 0.3 * RIDGE * np.eye(9)[straight])
     assert np.linalg.eigvalsh(PRIOR.hessian[np.ix_(curved, curved)])[0] > 1
+
+
+def test_curvatures_are_drawn_to_zero_and_slopes_to_the_start():
+    assert PRIOR.mean[:2] == pytest.approx(MEAN[:2], rel=1e-3)
+    assert np.abs(PRIOR.mean[2:5]).max() < 1e-6 * np.abs(MEAN).max()

@@ -1,0 +1,1 @@
+"""Models: the weak forms of equations whose laws are learnt."""

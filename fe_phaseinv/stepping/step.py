@@ -10,9 +10,8 @@ from firedrake import (
     Constant,
     Function,
     FunctionSpace,
-    MixedFunctionSpace,
+    TensorFunctionSpace,
     TestFunction,
-    TestFunctions,
     TrialFunction,
     VectorFunctionSpace,
     assemble,
@@ -32,7 +31,7 @@ workspace in place of Firedrake's 200."""
 
 
 def dense(comm, array: np.ndarray) -> PETSc.Mat:
-    """A PETSc dense matrix on the memory of a local block (rows, columns) in Fortran order."""
+    """Return a PETSc dense matrix on the memory of a local block (rows, columns) in Fortran order."""
     rows, columns = array.shape
     return PETSc.Mat().createDense(((rows, None), (None, columns)), array=array, comm=comm)
 
@@ -40,7 +39,8 @@ def dense(comm, array: np.ndarray) -> PETSc.Mat:
 class Step:
     """R(u, u_) = 0 for one step of a formula whose time derivative is lead * c + history.
 
-    States are local arrays: the values of the fields one after the other, of which the first `size` are those of c.
+    States are local arrays of shape (nodes, fields), c in the first column: the fields are the components of one
+    vector-valued space, so that matrices are assembled and factorised by nodes.
 
     Parameters
     ----------
@@ -57,11 +57,10 @@ class Step:
 
     def __init__(self, model, space: FunctionSpace, coefficients: dict, unknown: dict[str, Sequence[int]], quadrature):
         self.comm = space.mesh().comm
-        mixed = MixedFunctionSpace([space] * len(model.fields))
-        self.state = Function(mixed)
+        together = VectorFunctionSpace(space.mesh(), space.ufl_element(), dim=len(model.fields))
+        self.state = Function(together)
         self.lead = Constant(1.0)
         self.history = Function(space)
-        self.size = self.history.dat.data_ro.shape[0]
         measure = dx(degree=quadrature)
 
         def integrand(tests):
@@ -69,10 +68,10 @@ class Step:
             laws = {r.name: _bound(r, coefficients[r.name]) for r in model.relations}
             return model.residual(fields, self.lead * fields[0] + self.history, laws, tests)
 
-        residual = integrand(TestFunctions(mixed)) * measure
+        residual = integrand(split(TestFunction(together))) * measure
         self._residual = get_assembler(residual)
         self._residual_value = self._residual.allocate()
-        self._jacobian = get_assembler(derivative(residual, self.state, TrialFunction(mixed)), mat_type="aij")
+        self._jacobian = get_assembler(derivative(residual, self.state, TrialFunction(together)), mat_type="aij")
         self._matrix = self._jacobian.allocate()
         self._rate = assemble(derivative(residual, self.history, TrialFunction(space)), mat_type="aij").petscmat
         self.columns = sum(len(indices) for indices in unknown.values())
@@ -88,17 +87,19 @@ class Step:
         self.factorisations = self.residuals = self.solves = 0
 
     def _parameter_assembler(self, integrand, space, fields, coefficients, unknown, measure):
-        """Derivatives by all unknown coefficients as one form, whose test functions have a component for each."""
+        """Return the derivatives by all unknown coefficients as one form, whose tests have a component for each."""
         if not self.columns:
             return None
-        block = VectorFunctionSpace(space.mesh(), space.ufl_element(), dim=self.columns)
-        tests = TestFunctions(MixedFunctionSpace([block] * fields))
+        block = TensorFunctionSpace(space.mesh(), space.ufl_element(), shape=(fields, self.columns))
+        tests = TestFunction(block)
         form, column = 0, 0
         for name, indices in unknown.items():
             values = coefficients[name]
             for index in indices:
                 direction = ufl.as_vector([float(i == index) for i in range(values.ufl_shape[0])])
-                form += derivative(integrand([test[column] for test in tests]) * measure, values, direction)
+                form += derivative(
+                    integrand([tests[field, column] for field in range(fields)]) * measure, values, direction
+                )
                 column += 1
         return get_assembler(form)
 
@@ -114,10 +115,14 @@ class Step:
             pc.getFactorMatrix().setMumpsIcntl(option, value)
         return solver
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of local nodes and of fields."""
+        return self.state.dat.data_ro.shape
+
     def set_state(self, values: np.ndarray) -> None:
         """Write a local array into the state."""
-        for field, part in zip(self.state.subfunctions, np.split(values, len(self.state.subfunctions)), strict=True):
-            field.dat.data_wo[:] = part
+        self.state.dat.data_wo[:] = values
 
     def set_rate(self, lead: float, history: np.ndarray) -> None:
         """Set dc/dt = lead * c + history."""
@@ -127,8 +132,7 @@ class Step:
     def residual(self) -> np.ndarray:
         """Residual at the state, as a local array."""
         self.residuals += 1
-        value = self._residual.assemble(tensor=self._residual_value)
-        return np.concatenate([part.data_ro for part in value.dat])
+        return self._residual.assemble(tensor=self._residual_value).dat.data_ro
 
     def factorise(self) -> None:
         """Assemble and factorise the Jacobian at the state."""
@@ -141,30 +145,31 @@ class Step:
     def solve(self, rhs: np.ndarray) -> np.ndarray:
         """Solve with the factorised Jacobian."""
         self.solves += 1
-        self._rhs.array[:] = rhs
+        self._rhs.array[:] = rhs.ravel()
         self._solver.solve(self._rhs, self._update)
-        return self._update.array.copy()
+        return self._update.array.reshape(rhs.shape).copy()
 
     def sensitivity(self, history: np.ndarray) -> np.ndarray:
-        """Derivatives of the new state by the unknown coefficients, with the factor of this state.
+        """Return the derivatives of the new state by the unknown coefficients, with the factor of this state.
 
         Parameters
         ----------
-        history : numpy.ndarray, shape (size, columns)
+        history : numpy.ndarray, shape (nodes, columns)
             Derivatives of the history.
 
         Returns
         -------
-        numpy.ndarray, shape (local unknowns, columns), Fortran order
+        numpy.ndarray, shape (nodes, columns), Fortran order
+            Derivatives of c.
         """
         value = self._sensitivity.assemble(tensor=self._sensitivity_value)
-        rhs = np.asfortranarray(np.concatenate([part.data_ro.reshape(self.size, -1) for part in value.dat]))
+        rhs = np.asfortranarray(value.dat.data_ro.reshape(-1, self.columns))
         product = self._rate.matMult(dense(self.comm, np.asfortranarray(history)))
         rhs += product.getDenseArray()
         solution = np.empty_like(rhs, order="F")
         self._solver.matSolve(dense(self.comm, rhs), dense(self.comm, solution))
         self.solves += 1
-        return -solution
+        return np.asfortranarray(-solution[:: self.shape[1]])
 
     def norm(self, c: np.ndarray) -> float:
         """Root mean square of a local array of c over the domain (lumped)."""

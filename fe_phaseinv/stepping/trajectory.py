@@ -121,29 +121,27 @@ class Integrator:
         StepFailed
             Where the equations cannot be solved.
         """
-        size = self.step.size
-        zeros = np.zeros(len(self.step.state.subfunctions) * size - size)
-        past = _March([float(times[0])], [], [np.concatenate([start, zeros])])
+        nodes, fields = self.step.shape
+        past = _March([float(times[0])], [], [np.column_stack([start, np.zeros((nodes, fields - 1))])])
         if sensitivities:
-            past.derivatives.append(np.zeros((size, self.step.columns), order="F"))
+            past.derivatives.append(np.zeros((nodes, self.step.columns), order="F"))
         self.step.factorised_lead = 0.0
         states, derivatives = [], []
         chooser = _Replay(grid) if grid else _Adaptive(self, float(times[0]), float(times[-1]))
         for target in times[1:]:
             while past.times[-1] < target:
                 chooser.advance(self, past, float(target))
-            states.append(past.states[0][:size].copy())
+            states.append(past.states[0][:, 0].copy())
             if sensitivities:
                 derivatives.append(past.derivatives[0])
         return Trajectory(TimeGrid(tuple(past.times), tuple(past.orders)), states, derivatives)
 
     def attempt(self, past: _March, time: float, order: int) -> np.ndarray:
         """Solve one step; gives its state, or raises StepFailed."""
-        step, size = self.step, self.step.size
         known = past.nodes(time, order + 1)[1:]
         guess = _combine(interpolation_weights(known, time), past.states)
         weights = derivative_weights(past.nodes(time, order))
-        step.set_rate(weights[0], _combine(weights[1:], [state[:size] for state in past.states]))
+        self.step.set_rate(weights[0], _combine(weights[1:], [state[:, 0] for state in past.states]))
         goal = self.tolerances.newton * self.tolerance(past)
         return self._newton(guess, goal)
 
@@ -152,19 +150,18 @@ class Integrator:
         if past.derivatives:
             weights = derivative_weights(past.nodes(time, order))[1:]
             self.step.factorise()
-            derivative = self.step.sensitivity(_combine(weights, past.derivatives))
-            past.derivatives.insert(0, np.asfortranarray(derivative[: self.step.size]))
+            past.derivatives.insert(0, self.step.sensitivity(_combine(weights, past.derivatives)))
             del past.derivatives[self.tolerances.max_order :]
         if not past.orders:
-            past.states[0][self.step.size :] = state[self.step.size :]  # the start has no algebraic part of its own
+            past.states[0][:, 1:] = state[:, 1:]  # the start has no algebraic part of its own
         past.times.append(time)
         past.orders.append(order)
         past.states.insert(0, state)
         del past.states[self.tolerances.max_order + 2 :]
 
     def tolerance(self, past: _March) -> float:
-        """Allowed local error (root mean square of c)."""
-        return self.tolerances.rtol * max(self.step.fluctuation(past.states[0][: self.step.size]), QUIET)
+        """Return the allowed local error (root mean square of c)."""
+        return self.tolerances.rtol * max(self.step.fluctuation(past.states[0][:, 0]), QUIET)
 
     def _newton(self, guess: np.ndarray, goal: float) -> np.ndarray:
         """Chord Newton: the factor at hand serves while it contracts."""
@@ -177,7 +174,7 @@ class Integrator:
         while step.factorisations < last:
             # The factor's lead is another one than the step's: the mean of the two fits slow and stiff modes alike.
             update = step.solve(step.residual()) * (-2 / (1 + lead / step.factorised_lead))
-            size = step.norm(update[: step.size])
+            size = step.norm(update[:, 0])
             state += update
             step.set_state(state)
             self._check(state)
@@ -193,7 +190,7 @@ class Integrator:
         raise StepFailed("Newton's method did not converge")
 
     def _check(self, state: np.ndarray) -> None:
-        low, high = self.step.range(state[: self.step.size])
+        low, high = self.step.range(state[:, 0])
         margin = OVERSHOOT * (self.bounds[1] - self.bounds[0])
         if not (low > self.bounds[0] - margin and high < self.bounds[1] + margin):
             self.step.factorised_lead = 0.0
@@ -248,7 +245,7 @@ class _Adaptive:
 
     def _errors(self, integrator: Integrator, past: _March, time: float, state: np.ndarray) -> dict[int, float]:
         step, tolerance = integrator.step, integrator.tolerance(past)
-        arrays = [state[: step.size], *(s[: step.size] for s in past.states)]
+        arrays = [state[:, 0], *(s[:, 0] for s in past.states)]
         if len(past.orders) == 0:
             return {1: 0.5 * step.norm(arrays[0] - arrays[1]) / tolerance}
         errors = {}
