@@ -22,7 +22,7 @@ from fe_phaseinv.relations import Relation, ideal_entropy, positive
 from fe_phaseinv.stepping.trajectory import Tolerances
 
 DEGREE = 3
-PIXELS_PER_CELL, FEWEST_CELLS = 5.34, 16
+PIXELS_PER_CELL, FEWEST_CELLS = 4.5, 16
 """Defaults from the work-precision table of the README."""
 FEWEST_PIXELS = 2
 """In each direction; fewer show no pattern."""

@@ -1,0 +1,461 @@
+"""The command: what it refuses, what it prints and writes, and how it goes on after it was stopped."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fe_phaseinv
+from fe_phaseinv import report
+from fe_phaseinv.cli import main
+from fe_phaseinv.images import ImageSeries
+
+COMMAND = (sys.executable, "-c", "import sys; from fe_phaseinv.cli import main; sys.exit(main())")
+TIMEOUT = 300
+DISCRETISATION = "[domain]\ncells = 6\ndegree = 2\n"
+TRUE = {"chemical_potential": [0.0, -3.0, 0.1], "diffusivity": [-0.2, -0.3, 0.0], "gradient_energy": 4e-3}
+TRUTH = f"""
+model = "cahn-hilliard"
+[images]
+file = "start.npz"
+{DISCRETISATION}
+[laws.chemical_potential]
+size = 3
+coefficients = {TRUE["chemical_potential"]}
+ideal_entropy = true
+[laws.diffusivity]
+size = 3
+coefficients = {TRUE["diffusivity"]}
+[laws.gradient_energy]
+initial = {TRUE["gradient_energy"]}
+"""
+# The start forms no pattern: 1/(c (1 - c)) - 3 > 0.
+CASE = f"""
+model = "cahn-hilliard"
+[images]
+file = "simulated/images.npz"
+{DISCRETISATION}
+[laws.chemical_potential]
+size = 3
+coefficients = [0, -1.5]
+ideal_entropy = true
+[laws.diffusivity]
+size = 3
+[laws.gradient_energy]
+initial = 8e-3
+"""
+ALL_FIXED = (
+    "laws.chemical_potential.fixed=true",
+    "laws.diffusivity.fixed=true",
+    "laws.gradient_energy={fixed=1e-3}",
+)
+SQUARE = """$MeshFormat
+2.2 0 8
+$EndMeshFormat
+$Nodes
+4
+1 0.1 0.1 0
+2 {end} 0.1 0
+3 {end} 0.9 0
+4 0.1 0.9 0
+$EndNodes
+$Elements
+2
+1 2 2 1 1 1 2 3
+2 2 2 1 1 1 3 4
+$EndElements
+"""
+
+
+def run(*arguments) -> int:
+    return main([str(argument) for argument in arguments])
+
+
+def settings(*overrides: str) -> list[str]:
+    return [argument for override in overrides for argument in ("--set", override)]
+
+
+def start(command, **options) -> subprocess.Popen:
+    """Start a process that knows nothing of this one's MPI: only the C library's environment tells of it."""
+    environment = os.environ | {"PYTHONPATH": str(Path(fe_phaseinv.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+    environment["OMPI_MCA_mpi_yield_when_idle"] = "1"  # there may be fewer cores than ranks
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen([str(part) for part in command], env=environment, text=True, **pipes, **options)
+
+
+def finish(process: subprocess.Popen) -> tuple[int, str, str]:
+    try:
+        out, err = process.communicate(timeout=TIMEOUT)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+    return process.returncode, out, err
+
+
+def contents(folder: Path) -> dict:
+    return {path: path.is_file() and path.read_bytes() for path in folder.rglob("*")}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_figures():
+    """Leave out the drawing, which takes longer than all else and is not what is tested here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("matplotlib.figure.Figure.savefig", lambda *_, **__: None)
+        yield
+
+
+def random_pattern() -> np.ndarray:
+    rng, x = np.random.default_rng(0), (np.arange(24) + 0.5) / 24
+    waves = [np.cos(k * np.pi * x) * np.exp(-(k**2) / 18) for k in range(6)]
+    field = sum(rng.standard_normal() * np.outer(a, b) for a in waves for b in waves)
+    return 0.5 + 0.1 * field / field.std()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Return a folder with a case, and with the images that it names, simulated."""
+    folder = tmp_path_factory.mktemp("cli")
+    ImageSeries(np.array([random_pattern()] * 3), [0, 0.01, 0.02], (1, 1)).save(folder / "start.npz")
+    (folder / "truth.toml").write_text(TRUTH)
+    (folder / "case.toml").write_text(CASE)
+    assert run("simulate", folder / "truth.toml", "--output", folder / "simulated") == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(folder):
+    """Return the output of an inversion that nothing disturbed."""
+    assert run("invert", folder / "case.toml", "--output", folder / "finished") == 0
+    return folder / "finished"
+
+
+@pytest.fixture
+def refusal(folder, tmp_path, capsys):
+    """Return a function that runs a command to be refused and gives the one line that it prints."""
+
+    def refusal(*overrides, command="invert", case=folder / "case.toml", output=tmp_path / "out", more=()) -> str:
+        capsys.readouterr()
+        before = contents(tmp_path)
+        to = [] if command == "check" else ["--output", output]
+        status = run(command, case, *to, *more, *settings(*overrides))
+        out, err = capsys.readouterr()
+        assert status == 2
+        assert out == ""
+        assert len(err.splitlines()) == 1
+        assert "found" in err and "accepted" in err
+        assert contents(tmp_path) == before
+        return err
+
+    return refusal
+
+
+def outcome(folder: Path) -> tuple:
+    """Give what a run must reach again however often it is stopped."""
+    result = json.loads((folder / "result.json").read_text())
+    path = [(entry["stage"], entry["iteration"], entry["cost"], entry["accepted"]) for entry in result["history"]]
+    return result["status"], result["laws"], path
+
+
+def accepted(folder: Path) -> int:
+    path = folder / "progress.json"
+    return sum(entry["accepted"] for entry in json.loads(path.read_text())["history"]) if path.exists() else 0
+
+
+def stop(process: subprocess.Popen, folder: Path, count: int, number: int) -> tuple[int, str, str]:
+    """Send a signal to a run once so many accepted points are on disk."""
+    end = time.monotonic() + TIMEOUT
+    while accepted(folder) < count and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.005)
+    process.send_signal(number)
+    return finish(process)
+
+
+# ---------------------------------------------------------------------------------------------------- what it refuses
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("unknown",), ("invert", "case.toml"), ("check",), ("check", "case.toml", "--output", "out")]
+)
+def test_arguments_are_refused_in_one_line(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        run(*arguments)
+    out, err = capsys.readouterr()
+    assert (caught.value.code, out, len(err.splitlines())) == (2, "", 1)
+    assert err.startswith("fe-phaseinv")
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [(None, "file"), (b"model = ", "file"), (b"\x89PNG\xff", "file"), (b"", "model"), (b"model = 'ising'", "model")],
+)
+def test_case_files_are_refused(refusal, tmp_path, text, key):
+    case = tmp_path / "bad.toml"
+    if text is not None:
+        case.write_bytes(text)
+    assert refusal(case=case).startswith(f"{case}: {key}: found ")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "found"),
+    [
+        (["images.frame=[0, 1]"], "images.frame: found an unknown key (nearest: frames)"),
+        (["laws.kinetic_prefactor={}"], "laws.kinetic_prefactor: found an unknown key"),
+        (["images.file=nowhere.npz"], "images.file: found"),
+        (["images.file=case.toml"], 'case.toml: file: found suffix ".toml"'),
+        (["images.frames=[0, 1, 3]"], "images.frames: found 3; accepted: indices of its 3 frames, from 0"),
+        (["images.initial=7"], "images.initial: found 7"),
+        (["images.initial=2"], "images.frames: found [0, 1, 2]; accepted: at least one frame after the initial 2"),
+        (["truth=case.toml"], "case.toml: file: found unreadable"),
+        (ALL_FIXED, "case.toml: laws: found only fixed ones"),
+        (["override"], "override"),
+    ],
+)
+def test_keys_are_refused(refusal, overrides, found):
+    assert found in refusal(*overrides)
+
+
+def test_nothing_to_learn_is_refused_by_check_too(refusal):
+    assert "laws" in refusal(*ALL_FIXED, command="check")
+
+
+FRAMES = np.full((3, 4, 4), 0.5) + 0.1 * np.arange(3)[:, None, None]
+
+
+def one_frame(value: float) -> np.ndarray:
+    frames = FRAMES.copy()
+    frames[1] = value
+    return frames
+
+
+@pytest.mark.parametrize(
+    ("arrays", "found"),
+    [
+        ({"times": [0, 2, 1]}, "times: found 1.0 at frame 2"),
+        ({"times": [0, 1]}, "times: found 2 times"),
+        ({"images": 2 * FRAMES}, "images: found from 1 to 1.4"),
+        ({"images": one_frame(np.nan)}, "images[1]: found only NaN"),
+        ({"images": one_frame(np.inf)}, "images[1]: found infinite pixels"),
+        ({"images": FRAMES[:, :0]}, "images: found shape (3, 0, 4)"),
+        ({"images": FRAMES[:, :1]}, "images: found 1 x 4 pixels"),
+        ({"extent": [1, 0]}, "extent: found (1.0, 0.0)"),
+    ],
+)
+def test_images_are_refused(refusal, tmp_path, arrays, found):
+    file = tmp_path / "bad.npz"
+    np.savez(file, **{"images": FRAMES, "times": [0, 1, 2], "extent": [1, 1]} | arrays)
+    assert refusal(f"images.file={file}").startswith(f"{file}: {found}")
+
+
+def test_files_that_are_no_images_are_refused(refusal, tmp_path):
+    file = tmp_path / "bad.npz"
+    file.write_text("no archive")
+    assert refusal(f"images.file={file}").startswith(f"{file}: file: found")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [(SQUARE.format(end=1.2), "0.1 < x < 1.2"), ("$MeshFormat\nno mesh\n", "unreadable")]
+)
+def test_meshes_are_refused(refusal, tmp_path, text, found):
+    file = tmp_path / "bad.msh"
+    file.write_text(text)
+    err = refusal(f"domain.mesh={file}")
+    assert err.startswith(f"{file}: ") and found in err
+
+
+def test_frames_without_data_in_the_mesh_are_refused(refusal, tmp_path):
+    frames = FRAMES.copy()
+    frames[2, :, :3] = np.nan
+    file, mesh = tmp_path / "images.npz", tmp_path / "mesh.msh"
+    ImageSeries(frames, [0, 1, 2], (1, 1)).save(file)
+    mesh.write_text(SQUARE.format(end=0.6))
+    assert f"{file}: images[2]: found only NaN" in refusal(f"images.file={file}", f"domain.mesh={mesh}")
+
+
+def test_folders_that_cannot_be_written_are_refused(refusal, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    for output in (tmp_path / "file", tmp_path / "file" / "out", Path("/proc/out")):
+        assert refusal(output=output).startswith(f"{output}: --output: found ")
+    monkeypatch.setattr("os.access", lambda *_: False)
+    assert "no permission" in refusal()
+
+
+def test_folders_of_another_case_are_refused(folder, refusal):
+    before = contents(folder / "simulated")
+    assert "--output: found the result of another case" in refusal(output=folder / "simulated")
+    assert "--output: found the case's own images" in refusal(command="simulate", output=folder / "simulated")
+    assert contents(folder / "simulated") == before
+
+
+@pytest.mark.parametrize("change", ["broken", "keys", "length", "stage", "laws"])
+def test_damaged_progress_is_refused(finished, refusal, tmp_path, change):
+    output = tmp_path / "out"
+    shutil.copytree(finished, output)
+    saved = json.loads((output / "progress.json").read_text())
+    text = {
+        "broken": json.dumps(saved)[:-20],
+        "keys": "{}",
+        "length": json.dumps(saved | {"x": saved["x"][1:]}),
+        "stage": json.dumps(saved | {"stage": "none"}),
+        "laws": json.dumps(saved | {"x": [np.nan] * len(saved["x"])}),
+    }
+    (output / "progress.json").write_text(text[change])
+    assert refusal(more=["--resume"]).startswith(f"{output / 'progress.json'}: file: found ")
+
+
+# ------------------------------------------------------------------------------------------ what it prints and writes
+
+
+def test_version():
+    status, out, err = finish(start([*COMMAND, "--version"]))
+    assert (status, out.strip(), err) == (0, fe_phaseinv.__version__, "")
+
+
+@pytest.mark.parametrize("command", [(), ("invert",), ("simulate",), ("check",)])
+def test_help(command, capsys):
+    with pytest.raises(SystemExit) as caught:
+        run(*command, "--help")
+    assert caught.value.code == 0
+    assert "usage: fe-phaseinv" in capsys.readouterr().out
+
+
+def test_simulated_images_can_be_inverted(folder, finished):
+    images = ImageSeries.load(folder / "simulated" / "images.npz")
+    assert images.times.tolist() == [0, 0.01, 0.02]
+    np.testing.assert_allclose(images.frames[0], random_pattern(), atol=5e-3)
+    result = json.loads((finished / "result.json").read_text())
+    assert result["status"] == "converged" and result["misfit_rms"] < 1e-4
+    for name, law in result["laws"].items():
+        np.testing.assert_allclose(law.get("coefficients", law["value"]), TRUE[name], rtol=2e-3, atol=2e-3)
+
+
+def test_check_proves_the_derivatives(folder, capsys):
+    assert run("check", folder / "case.toml") == 0
+    out = capsys.readouterr().out.splitlines()
+    assert len(out) >= 3
+    assert all(line.endswith(": holds") for line in out)
+
+
+def test_every_iteration_is_printed_once(folder, finished, tmp_path, capsys):
+    capsys.readouterr()
+    assert run("invert", folder / "case.toml", "--output", tmp_path, *settings("optimizer.max_iterations=2")) == 3
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out == (tmp_path / "log.txt").read_text()
+    rows = [line.split()[:2] for line in out.splitlines()[2:5]]
+    assert rows == [["intervals", "0"], ["intervals", "1"], ["intervals", "2"]]
+    assert out.splitlines()[5].startswith("wrote ")
+
+
+# ------------------------------------------------------------------------------------------------- how it is stopped
+
+
+def test_killed_and_resumed(folder, finished, tmp_path):
+    command = ("invert", folder / "case.toml", "--output", tmp_path)
+    status, *_ = stop(start([*COMMAND, *command]), tmp_path, 3, signal.SIGKILL)
+    assert status == -signal.SIGKILL
+    assert accepted(tmp_path) >= 3 and not (tmp_path / "result.json").exists()
+    log = (tmp_path / "log.txt").read_text()
+    assert run(*command, "--resume") == 0
+    assert outcome(tmp_path) == outcome(finished)
+    assert (tmp_path / "log.txt").read_text().startswith(log)
+
+
+def test_used_up_then_terminated_then_resumed(folder, finished, tmp_path):
+    command = ("invert", folder / "case.toml", "--output", tmp_path, "--resume")
+    assert run(*command, *settings("optimizer.max_iterations=2")) == 3
+    used_up = json.loads((tmp_path / "result.json").read_text())
+    assert used_up["iterations"] == 2 and "max_iterations" in used_up["status"]
+    status, out, err = stop(start([*COMMAND, *command]), tmp_path, 5, signal.SIGTERM)
+    assert (status, err) == (4, "")
+    assert out.splitlines()[-1].startswith("interrupted")
+    assert out.count("interrupted") == 1
+    assert run(*command) == 0
+    assert outcome(tmp_path) == outcome(finished)
+
+
+def test_finished_run_is_only_written_again(folder, finished, tmp_path, capsys):
+    output = tmp_path / "out"
+    shutil.copytree(finished, output)
+    (output / "result.json").unlink()
+    capsys.readouterr()
+    assert run("invert", folder / "case.toml", "--output", output, "--resume") == 0
+    assert outcome(output) == outcome(finished)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].startswith("resumed") and lines[3].startswith("wrote")
+
+
+def test_progress_is_on_disk_before_the_next_iteration(folder, tmp_path, monkeypatch):
+    """A failure right after any point is accepted finds it in the file."""
+    real, saved = report.write_atomically, []
+
+    def write(path, data):
+        real(path, data)
+        if path.name == "progress.json":
+            saved.append(json.loads(path.read_text()))
+            if len(saved) == 3:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(report, "write_atomically", write)
+    assert run("invert", folder / "case.toml", "--output", tmp_path) == 4
+    assert [len(progress["history"]) for progress in saved] == [1, 2, 3]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["case.toml", "log.txt", "progress.json"]
+
+
+# --------------------------------------------------------------------------------------------------- several processes
+
+
+def test_refusal_of_several_ranks_is_one_line(folder, tmp_path):
+    mesh, output = tmp_path / "bad.msh", tmp_path / "out"
+    mesh.write_text("$MeshFormat\nno mesh\n")
+    command = [*COMMAND, "invert", folder / "case.toml", "--output", output, "--set", f"domain.mesh={mesh}"]
+    status, out, err = finish(start(["mpiexec", "-q", "-n", 3, *command]))
+    assert (status, out) == (2, "")
+    assert err.startswith(f"{mesh}: mesh: found unreadable")
+    assert len(err.splitlines()) == 1
+    assert not output.exists()
+
+
+def test_ranks_agree(folder, tmp_path):
+    """Both stages on one and on two processes; few iterations, for there may be less than two cores."""
+    command = ("invert", folder / "case.toml", *settings("optimizer.max_iterations=4"), "--output")
+    assert run(*command, tmp_path / "alone") == 3
+    together = tmp_path / "together"
+    status, out, err = finish(start(["mpiexec", "-q", "-n", 2, *COMMAND, *command, together]))
+    assert (status, err) == (3, "")
+    assert out == (together / "log.txt").read_text()
+    laws, expected = (json.loads((path / "result.json").read_text())["laws"] for path in (together, tmp_path / "alone"))
+    for name, law in expected.items():
+        key = "coefficients" if "coefficients" in law else "value"
+        np.testing.assert_allclose(laws[name][key], law[key], rtol=0, atol=1e-6)
+    assert json.loads((together / "progress.json").read_text())["stage"] == "trajectory"
+    written = {path.name for path in together.iterdir()}
+    assert {"result.json", "curves.csv", "states.pvd", "states.h5", "case.toml", "progress.json"} <= written
+    assert (together / "laws.pdf").read_bytes().startswith(b"%PDF")
+
+
+BROKEN = """
+import sys
+from mpi4py import MPI
+from fe_phaseinv import cli
+def build(*_):
+    if MPI.COMM_WORLD.rank == 1:
+        raise RuntimeError("broken")
+    MPI.COMM_WORLD.Barrier()
+cli.build_problem = build
+sys.exit(cli.main())
+"""
+
+
+def test_failure_of_one_rank_stops_all(folder):
+    status, out, err = finish(
+        start(["mpiexec", "-q", "-n", 2, sys.executable, "-c", BROKEN, "check", folder / "case.toml"])
+    )
+    assert status == 1
+    assert "RuntimeError: broken" in err
