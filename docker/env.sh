@@ -52,7 +52,7 @@ build() { pip install --no-cache-dir --no-build-isolation --constraint "$here/pi
 
 build_tools() {
   pip install --upgrade pip wheel
-  pip install --upgrade --constraint "$here/pins.txt" setuptools numpy scipy "cython>=3" pkgconfig pybind11 "rtree>=1.2" petsctools
+  pip install --upgrade --constraint "$here/pins.txt" setuptools numpy scipy cython pkgconfig pybind11 "rtree>=1.2" petsctools
   pip install --constraint "$here/pins.txt" --no-cache-dir --no-binary mpi4py mpi4py
   pip install --constraint "$here/pins.txt" "firedrake-rtree>=2026.3.0" "libsupermesh>=2026.3"
 }
