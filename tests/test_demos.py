@@ -1,0 +1,37 @@
+"""The demos, shortened by replacements that must each apply."""
+
+import json
+from pathlib import Path
+
+DEMOS = Path(__file__).parents[1] / "demos"
+
+
+def run_shortened(name, replacements):
+    path = DEMOS / name
+    source = path.read_text()
+    for old, new in replacements.items():
+        assert old in source, f"{old!r} is no longer in {name}"
+        source = source.replace(old, new)
+    names = {"__name__": "__main__", "__file__": str(path)}
+    exec(compile(source, str(path), "exec"), names)
+    return names
+
+
+def test_spinodal(tmp_path, capsys):
+    names = run_shortened(
+        "spinodal/demo.py",
+        {
+            "CELLS = 24": "CELLS = 8",
+            'ch_full.npz")': 'ch_full.npz").downsample(4)',
+            "Legendre(10)": "Legendre(3)",
+            "frames=[2, 3, 4, 5]": "frames=[2, 3]",
+            "invert(problem)": "invert(problem, 4)",
+            'HERE / "out"': f'Path("{tmp_path}")',
+        },
+    )
+    summary = json.loads((tmp_path / "result.json").read_text())
+    assert summary["iterations"] == 4
+    costs = [entry["misfit_rms"] for entry in summary["history"] if entry["stage"] == "intervals"]
+    assert costs[-1] < 0.8 * costs[0]
+    assert str(tmp_path / "laws.png") in capsys.readouterr().out
+    assert len(names["problem"].coordinates) == 6
