@@ -19,6 +19,7 @@ from fe_phaseinv.inversion import Problem, pose
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
 from fe_phaseinv.parallel import total
 from fe_phaseinv.relations import Relation, ideal_entropy, positive
+from fe_phaseinv.report import TRUTH_KEYS, evaluate_formula
 from fe_phaseinv.stepping.trajectory import Tolerances
 
 DEGREE = 3
@@ -65,7 +66,10 @@ def load_images(case: Case) -> tuple[ImageSeries, tuple[int, ...]]:
             list(chosen),
             f"at least one frame after the initial {case.images.initial}",
         )
-    images.select([case.images.initial, *frames]).require_concentration()
+    used = images.select([case.images.initial, *frames])
+    used.require_concentration()
+    if np.nanmin(used.frames) == np.nanmax(used.frames):
+        raise InputError(case.images.file, "images", "the same value in every pixel", "frames that show a pattern")
     return images, frames
 
 
@@ -75,7 +79,7 @@ def load_truth(case: Case) -> dict[str, Any] | None:
     Raises
     ------
     InputError
-        Where the file is no JSON object.
+        Where the file is no JSON object, or a formula in it cannot be evaluated.
     """
     if case.truth is None:
         return None
@@ -84,6 +88,12 @@ def load_truth(case: Case) -> dict[str, Any] | None:
         truth = json.loads(case.truth.read_text(encoding="utf-8"))
     if not isinstance(truth, dict):
         raise InputError(case.truth, "file", truth, accepted)
+    for key in TRUTH_KEYS.values():
+        try:
+            evaluate_formula(truth.get(key, 0), "c", np.array([0.5]))
+        except Exception as error:  # whatever Python says of a formula that is none
+            found = f"{truth[key]} ({error})"
+            raise InputError(case.truth, key, found, "a formula in c with log, exp and sqrt") from None
     return truth
 
 

@@ -156,7 +156,7 @@ def _invert(case: Case, options: argparse.Namespace) -> int:
     if best:
         best = dataclasses.replace(best, state=dataclasses.replace(best.state, outcome=state.outcome))
         _write(folder, problem, collect(problem, best, case.uncertainty.method == "laplace", truth), best)
-    log.info("%s after %d iterations", state.outcome.value, state.iteration)
+    log.info("after %d iterations: %s", state.iteration, state.outcome.value)
     return DONE if state.outcome is Outcome.CONVERGED else NOT_CONVERGED
 
 

@@ -171,15 +171,20 @@ def _gauge(result: Result) -> float:
     return float(result.laws[ENERGY](0.0)) / kappa if kappa and ENERGY in result.laws else 1.0
 
 
+def evaluate_formula(formula: Any, argument: str, z: np.ndarray) -> np.ndarray:
+    """Return the values at z of a formula of a truth file, in which log, exp and sqrt are known."""
+    names = {"log": np.log, "exp": np.exp, "sqrt": np.sqrt, argument: z}
+    return eval(str(formula), {"__builtins__": {}}, names) + 0 * z
+
+
 def _truth(result: Result, law: Law, z: np.ndarray, slope: bool = False) -> np.ndarray | None:
     """Return the true law, or its slope, in the gauge of the learnt ones."""
     name = law.relation.name
     formula = (result.truth or {}).get(TRUTH_KEYS.get(name))
     if formula is None:
         return None
-    names = {"log": np.log, "exp": np.exp, "sqrt": np.sqrt, law.relation.argument: z + 1j * COMPLEX_STEP}
     with np.errstate(all="ignore"):
-        value = eval(str(formula), {"__builtins__": {}}, names) + 0j * z
+        value = evaluate_formula(formula, law.relation.argument, z + 1j * COMPLEX_STEP)
     value = np.imag(value) / COMPLEX_STEP if slope else np.real(value)
     return value * _gauge(result) if name == POTENTIAL else value / _gauge(result)
 

@@ -22,6 +22,8 @@ SETTLED = 1e-2
 mask the last reductions."""
 DOUBTFUL = 0.1
 """A step is not refused for a change of the cost below this share of it before the discretisation is frozen."""
+NOISE = 1e-5
+"""A promise of less than this share of the cost that is not kept is put down to the solver's own noise."""
 COLLAPSED = 1e-8
 
 
@@ -47,7 +49,7 @@ class Outcome(Enum):
     CONVERGED = "converged"
     MAX_ITERATIONS = "the iterations allowed are used up: raise max_iterations, or resume"
     COLLAPSED = "no step, however short, lowers the cost: the derivatives or the time tolerance are too coarse"
-    NO_START = "the model cannot be solved at the starting laws: start from smaller coefficients or slower kinetics"
+    NO_START = "the model cannot be solved at the laws to start from: give other coefficients, or slower kinetics"
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +154,8 @@ def _advance(objective: Objective, state: State, tolerance: float, max_iteration
     if not ratio > ACCEPT:
         if not settled and abs(reduction) < DOUBTFUL * point.value:
             return replace(state, accepted=False, settled=True)
-        return replace(state, accepted=False, radius=0.25 * length)
+        outcome = Outcome.CONVERGED if settled and predicted < NOISE * point.value else None
+        return replace(state, accepted=False, radius=0.25 * length, outcome=outcome)
     if ratio < SHRINK:
         radius = 0.25 * length
     elif ratio > GROW and not inside:

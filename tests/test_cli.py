@@ -7,15 +7,19 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import fe_phaseinv
-from fe_phaseinv import report
+from fe_phaseinv import cli, report
 from fe_phaseinv.cli import main
 from fe_phaseinv.images import ImageSeries
+from fe_phaseinv.inversion import invert
+from fe_phaseinv.objective import Linearisation
+from fe_phaseinv.trust_region import Outcome
 
 COMMAND = (sys.executable, "-c", "import sys; from fe_phaseinv.cli import main; sys.exit(main())")
 TIMEOUT = 300
@@ -244,6 +248,7 @@ def one_frame(value: float) -> np.ndarray:
         ({"images": one_frame(np.inf)}, "images[1]: found infinite pixels"),
         ({"images": FRAMES[:, :0]}, "images: found shape (3, 0, 4)"),
         ({"images": FRAMES[:, :1]}, "images: found 1 x 4 pixels"),
+        ({"images": FRAMES[[0, 0, 0]]}, "images: found the same value in every pixel"),
         ({"extent": [1, 0]}, "extent: found (1.0, 0.0)"),
     ],
 )
@@ -406,6 +411,22 @@ def test_progress_is_on_disk_before_the_next_iteration(folder, tmp_path, monkeyp
     assert run("invert", folder / "case.toml", "--output", tmp_path) == 4
     assert [len(progress["history"]) for progress in saved] == [1, 2, 3]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["case.toml", "log.txt", "progress.json"]
+
+
+def test_best_is_written_when_a_later_stage_cannot_start(folder, tmp_path, monkeypatch):
+    def failing(*arguments):
+        for progress in invert(*arguments):
+            yield progress
+            if len(progress.history) == 2:
+                point = Linearisation.on_grids(progress.state.point.x)
+                yield replace(progress, state=replace(progress.state, point=point, outcome=Outcome.NO_START))
+                return
+
+    monkeypatch.setattr(cli, "invert", failing)
+    assert run("invert", folder / "case.toml", "--output", tmp_path) == 3
+    result, saved = (json.loads((tmp_path / name).read_text()) for name in ("result.json", "progress.json"))
+    assert result["status"] == Outcome.NO_START.value
+    assert result["cost"] == saved["history"][-1]["cost"]
 
 
 # --------------------------------------------------------------------------------------------------- several processes

@@ -19,7 +19,7 @@ from fe_phaseinv.bases import Constant, Legendre
 from fe_phaseinv.parameters import Parameters
 from fe_phaseinv.posterior import Laplace
 from fe_phaseinv.relations import Relation, ideal_entropy, positive
-from fe_phaseinv.report import _draw_laws, summary, write, write_atomically, write_states
+from fe_phaseinv.report import _draw_laws, evaluate_formula, summary, write, write_atomically, write_states
 from fe_phaseinv.result import Result
 
 FILES = {"result.json", "curves.csv"} | {f"{n}.{k}" for n in ("laws", "frames", "history") for k in ("png", "pdf")}
@@ -189,3 +189,11 @@ def test_states_can_be_read_back(tmp_path, quadrilateral):
             assert errornorm(field(c.function_space(), time), c) < 1e-12
     assert (folder / "states.pvd").read_text().count("<DataSet") == 3
     assert len([path for path in (folder / "states").iterdir() if path.suffix in (".vtu", ".pvtu")]) >= 3
+
+
+def test_formulas_of_a_truth_file_know_three_functions_and_nothing_else():
+    z = np.array([0.2, 0.5])
+    assert evaluate_formula("log(c/(1-c)) + exp(c)", "c", z) == pytest.approx(np.log(z / (1 - z)) + np.exp(z))
+    assert evaluate_formula(0.5, "c", z) == pytest.approx([0.5, 0.5])
+    with pytest.raises(NameError):
+        evaluate_formula("open(c)", "c", z)

@@ -180,3 +180,19 @@ def test_small_promises_freeze():
     state = next(iterate(objective, first, 1e-6, 10))
     assert objective.frozen == [None, first.point]
     assert state.accepted and state.settled
+
+
+class Rough(LeastSquares):
+    """A cost whose value, but not its derivatives, carries noise, as from iterative solves."""
+
+    def at(self, x, like=None):
+        point = super().at(x, like)
+        point.value *= 1 + 1e-7 * np.sin(1e9 * x[0])
+        return point
+
+
+def test_noise_of_the_cost_is_taken_for_convergence():
+    clean = rosenbrock()
+    states = run(Rough(clean.residuals, clean.jacobian), [-1.0, 1.0], tolerance=1e-12)
+    assert states[-1].outcome is Outcome.CONVERGED
+    assert states[-1].point.x == pytest.approx([1, 1], abs=1e-3)
