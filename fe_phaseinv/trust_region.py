@@ -154,7 +154,8 @@ def _advance(objective: Objective, state: State, tolerance: float, max_iteration
     if not ratio > ACCEPT:
         if not settled and abs(reduction) < DOUBTFUL * point.value:
             return replace(state, accepted=False, settled=True)
-        outcome = Outcome.CONVERGED if settled and predicted < NOISE * point.value else None
+        noise = settled and inside and predicted < NOISE * point.value
+        outcome = Outcome.CONVERGED if noise else None
         return replace(state, accepted=False, radius=0.25 * length, outcome=outcome)
     if ratio < SHRINK:
         radius = 0.25 * length
