@@ -105,7 +105,7 @@ run_tests() {
   for arg; do [ "$arg" = --all ] && every="slow or not slow" || args+=("$arg"); done
   python -m pytest -m "not parallel[3] and ($every)" "${args[@]}" || serial=$?
   # Only the root reports. Where one rank fails, others may wait for it for ever.
-  mpiexec -n 3 --timeout 900 bash -c '[ "$OMPI_COMM_WORLD_RANK" = 0 ] || exec >/dev/null; exec "$@"' - \
+  PETSC_OPTIONS="-options_left 0" mpiexec -n 3 --timeout 900 bash -c '[ "$OMPI_COMM_WORLD_RANK" = 0 ] || exec >/dev/null; exec "$@"' - \
     python -m pytest -p no:cacheprovider -m "parallel[3] and ($every)" "${args[@]}" || parallel=$?
   # 5 is pytest's status where the arguments select nothing.
   [ "$serial" = 0 ] || [ "$serial" = 5 ] || return "$serial"

@@ -6,11 +6,9 @@ from pathlib import Path
 DEMOS = Path(__file__).parents[1] / "demos"
 
 
-def run_shortened(name, replacements):
-    path = DEMOS / name
-    source = path.read_text()
+def run_shortened(path, source, replacements):
     for old, new in replacements.items():
-        assert old in source, f"{old!r} is no longer in {name}"
+        assert old in source, f"{old!r} is no longer in {path.name}"
         source = source.replace(old, new)
     names = {"__name__": "__main__", "__file__": str(path)}
     exec(compile(source, str(path), "exec"), names)
@@ -18,8 +16,10 @@ def run_shortened(name, replacements):
 
 
 def test_spinodal(tmp_path, capsys):
+    path = DEMOS / "spinodal" / "demo.py"
     names = run_shortened(
-        "spinodal/demo.py",
+        path,
+        path.read_text(),
         {
             "CELLS = 24": "CELLS = 8",
             'ch_full.npz")': 'ch_full.npz").downsample(4)',
@@ -35,3 +35,18 @@ def test_spinodal(tmp_path, capsys):
     assert costs[-1] < 0.9 * costs[0]
     assert str(tmp_path / "laws.png") in capsys.readouterr().out
     assert len(names["problem"].coordinates) == 6
+
+
+def test_script_of_the_readme(tmp_path):
+    path = DEMOS.parent / "README.md"
+    source = path.read_text().split("```python\n")[1].split("```")[0]
+    replacements = {
+        "demos/data/ch_full.npz": str(DEMOS / "data" / "ch_full.npz"),
+        ", 24, COMM_WORLD": ", 6, COMM_WORLD",
+        "Legendre(10)": "Legendre(3)",
+        "frames=[2, 3, 4, 5]": "frames=[3], initial=2",
+        "invert(problem)": "invert(problem, 1)",
+        'Path("out")': f'Path("{tmp_path}")',
+    }
+    run_shortened(path, source, replacements)
+    assert (tmp_path / "laws.pdf").stat().st_size > 1000
