@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+SMALLEST_SHARE = 0.3
+"""A step may lower beta to this share of it."""
+
 
 @dataclass(frozen=True)
 class Scaling:
@@ -67,6 +70,14 @@ class Coordinates:
     def admissible(self, x: np.ndarray) -> bool:
         """Whether x stands for coefficients at all (beta must be positive)."""
         return bool(np.all(np.isfinite(x))) and (self.scaling is None or self._full(x)[self.scaling.log_energy] > 0)
+
+    def shorten(self, x: np.ndarray, step: np.ndarray) -> np.ndarray:
+        """Cut a step so that beta keeps a share of itself: a linear model may well ask for a negative one."""
+        if self.scaling is None:
+            return step
+        index = int(self.free[: self.scaling.log_energy].sum())
+        least = SMALLEST_SHARE * x[index]
+        return step if x[index] + step[index] >= least else step * (least - x[index]) / step[index]
 
     def natural(self, x: np.ndarray) -> np.ndarray:
         """Coefficients of all laws, shape (n,)."""

@@ -100,6 +100,10 @@ class Objective:
         self.forward, self.pixels, self.coordinates, self.prior = forward, pixels, coordinates, prior
         self.segments = tuple(segments)
 
+    def shorten(self, x: np.ndarray, step: np.ndarray) -> np.ndarray:
+        """Cut a step from x to what the unknowns allow."""
+        return self.coordinates.shorten(x, step)
+
     def at(self, x: np.ndarray, like: Linearisation | None = None) -> Linearisation:
         """Evaluate cost, gradient and Gauss-Newton Hessian.
 

@@ -1,7 +1,8 @@
 """Trust-region Newton method with the exact subproblem, for tens of unknowns.
 
 It knows nothing but `objective.at(x)`, which returns value, gradient and Hessian (or its Gauss-Newton part) at
-an explicit point, and `objective.at(x, like=point)`, the same on the frozen discretisation of that point.
+an explicit point, `objective.at(x, like=point)`, the same on the frozen discretisation of that point, and
+`objective.shorten(x, step)`, which keeps steps to where the unknowns make sense.
 Nocedal and Wright, Numerical Optimization (2006), algorithms 4.1 and 4.3.
 """
 
@@ -41,6 +42,9 @@ class Objective(Protocol):
 
     def at(self, x: np.ndarray, like: Point | None = None) -> Point:
         """Evaluate at x; value is inf where it cannot be evaluated."""
+
+    def shorten(self, x: np.ndarray, step: np.ndarray) -> np.ndarray:
+        """Cut a step from x to what the unknowns allow."""
 
 
 class Outcome(Enum):
@@ -136,7 +140,7 @@ def iterate(objective: Objective, state: State, tolerance: float, max_iterations
 
 def _advance(objective: Objective, state: State, tolerance: float, max_iterations: int) -> State:
     point, radius = state.point, state.radius
-    step = solve_subproblem(point.gradient, point.hessian, radius)
+    step = objective.shorten(point.x, solve_subproblem(point.gradient, point.hessian, radius))
     predicted = -(point.gradient @ step + 0.5 * step @ point.hessian @ step)
     length = float(np.linalg.norm(step))
     inside = length < 0.999 * radius

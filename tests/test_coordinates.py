@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fe_phaseinv.bases import Legendre
-from fe_phaseinv.coordinates import Coordinates, Scaling
+from fe_phaseinv.coordinates import SMALLEST_SHARE, Coordinates, Scaling
 from fe_phaseinv.relations import Relation, ideal_entropy
 
 START = np.array([0.1, -3.0, 0.2, 0.4, -0.5, np.log(2e-3)])
@@ -82,3 +82,14 @@ def test_admissible():
     assert not SCALED.admissible(np.r_[np.nan, x[1:]])
     negative = -np.ones(len(PARTLY_FIXED))
     assert PARTLY_FIXED.admissible(negative) and not PARTLY_FIXED.admissible(np.nan * negative)
+
+
+def test_steps_keep_a_share_of_beta():
+    x = SCALED.from_natural(START)
+    step = np.array([1.0, 2.0, -0.5, 0.1, -2.0])
+    short = SCALED.shorten(x, step)
+    assert SCALED.admissible(x + short) and not SCALED.admissible(x + step)
+    assert (x + short)[-1] == pytest.approx(SMALLEST_SHARE * x[-1])
+    np.testing.assert_allclose(short / short[0], step / step[0])
+    np.testing.assert_array_equal(SCALED.shorten(x, -step), -step)
+    np.testing.assert_array_equal(PARTLY_FIXED.shorten(x[:3], step[:3]), step[:3])
