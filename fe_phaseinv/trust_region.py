@@ -140,10 +140,11 @@ def iterate(objective: Objective, state: State, tolerance: float, max_iterations
 
 def _advance(objective: Objective, state: State, tolerance: float, max_iterations: int) -> State:
     point, radius = state.point, state.radius
-    step = objective.shorten(point.x, solve_subproblem(point.gradient, point.hessian, radius))
+    whole = solve_subproblem(point.gradient, point.hessian, radius)
+    step = objective.shorten(point.x, whole)
     predicted = -(point.gradient @ step + 0.5 * step @ point.hessian @ step)
     length = float(np.linalg.norm(step))
-    inside = length < 0.999 * radius
+    inside = length < 0.999 * radius and step is whole
     if predicted <= tolerance * point.value and inside:
         return replace(state, accepted=False, outcome=Outcome.CONVERGED)
     if radius < COLLAPSED * (1 + np.linalg.norm(point.x)):
@@ -163,6 +164,6 @@ def _advance(objective: Objective, state: State, tolerance: float, max_iteration
         return replace(state, accepted=False, radius=0.25 * length, outcome=outcome)
     if ratio < SHRINK:
         radius = 0.25 * length
-    elif ratio > GROW and not inside:
+    elif ratio > GROW and length >= 0.999 * radius:
         radius = 2.0 * radius
     return replace(state, point=trial, radius=radius, accepted=True, settled=settled and reduction < 0.5 * point.value)

@@ -202,3 +202,18 @@ def test_noise_of_the_cost_is_taken_for_convergence():
     states = run(Rough(clean.residuals, clean.jacobian), [-1.0, 1.0], tolerance=1e-12)
     assert states[-1].outcome is Outcome.CONVERGED
     assert states[-1].point.x == pytest.approx([1, 1], abs=1e-3)
+
+
+class Cut(LeastSquares):
+    """Unknowns of which a step may do no more than halve the first one."""
+
+    def shorten(self, x, step):
+        return step if x[0] + step[0] >= 0.5 * x[0] else -step * 0.5 * x[0] / step[0]
+
+
+def test_a_step_that_was_cut_is_no_convergence():
+    objective = Cut(lambda x: np.array([1e-3 * (x[0] - 1e-3), 1.0]), lambda x: np.array([[1e-3], [0.0]]))
+    first, *_, last = run(objective, [1.0], radius=10.0, tolerance=5e-7, most=3)
+    assert first.accepted and first.outcome is None
+    assert first.point.x == pytest.approx([0.5])
+    assert last.point.x[0] < 0.3
