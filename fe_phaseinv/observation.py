@@ -20,6 +20,7 @@ from mpi4py import MPI
 
 from fe_phaseinv.errors import InputError
 from fe_phaseinv.images import ImageSeries
+from fe_phaseinv.linear_algebra import dense, direct_solver
 from fe_phaseinv.parallel import total
 
 SMOOTHING = 0.25
@@ -73,11 +74,8 @@ class Pixels:
             nodes.array[:] = c
             self.matrix.mult(nodes, rows)
             return rows.array.copy()
-        columns = c.shape[1]
-        block = PETSc.Mat().createDense(
-            ((c.shape[0], None), (None, columns)), array=np.asfortranarray(c), comm=self.comm
-        )
-        return self.matrix.matMult(block).getDenseArray()[:, :columns].copy()
+        block = dense(self.comm, np.asfortranarray(c))
+        return self.matrix.matMult(block).getDenseArray()[:, : c.shape[1]].copy()
 
     def picture(self, local: np.ndarray) -> np.ndarray:
         """Return the whole picture from its local pixels, shape (ny, nx), the same on all ranks."""
@@ -156,11 +154,7 @@ def _solve_smoothing(space: FunctionSpace, normal: PETSc.Mat, rhs: PETSc.Vec, we
     stiffness.scale(np.sqrt(weight))
     mass.scale(-1)
     system = PETSc.Mat().createNest([[normal, stiffness], [stiffness, mass]], comm=space.mesh().comm)
-    solver = PETSc.KSP().create(space.mesh().comm)
-    solver.setOperators(system.convert("aij"))
-    solver.setType("preonly")
-    solver.getPC().setType("lu")
-    solver.getPC().setFactorSolverType("mumps")
+    solver = direct_solver(system.convert("aij"))
     solution, both = solver.getOperators()[0].createVecs()
     both.array[:] = np.concatenate([rhs.array, np.zeros_like(rhs.array)])
     solver.solve(both, solution)

@@ -91,7 +91,7 @@ class Law:
     Parameters
     ----------
     relation : Relation
-    coefficients : numpy.ndarray, shape (relation.basis.size,)
+    coefficients : numpy.ndarray, shape (relation.basis.size,), or sequence of UFL expressions
     """
 
     relation: Relation

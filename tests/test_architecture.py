@@ -15,6 +15,7 @@ LEVELS = (
     {"bases", "coordinates", "images", "parallel", "stepping.bdf", "trust_region"},
     {"relations"},
     {"models.cahn_hilliard", "priors"},
+    {"linear_algebra"},
     {"meshes", "observation", "parameters", "stepping.step"},
     {"stepping.trajectory"},
     {"forward"},

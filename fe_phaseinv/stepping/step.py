@@ -23,17 +23,13 @@ from firedrake.assemble import get_assembler
 from firedrake.petsc import PETSc
 from mpi4py import MPI
 
+from fe_phaseinv.linear_algebra import dense, direct_solver
 from fe_phaseinv.parallel import total
+from fe_phaseinv.relations import Law
 
 MUMPS = {6: 0, 7: 5, 8: 0, 14: 40}
 """ICNTL settings, measured: no permutation or scaling (the blocks are well scaled), METIS ordering, and 40 % of spare
 workspace in place of Firedrake's 200."""
-
-
-def dense(comm, array: np.ndarray) -> PETSc.Mat:
-    """Return a PETSc dense matrix on the memory of a local block (rows, columns) in Fortran order."""
-    rows, columns = array.shape
-    return PETSc.Mat().createDense(((rows, None), (None, columns)), array=array, comm=comm)
 
 
 class Step:
@@ -65,7 +61,7 @@ class Step:
 
         def integrand(tests):
             fields = split(self.state)
-            laws = {r.name: _bound(r, coefficients[r.name]) for r in model.relations}
+            laws = {r.name: Law(r, list(coefficients[r.name])) for r in model.relations}
             return model.residual(fields, self.lead * fields[0] + self.history, laws, tests)
 
         residual = integrand(split(TestFunction(together))) * measure
@@ -104,12 +100,8 @@ class Step:
         return get_assembler(form)
 
     def _linear_solver(self) -> PETSc.KSP:
-        solver = PETSc.KSP().create(self.comm)
-        solver.setOperators(self._matrix.petscmat)
-        solver.setType("preonly")
+        solver = direct_solver(self._matrix.petscmat)
         pc = solver.getPC()
-        pc.setType("lu")
-        pc.setFactorSolverType("mumps")
         pc.setFactorSetUpSolverType()
         for option, value in MUMPS.items():
             pc.getFactorMatrix().setMumpsIcntl(option, value)
@@ -185,7 +177,3 @@ class Step:
         extremes = np.empty(2)
         self.comm.Allreduce(np.array([c.min(initial=np.inf), -c.max(initial=-np.inf)]), extremes, op=MPI.MIN)
         return float(extremes[0]), -float(extremes[1])
-
-
-def _bound(relation, values):
-    return lambda z: relation([values[i] for i in range(relation.basis.size)], z)

@@ -25,7 +25,7 @@ from firedrake import (
     split,
 )
 
-from fe_phaseinv import CahnHilliard, Forward, Legendre, Relation, ideal_entropy, positive
+from fe_phaseinv import CahnHilliard, Forward, Law, Legendre, Relation, ideal_entropy, positive
 from fe_phaseinv.stepping.bdf import TimeGrid
 from fe_phaseinv.stepping.trajectory import Tolerances
 
@@ -89,15 +89,9 @@ def stock(repetitions, cells=32, degree=2, steps=20, step=5e-4, size=6):
     values, times = start.dat.data_ro.copy(), (0.0, grid.times[-1])
     space = MixedFunctionSpace([forward.space] * 2)
     new, old = Function(space), Function(space)
-    laws = forward.parameters.laws(m)
     forward.parameters.assign(m)
     coefficients = forward.parameters.functions
-    bound = {
-        name: lambda z, law=law, values=coefficients[name]: law.relation(
-            [values[i] for i in range(law.relation.basis.size)], z
-        )
-        for name, law in laws.items()
-    }
+    bound = {r.name: Law(r, list(coefficients[r.name])) for r in forward.model.relations}
     (c, mu), (before, _) = split(new), split(old)
     form = forward.model.residual((c, mu), (c - before) / Constant(step), bound, TestFunctions(space)) * dx(
         degree=2 * degree
