@@ -52,8 +52,8 @@ class Step:
     """
 
     def __init__(self, model, space: FunctionSpace, coefficients: dict, unknown: dict[str, Sequence[int]], quadrature):
-        self.comm = space.mesh().comm
-        together = VectorFunctionSpace(space.mesh(), space.ufl_element(), dim=len(model.fields))
+        self.comm, self.fields = space.mesh().comm, len(model.fields)
+        together = VectorFunctionSpace(space.mesh(), space.ufl_element(), dim=self.fields)
         self.state = Function(together)
         self.lead = Constant(1.0)
         self.history = Function(space)
@@ -67,13 +67,11 @@ class Step:
         residual = integrand(split(TestFunction(together))) * measure
         self._residual = get_assembler(residual)
         self._residual_value = self._residual.allocate()
-        self._jacobian = get_assembler(derivative(residual, self.state, TrialFunction(together)), mat_type="aij")
+        self._jacobian = get_assembler(derivative(residual, self.state, TrialFunction(together)), mat_type="baij")
         self._matrix = self._jacobian.allocate()
         self._rate = assemble(derivative(residual, self.history, TrialFunction(space)), mat_type="aij").petscmat
         self.columns = sum(len(indices) for indices in unknown.values())
-        self._sensitivity = self._parameter_assembler(
-            integrand, space, len(model.fields), coefficients, unknown, measure
-        )
+        self._sensitivity = self._parameter_assembler(integrand, space, coefficients, unknown, measure)
         self._sensitivity_value = self._sensitivity.allocate() if self.columns else None
         self._lumped = np.abs(assemble(TestFunction(space) * measure).dat.data_ro)
         self._volume = total(self.comm, self._lumped.sum())
@@ -82,11 +80,11 @@ class Step:
         self.factorised_lead = 0.0
         self.factorisations = self.residuals = self.solves = 0
 
-    def _parameter_assembler(self, integrand, space, fields, coefficients, unknown, measure):
+    def _parameter_assembler(self, integrand, space, coefficients, unknown, measure):
         """Return the derivatives by all unknown coefficients as one form, whose tests have a component for each."""
         if not self.columns:
             return None
-        block = TensorFunctionSpace(space.mesh(), space.ufl_element(), shape=(fields, self.columns))
+        block = TensorFunctionSpace(space.mesh(), space.ufl_element(), shape=(self.fields, self.columns))
         tests = TestFunction(block)
         form, column = 0, 0
         for name, indices in unknown.items():
@@ -94,7 +92,7 @@ class Step:
             for index in indices:
                 direction = ufl.as_vector([float(i == index) for i in range(values.ufl_shape[0])])
                 form += derivative(
-                    integrand([tests[field, column] for field in range(fields)]) * measure, values, direction
+                    integrand([tests[field, column] for field in range(self.fields)]) * measure, values, direction
                 )
                 column += 1
         return get_assembler(form)
@@ -110,11 +108,11 @@ class Step:
     @property
     def shape(self) -> tuple[int, int]:
         """Number of local nodes and of fields."""
-        return self.state.dat.data_ro.shape
+        return self.history.dat.data_ro.size, self.fields
 
     def set_state(self, values: np.ndarray) -> None:
         """Write a local array into the state."""
-        self.state.dat.data_wo[:] = values
+        self.state.dat.data_wo.reshape(values.shape)[:] = values
 
     def set_rate(self, lead: float, history: np.ndarray) -> None:
         """Set dc/dt = lead * c + history."""
@@ -124,7 +122,7 @@ class Step:
     def residual(self) -> np.ndarray:
         """Residual at the state, as a local array."""
         self.residuals += 1
-        return self._residual.assemble(tensor=self._residual_value).dat.data_ro
+        return self._residual.assemble(tensor=self._residual_value).dat.data_ro.reshape(self.shape)
 
     def factorise(self) -> None:
         """Assemble and factorise the Jacobian at the state."""
@@ -141,8 +139,8 @@ class Step:
         self._solver.solve(self._rhs, self._update)
         return self._update.array.reshape(rhs.shape).copy()
 
-    def sensitivity(self, history: np.ndarray) -> np.ndarray:
-        """Return the derivatives of the new state by the unknown coefficients, with the factor of this state.
+    def sensitivity(self, history: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Newton update and derivatives by the unknown coefficients, in one solve with the factor of this state.
 
         Parameters
         ----------
@@ -151,17 +149,20 @@ class Step:
 
         Returns
         -------
-        numpy.ndarray, shape (nodes, columns), Fortran order
-            Derivatives of c.
+        update : numpy.ndarray, shape (nodes, fields)
+        derivatives : numpy.ndarray, shape (nodes, columns), Fortran order
+            Of the new c.
         """
         value = self._sensitivity.assemble(tensor=self._sensitivity_value)
-        rhs = np.asfortranarray(value.dat.data_ro.reshape(-1, self.columns))
-        product = self._rate.matMult(dense(self.comm, np.asfortranarray(history)))
-        rhs += product.getDenseArray()
+        rhs = np.empty((self.state.dat.data_ro.size, self.columns + 1), order="F")
+        rhs[:, :-1] = value.dat.data_ro.reshape(-1, self.columns)
+        rhs[:, :-1] += self._rate.matMult(dense(self.comm, np.asfortranarray(history))).getDenseArray()
+        rhs[:, -1] = self.residual().ravel()
         solution = np.empty_like(rhs, order="F")
         self._solver.matSolve(dense(self.comm, rhs), dense(self.comm, solution))
         self.solves += 1
-        return np.asfortranarray(-solution[:: self.shape[1]])
+        nodes, fields = self.shape
+        return -solution[:, -1].reshape(nodes, fields), np.asfortranarray(-solution[::fields, :-1])
 
     def norm(self, c: np.ndarray) -> float:
         """Root mean square of a local array of c over the domain (lumped)."""

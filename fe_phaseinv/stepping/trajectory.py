@@ -22,7 +22,7 @@ QUIET = 0.02
 """Fluctuations of c below this do not tighten the tolerance any further."""
 OVERSHOOT = 0.2
 """A state that leaves the model's bounds by more than this share of their distance has failed."""
-STALE_LEAD = 2.0
+STALE_LEAD = 4.0
 """A factor is not used for steps whose leading weight differs by more than this factor."""
 PATIENCE = 8
 """Solves for which a factorisation could be had: with more of them to go, the Jacobian is factorised anew."""
@@ -152,8 +152,9 @@ class Integrator:
         if past.derivatives:
             weights = derivative_weights(past.nodes(time, order))[1:]
             self.step.factorise()
-            state = state - self.step.solve(self.step.residual())
-            past.derivatives.insert(0, self.step.sensitivity(_combine(weights, past.derivatives)))
+            update, derivatives = self.step.sensitivity(_combine(weights, past.derivatives))
+            state = state + update
+            past.derivatives.insert(0, derivatives)
             del past.derivatives[self.tolerances.max_order :]
         if not past.orders:
             past.states[0][:, 1:] = state[:, 1:]  # the start has no algebraic part of its own
