@@ -46,12 +46,14 @@ def verify(objective: Objective, x: np.ndarray, size: float = 2e-3, seed: int = 
     size : float
         Length of the longest step, relative to x.
     seed : int
-        Of the random direction.
+        Of the random part of the direction.
     """
     base = objective.at(x)
     if not np.isfinite(base.value):
         return [Check("the model can be solved at the starting laws", 0.0, 1.0, 0.0)]
     direction = np.random.default_rng(seed).standard_normal(len(x))
+    # With a share of the gradient in it: across the gradient the first order would vanish.
+    direction = direction / np.linalg.norm(direction) + base.gradient / np.linalg.norm(base.gradient)
     direction *= size * max(np.linalg.norm(x), 1.0) / np.linalg.norm(direction)
     values = np.array([objective.at(x + h * direction, like=base).value for h in STEPS])
     zeroth = np.abs(values - base.value)
