@@ -9,6 +9,7 @@ from fe_phaseinv.forward import Forward
 from fe_phaseinv.images import ImageSeries
 from fe_phaseinv.inversion import Problem, invert, pose
 from fe_phaseinv.meshes import from_file, rectangle
+from fe_phaseinv.models.allen_cahn import AllenCahn
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
 from fe_phaseinv.objective import Objective
 from fe_phaseinv.observation import Pixels
@@ -18,6 +19,7 @@ from fe_phaseinv.report import write, write_states
 from fe_phaseinv.result import Result, collect
 
 __all__ = [
+    "AllenCahn",
     "CahnHilliard",
     "Constant",
     "Coordinates",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,19 @@ import numpy as np
 from mpi4py import MPI
 
 from fe_phaseinv import meshes
-from fe_phaseinv.bases import Legendre
-from fe_phaseinv.case import Case
+from fe_phaseinv.bases import Constant, Legendre
+from fe_phaseinv.case import Case, ChemicalPotential, Curve, Number
 from fe_phaseinv.errors import InputError, refusing_unreadable
 from fe_phaseinv.images import ImageSeries
 from fe_phaseinv.inversion import Problem, pose
+from fe_phaseinv.models.allen_cahn import AllenCahn
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
 from fe_phaseinv.parallel import total
 from fe_phaseinv.relations import Relation, ideal_entropy, positive
 from fe_phaseinv.report import TRUTH_KEYS, evaluate_formula
 from fe_phaseinv.stepping.trajectory import Tolerances
 
+MODELS = {model.name: model for model in (CahnHilliard, AllenCahn)}
 DEGREE = 3
 PIXELS_PER_CELL, FEWEST_CELLS = 4.5, 16
 """Defaults from the work-precision table of the README."""
@@ -97,28 +100,35 @@ def load_truth(case: Case) -> dict[str, Any] | None:
     return truth
 
 
-def build_model(case: Case) -> CahnHilliard:
+def build_model(case: Case) -> CahnHilliard | AllenCahn:
     """Build the model with the relations that a case asks for."""
-    potential, diffusivity = case.laws.chemical_potential, case.laws.diffusivity
-    return CahnHilliard(
-        Relation(
-            "chemical_potential",
-            Legendre(potential.size),
-            known=ideal_entropy if potential.ideal_entropy else None,
-        ),
-        Relation("diffusivity", Legendre(diffusivity.size), positive),
-    )
+    relations = {name: _relation(name, law) for name, law in _laws(case)}
+    return MODELS[case.model](**relations)
+
+
+def _laws(case: Case) -> list[tuple[str, Curve | Number]]:
+    """Give the sections of the laws by name."""
+    return [(spec.name, getattr(case.laws, spec.name)) for spec in fields(case.laws)]
+
+
+def _relation(name: str, law: Curve | Number) -> Relation:
+    if isinstance(law, Number):
+        return Relation(name, Constant(), positive)
+    if isinstance(law, ChemicalPotential):
+        return Relation(name, Legendre(law.size), known=ideal_entropy if law.ideal_entropy else None)
+    return Relation(name, Legendre(law.size), positive)
 
 
 def starting_laws(case: Case) -> tuple[dict[str, tuple[float, ...]], list[str]]:
     """Give the coefficients to start from (or to stay at) by law, and the names of the fixed laws."""
-    curves = {"chemical_potential": case.laws.chemical_potential, "diffusivity": case.laws.diffusivity}
-    start = {name: law.coefficients for name, law in curves.items()}
-    fixed = [name for name, law in curves.items() if law.fixed]
-    energy = case.laws.gradient_energy
-    start["gradient_energy"] = (math.log(energy.initial if energy.fixed is None else energy.fixed),)
-    if energy.fixed is not None:
-        fixed.append("gradient_energy")
+    start, fixed = {}, []
+    for name, law in _laws(case):
+        if isinstance(law, Number):
+            start[name] = (math.log(law.initial if law.fixed is None else law.fixed),)
+        else:
+            start[name] = law.coefficients
+        if law.fixed:
+            fixed.append(name)
     return start, fixed
 
 

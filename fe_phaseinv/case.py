@@ -105,7 +105,16 @@ class CahnHilliardLaws:
     gradient_energy: Number = _key(Number())
 
 
-LAWS = {"cahn-hilliard": CahnHilliardLaws}
+@dataclass(frozen=True)
+class AllenCahnLaws:
+    """The laws of the Allen-Cahn equation."""
+
+    chemical_potential: ChemicalPotential = _key()
+    kinetic_prefactor: Curve = _key()
+    gradient_energy: Number = _key(Number())
+
+
+LAWS = {"cahn-hilliard": CahnHilliardLaws, "allen-cahn": AllenCahnLaws}
 """The laws of each model. A new model is a new entry, and its laws a new class."""
 
 
@@ -146,7 +155,7 @@ class Case:
     truth: Path | None = _key(None)
     images: Images = _key()
     domain: Domain = _key(Domain())
-    laws: CahnHilliardLaws = _key(by_model=LAWS)
+    laws: CahnHilliardLaws | AllenCahnLaws = _key(by_model=LAWS)
     time: Time = _key(Time())
     prior: Prior = _key(Prior())
     optimizer: Optimizer = _key(Optimizer())

@@ -36,7 +36,7 @@ class Forward:
 
     Parameters
     ----------
-    model : CahnHilliard
+    model : CahnHilliard or another model
     mesh : firedrake.MeshGeometry
     degree : int
         Of the continuous Lagrange elements of every field.

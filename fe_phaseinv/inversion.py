@@ -12,7 +12,6 @@ import numpy as np
 from fe_phaseinv.coordinates import Coordinates, Scaling
 from fe_phaseinv.forward import Counts, Forward
 from fe_phaseinv.images import ImageSeries
-from fe_phaseinv.models.cahn_hilliard import CahnHilliard
 from fe_phaseinv.objective import Linearisation, Objective, intervals, trajectory
 from fe_phaseinv.observation import Pixels
 from fe_phaseinv.parameters import Parameters
@@ -41,7 +40,7 @@ def coordinates_for(model, parameters, start: np.ndarray, fixed: np.ndarray) -> 
 
     Parameters
     ----------
-    model : CahnHilliard
+    model : CahnHilliard or another model
     parameters : Parameters
     start : numpy.ndarray, shape (n,)
         Starting coefficients.
@@ -132,7 +131,7 @@ class Problem:
 
 def pose(
     images: ImageSeries,
-    model: CahnHilliard,
+    model,
     mesh,
     start: dict[str, Sequence[float]],
     fixed: Sequence[str] = (),
@@ -147,7 +146,7 @@ def pose(
     Parameters
     ----------
     images : ImageSeries
-    model : CahnHilliard
+    model : CahnHilliard or another model
     mesh : firedrake.MeshGeometry
         Inside the picture.
     start : dict of sequence of float

@@ -14,7 +14,7 @@ LEVELS = (
     {"errors"},
     {"bases", "coordinates", "images", "parallel", "stepping.bdf", "trust_region"},
     {"relations"},
-    {"models.cahn_hilliard", "priors"},
+    {"models.allen_cahn", "models.cahn_hilliard", "priors"},
     {"linear_algebra"},
     {"meshes", "observation", "parameters", "stepping.step"},
     {"stepping.trajectory"},

@@ -7,22 +7,21 @@ from firedrake import Constant, Function, SpatialCoordinate, UnitSquareMesh, ass
 
 from fe_phaseinv.bases import Legendre
 from fe_phaseinv.forward import Forward
+from fe_phaseinv.models.allen_cahn import AllenCahn
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
 from fe_phaseinv.relations import Relation, ideal_entropy, positive
 from fe_phaseinv.stepping.bdf import TimeGrid
 from fe_phaseinv.stepping.trajectory import Tolerances
 
+MU = Relation("chemical_potential", Legendre(3), known=ideal_entropy)
 LAWS = np.array([0.0, -3.0, 0.0, -0.5, -0.3, np.log(0.02)])
 
 
-class Manufactured(CahnHilliard):
-    """Cahn-Hilliard with the source under which c = exact(x, t)."""
+class Manufactured:
+    """A model with the source under which c = exact(x, t)."""
 
     def __init__(self):
-        super().__init__(
-            Relation("chemical_potential", Legendre(3), known=ideal_entropy),
-            Relation("diffusivity", Legendre(2), positive),
-        )
+        super().__init__(MU, Relation(self.scaling[2], Legendre(2), positive))
         object.__setattr__(self, "time", Constant(0.0))
 
     def exact(self, mesh, time):
@@ -34,12 +33,25 @@ class Manufactured(CahnHilliard):
         time = ufl.variable(self.time)
         c = self.exact(mesh, time)
         mu = laws["chemical_potential"](c) - laws["gradient_energy"](c) * div(grad(c))
-        source = ufl.diff(c, time) - div(laws["diffusivity"](c) * c * grad(mu))
+        source = ufl.diff(c, time) - self.strong_rate(c, mu, laws[self.scaling[2]])
         return super().residual(fields, rate, laws, tests) - source * tests[0]
 
 
-def error(mesh, degree, grid, max_order=3):
-    model = Manufactured()
+class ManufacturedCahnHilliard(Manufactured, CahnHilliard):
+    def strong_rate(self, c, mu, diffusivity):
+        return div(diffusivity(c) * c * grad(mu))
+
+
+class ManufacturedAllenCahn(Manufactured, AllenCahn):
+    def strong_rate(self, c, mu, prefactor):
+        return -prefactor(c) * mu
+
+
+MODELS = pytest.mark.parametrize("kind", [ManufacturedCahnHilliard, ManufacturedAllenCahn])
+
+
+def error(kind, mesh, degree, grid, max_order=3):
+    model = kind()
     forward = Forward(model, mesh, degree, np.zeros(6, bool), Tolerances(newton=1e-6, max_order=max_order))
     integrator, attempt = forward.integrator, forward.integrator.attempt
 
@@ -62,17 +74,19 @@ def graded(steps, order, end=0.15):
     return TimeGrid(tuple(map(float, times)), tuple(min(i + 1, order) for i in range(steps)))
 
 
+@MODELS
 @pytest.mark.parametrize("degree", [1, 2, 3])
 @pytest.mark.parametrize("quadrilateral", [False, True])
-def test_order_in_space(degree, quadrilateral):
+def test_order_in_space(kind, degree, quadrilateral):
     grid = graded(40, 3, end=0.02)
     cells = (8, 16) if degree == 1 else (4, 8)
-    coarse, fine = (error(UnitSquareMesh(n, 2 * n, quadrilateral=quadrilateral), degree, grid) for n in cells)
+    coarse, fine = (error(kind, UnitSquareMesh(n, 2 * n, quadrilateral=quadrilateral), degree, grid) for n in cells)
     assert np.log2(coarse / fine) == pytest.approx(degree + 1, abs=0.35)
 
 
+@MODELS
 @pytest.mark.parametrize(("order", "steps"), [(1, 20), (2, 20), (3, 40), (4, 20)])
-def test_order_in_time(order, steps):
+def test_order_in_time(kind, order, steps):
     mesh = UnitSquareMesh(6, 12, quadrilateral=True)
-    coarse, fine = (error(mesh, 5, graded(n, order), max_order=4) for n in (steps, 2 * steps))
+    coarse, fine = (error(kind, mesh, 5, graded(n, order), max_order=4) for n in (steps, 2 * steps))
     assert np.log2(coarse / fine) == pytest.approx(order, abs=0.25)

@@ -8,6 +8,7 @@ from fe_phaseinv import meshes
 from fe_phaseinv.bases import Legendre
 from fe_phaseinv.forward import Forward
 from fe_phaseinv.inversion import coordinates_for
+from fe_phaseinv.models.allen_cahn import AllenCahn
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
 from fe_phaseinv.objective import Objective, intervals, trajectory
 from fe_phaseinv.observation import Pixels
@@ -20,9 +21,10 @@ from fe_phaseinv.verification import verify
 START = np.array([0.0, -2.5, 0.1, -0.4, -0.3, np.log(4e-3)])
 
 
-def problem(movie, comm, cut=trajectory, fixed=()):
-    model = CahnHilliard(
-        Relation("chemical_potential", Legendre(3), known=ideal_entropy), Relation("diffusivity", Legendre(2), positive)
+def problem(movie, comm, cut=trajectory, fixed=(), kind=CahnHilliard):
+    model = kind(
+        Relation("chemical_potential", Legendre(3), known=ideal_entropy),
+        Relation(kind.scaling[2], Legendre(2), positive),
     )
     mesh = meshes.rectangle(movie, 6, comm)
     coordinates = coordinates_for(model, Parameters(model.relations, mesh), START, np.isin(np.arange(6), fixed))
@@ -32,10 +34,14 @@ def problem(movie, comm, cut=trajectory, fixed=()):
     return Objective(forward, pixels, coordinates, prior, cut(pixels, 0, (1, 2), (0.001, 0.999)))
 
 
+models = pytest.mark.parametrize("kind", [CahnHilliard, AllenCahn])
+
+
+@models
 @pytest.mark.parametrize("cut", [trajectory, intervals])
 @pytest.mark.parametrize("fixed", [(), (5,)])
-def test_checks_hold_with_and_without_scaled_coordinates(movie, cut, fixed):
-    objective = problem(movie, MPI.COMM_SELF, cut, fixed)
+def test_checks_hold_with_and_without_scaled_coordinates(movie, cut, fixed, kind):
+    objective = problem(movie, MPI.COMM_SELF, cut, fixed, kind)
     assert (objective.coordinates.scaling is None) == bool(fixed)
     x = objective.coordinates.from_natural(START)
     checks = verify(objective, x)
@@ -55,8 +61,9 @@ def test_a_wrong_gradient_is_caught(movie):
     assert not first_order.holds
 
 
-def test_every_column_against_central_differences(movie):
-    objective = problem(movie, MPI.COMM_SELF)
+@models
+def test_every_column_against_central_differences(movie, kind):
+    objective = problem(movie, MPI.COMM_SELF, kind=kind)
     forward, (segment,) = objective.forward, objective.segments
     base = forward.run(START, segment.start, segment.times, sensitivities=True)
     for column, index in enumerate(np.flatnonzero(forward.unknown)):
@@ -77,9 +84,10 @@ def test_a_replay_repeats_the_adaptive_run(movie):
     assert set(segment.times) <= set(adaptive.grid.times)
 
 
+@models
 @pytest.mark.parallel(3)
-def test_three_ranks_agree_with_one(movie):
-    one, three = problem(movie, MPI.COMM_SELF), problem(movie, MPI.COMM_WORLD)
+def test_three_ranks_agree_with_one(movie, kind):
+    one, three = (problem(movie, comm, kind=kind) for comm in (MPI.COMM_SELF, MPI.COMM_WORLD))
     x = one.coordinates.from_natural(START)
     a, b = one.at(x), three.at(x)
     assert b.value == pytest.approx(a.value, rel=1e-9)
