@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,9 @@ def load_images(case: Case) -> tuple[ImageSeries, tuple[int, ...]]:
     InputError
         Where file, frames or values are not what the case says.
     """
-    images = ImageSeries.load(case.images.file, noise=case.images.noise)
+    images = ImageSeries.load(case.images.file)
+    noise = images.estimate_noise() if case.images.noise == "estimate" else case.images.noise
+    images = replace(images, noise=noise)
     if min(images.shape) < FEWEST_PIXELS:
         found = f"{' x '.join(map(str, images.shape))} pixels"
         raise InputError(case.images.file, "images", found, f"at least {FEWEST_PIXELS} pixels in each direction")

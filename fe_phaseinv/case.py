@@ -38,14 +38,14 @@ class Images:
         Indices of the frames to use; None for all.
     initial : int
         Index of the frame that starts the run.
-    noise : float
-        Standard deviation of the noise of a pixel.
+    noise : float or str
+        Standard deviation of the noise of a pixel, or ``"estimate"``.
     """
 
     file: Path = _key()
     frames: tuple[int, ...] | None = _key(None, least=0)
     initial: int = _key(0, least=0)
-    noise: float = _key(0.0, least=0)
+    noise: str | float = _key(0.0, choices=("estimate",), least=0)
 
 
 @dataclass(frozen=True)

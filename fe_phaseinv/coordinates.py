@@ -71,13 +71,13 @@ class Coordinates:
         """Whether x stands for coefficients at all (beta must be positive)."""
         return bool(np.all(np.isfinite(x))) and (self.scaling is None or self._full(x)[self.scaling.log_energy] > 0)
 
-    def shorten(self, x: np.ndarray, step: np.ndarray) -> np.ndarray:
-        """Cut a step so that beta keeps a share of itself: a linear model may well ask for a negative one."""
+    def allowed(self, x: np.ndarray, step: np.ndarray) -> float:
+        """Share of a step after which beta keeps a share of itself: a linear model may well ask for a negative one."""
         if self.scaling is None:
-            return step
+            return 1.0
         index = int(self.free[: self.scaling.log_energy].sum())
         least = SMALLEST_SHARE * x[index]
-        return step if x[index] + step[index] >= least else step * (least - x[index]) / step[index]
+        return 1.0 if x[index] + step[index] >= least else (least - x[index]) / step[index]
 
     def natural(self, x: np.ndarray) -> np.ndarray:
         """Coefficients of all laws, shape (n,)."""

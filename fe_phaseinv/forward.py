@@ -70,6 +70,7 @@ class Forward:
         times: Sequence[float],
         grid: TimeGrid | None = None,
         sensitivities: bool = False,
+        modes: np.ndarray | None = None,
     ) -> Trajectory:
         """Solve with coefficients m from times[0], where the field is start, to the other times.
 
@@ -84,6 +85,8 @@ class Forward:
             Steps to take; chosen by the error estimate where not given.
         sensitivities : bool
             Whether to carry derivatives by the unknown coefficients along.
+        modes : numpy.ndarray, shape (local size, k), optional
+            Fields whose shares in the start are unknown too: their derivatives follow those of the coefficients.
 
         Raises
         ------
@@ -93,11 +96,16 @@ class Forward:
         self.parameters.assign(m)
         began, factorisations = time.perf_counter(), self.step.factorisations
         try:
-            trajectory = self.integrator.march(start, times, grid, sensitivities)
+            trajectory = self.integrator.march(start, times, grid, self._tangent(modes) if sensitivities else None)
         finally:
             self._count(time.perf_counter() - began, self.step.factorisations - factorisations, sensitivities)
         self.counts.steps += len(trajectory.grid.orders)
         return trajectory
+
+    def _tangent(self, modes: np.ndarray | None) -> np.ndarray:
+        """Return the derivatives of the start: it does not depend on the coefficients."""
+        by_coefficients = np.zeros((self.step.shape[0], self.step.columns))
+        return by_coefficients if modes is None else np.hstack([by_coefficients, modes])
 
     def _count(self, seconds: float, factorisations: int, sensitivities: bool) -> None:
         self.counts.factorisations += factorisations

@@ -17,6 +17,8 @@ from fe_phaseinv.errors import InputError, read_toml, real_numbers, refusing_unr
 _FORMATS = "a .npz, .mat, .h5, .hdf5, .tif or .tiff file, or a folder of .png files"
 _ARRAYS = ("images", "times", "extent")
 _SIDECAR = "a TOML file with times, extent and optionally origin"
+MEDIAN_OF_NORMAL = 0.6744897501960817
+"""Median size of a standard normal variable."""
 _FULL_SCALE = {"L": 255, "I;16": 65535, "I;16B": 65535, "F": 1}
 
 
@@ -114,6 +116,27 @@ class ImageSeries:
         low, high = np.nanmin(self.frames), np.nanmax(self.frames)
         if self.noise == 0 and not 0 < low <= high < 1:
             self._refuse("images", f"from {low:.6g} to {high:.6g}", "the open interval (0, 1), or a positive noise")
+
+    def estimate_noise(self) -> float:
+        """Return the standard deviation of independent Gaussian noise of a pixel, from the frames themselves.
+
+        The second difference along both axes removes what is smooth over three pixels; its median size does not
+        mind the few places where the pattern is not. Clean images give a small value, not zero.
+
+        Notes
+        -----
+        The mask is that of Immerkaer, Comput. Vis. Image Underst. 64, 300 (1996); the median in place of the mean is
+        that of Donoho and Johnstone, Biometrika 81, 425 (1994).
+
+        Raises
+        ------
+        InputError
+            If no pixel has eight neighbours with data.
+        """
+        differences = np.diff(np.diff(self.frames, 2, axis=1), 2, axis=2)
+        if not np.isfinite(differences).any():
+            self._refuse("images", "no block of 3 x 3 pixels with data", "such blocks, or a given noise")
+        return float(np.nanmedian(np.abs(differences)) / (6 * MEDIAN_OF_NORMAL))
 
     def select(self, frames: Sequence[int]) -> Self:
         """Return the series of the frames with these increasing indices, counted from 0.

@@ -12,11 +12,12 @@ import numpy as np
 from fe_phaseinv.coordinates import Coordinates, Scaling
 from fe_phaseinv.forward import Counts, Forward
 from fe_phaseinv.images import ImageSeries
-from fe_phaseinv.objective import Linearisation, Objective, intervals, trajectory
+from fe_phaseinv.objective import Linearisation, Objective, intervals, trajectory, uncertain_trajectory
 from fe_phaseinv.observation import Pixels
 from fe_phaseinv.parameters import Parameters
 from fe_phaseinv.posterior import Laplace
 from fe_phaseinv.priors import Prior
+from fe_phaseinv.smoothing import Smoother
 from fe_phaseinv.stepping.bdf import TimeGrid
 from fe_phaseinv.stepping.trajectory import Tolerances
 from fe_phaseinv.trust_region import Outcome, State, iterate, start
@@ -59,10 +60,11 @@ def coordinates_for(model, parameters, start: np.ndarray, fixed: np.ndarray) -> 
 
 @dataclass(frozen=True, eq=False)
 class Discretisation:
-    """A forward model with its view of the images."""
+    """A forward model with its view of the images, and back."""
 
     forward: Forward
     pixels: Pixels
+    smoother: Smoother
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,12 +114,16 @@ class Problem:
         return self.rough if stage == "intervals" else self.fine
 
     def objective(self, stage: str, strength: float) -> Objective:
-        """Return the cost of a stage, "intervals" or "trajectory"."""
-        how = self.discretisation(stage)
-        cut = intervals if stage == "intervals" else trajectory
+        """Return the cost of a stage, "intervals" or "trajectory"; noisy images leave the latter's start unknown."""
+        how, prior = self.discretisation(stage), self.prior(strength)
         low, high = how.forward.model.bounds
-        segments = cut(how.pixels, self.initial, self.frames, (low + INSIDE, high - INSIDE))
-        return Objective(how.forward, how.pixels, self.coordinates, self.prior(strength), segments)
+        chosen = how.smoother, self.initial, self.frames, (low + INSIDE, high - INSIDE)
+        if stage == "intervals":
+            return Objective(how.forward, how.pixels, self.coordinates, prior, intervals(*chosen))
+        if not self.noise:
+            return Objective(how.forward, how.pixels, self.coordinates, prior, trajectory(*chosen))
+        segment, field = uncertain_trajectory(*chosen)
+        return Objective(how.forward, how.pixels, self.coordinates, prior, [segment], field)
 
     def prior(self, strength: float) -> Prior:
         """Return the prior of all laws."""
@@ -172,7 +178,8 @@ def pose(
 
     def discretise(degree: int, tolerances: Tolerances) -> Discretisation:
         forward = Forward(model, mesh, degree, coordinates.free, tolerances)
-        return Discretisation(forward, Pixels(images, forward.space))
+        pixels = Pixels(images, forward.space)
+        return Discretisation(forward, pixels, Smoother(pixels))
 
     return Problem(
         rough=discretise(max(1, degree - 1), replace(tolerances, rtol=ROUGH_TIME * tolerances.rtol)),
@@ -282,7 +289,8 @@ class _Run:
     def begin(
         self, stage: str, strength: float, x: np.ndarray, radius: float, before: Progress | None = None
     ) -> Progress:
-        state = start(self.problem.objective(stage, strength), x, radius)
+        objective = self.problem.objective(stage, strength)
+        state = start(objective, np.pad(x, (0, len(objective) - len(x))), radius)
         if before:
             state = replace(state, iteration=before.state.iteration)
         return self.record(stage, strength, state, before, new_stage=True)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.linalg import block_diag
 
 from fe_phaseinv.coordinates import Coordinates
 from fe_phaseinv.forward import Forward
 from fe_phaseinv.observation import Pixels
 from fe_phaseinv.parallel import total
 from fe_phaseinv.priors import Prior
+from fe_phaseinv.smoothing import Smoother, UnknownField
 from fe_phaseinv.stepping.bdf import TimeGrid
-from fe_phaseinv.stepping.trajectory import StepFailed
+from fe_phaseinv.stepping.trajectory import StepFailed, Trajectory
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +58,10 @@ class Linearisation:
         One for each segment.
     replayed : bool
         Whether the grids were given rather than chosen.
+    frames : tuple of int
+        Frames compared with.
     states, predictions : list of numpy.ndarray
-        Local nodal values and local pixels of the frames compared with.
+        Local nodal values and local pixels predicted for them.
     """
 
     x: np.ndarray
@@ -68,6 +72,7 @@ class Linearisation:
     hessian: np.ndarray
     grids: tuple[TimeGrid, ...] = ()
     replayed: bool = False
+    frames: tuple[int, ...] = ()
     states: list[np.ndarray] = field(default_factory=list)
     predictions: list[np.ndarray] = field(default_factory=list)
 
@@ -86,23 +91,53 @@ class Linearisation:
 class Objective:
     """Half the squared difference between predicted and given pixels, plus the prior.
 
+    The unknowns are those of the laws (`Coordinates`), then the shares of the modes of an unknown start.
+
     Parameters
     ----------
     forward : Forward
     pixels : Pixels
     coordinates : Coordinates
     prior : Prior
+        Of the laws.
     segments : sequence of Segment
         `trajectory` or `intervals`.
+    field : UnknownField, optional
+        In place of the start of the only segment, whose frames then begin with the one at the start.
     """
 
-    def __init__(self, forward: Forward, pixels: Pixels, coordinates: Coordinates, prior: Prior, segments):
+    def __init__(
+        self,
+        forward: Forward,
+        pixels: Pixels,
+        coordinates: Coordinates,
+        prior: Prior,
+        segments: Sequence[Segment],
+        field: UnknownField | None = None,
+    ):
         self.forward, self.pixels, self.coordinates, self.prior = forward, pixels, coordinates, prior
-        self.segments = tuple(segments)
+        self.segments, self.field = tuple(segments), field
+
+    def __len__(self) -> int:
+        """Return the number of unknowns."""
+        return len(self.coordinates) + (self.field.modes.shape[1] if self.field else 0)
 
     def shorten(self, x: np.ndarray, step: np.ndarray) -> np.ndarray:
         """Cut a step from x to what the unknowns allow."""
-        return self.coordinates.shorten(x, step)
+        laws = slice(len(self.coordinates))
+        share = self.coordinates.allowed(x[laws], step[laws])
+        return step if share == 1 else share * step
+
+    def prior_at(self, x: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        """Value, gradient and Gauss-Newton Hessian of the priors' share in the cost."""
+        count = len(self.coordinates)
+        m, chain = self.coordinates.natural(x[:count]), self.coordinates.jacobian(x[:count])
+        value, gradient, hessian = self.prior.value(m), chain.T @ self.prior.gradient(m), chain.T @ self.prior.hessian
+        if self.field is None:
+            return value, gradient, hessian @ chain
+        q = x[count:]
+        gradient = np.concatenate([gradient, self.field.gradient(q)])
+        return value + self.field.value(q), gradient, block_diag(hessian @ chain, self.field.precision)
 
     def at(self, x: np.ndarray, like: Linearisation | None = None) -> Linearisation:
         """Evaluate cost, gradient and Gauss-Newton Hessian.
@@ -114,62 +149,82 @@ class Objective:
         like : Linearisation, optional
             A point whose time grids are to be used.
         """
-        columns = int(self.forward.unknown.sum())
-        misfit, count, gradient, hessian = 0.0, 0, np.zeros(columns), np.zeros((columns, columns))
-        grids, states, predictions = [], [], []
-        if not self.coordinates.admissible(x):
+        laws, q = np.split(x, [len(self.coordinates)])
+        if not self.coordinates.admissible(laws):
             return Linearisation.on_grids(x)
-        m = self.coordinates.natural(x)
-        for index, segment in enumerate(self.segments):
-            grid = like.grids[index] if like else None
-            try:
-                trajectory = self.forward.run(m, segment.start, segment.times, grid, sensitivities=True)
-            except StepFailed:
-                return Linearisation.on_grids(x)
-            grids.append(trajectory.grid)
-            for frame, state, derivative in zip(
-                segment.frames, trajectory.states, trajectory.sensitivities, strict=True
-            ):
-                predicted = self.pixels.average(state)
-                difference = predicted - self.pixels.frame(frame)
-                used = np.isfinite(difference)
-                rows = self.pixels.average(derivative)[used]
-                misfit += 0.5 * float(difference[used] @ difference[used])
-                count += int(used.sum())
-                gradient += rows.T @ difference[used]
-                hessian += rows.T @ rows
-                predictions.append(predicted)
-                states.append(state)
+        m = self.coordinates.natural(laws)
+        try:
+            runs = [
+                self._run(m, q, segment, like.grids[index] if like else None)
+                for index, segment in enumerate(self.segments)
+            ]
+        except StepFailed:
+            return Linearisation.on_grids(x)
+        misfit, count, predictions = 0.0, 0, []
+        gradient, hessian = 0.0, 0.0
+        for frame, state, derivative in self._compared(runs):
+            predicted = self.pixels.average(state)
+            difference = predicted - self.pixels.frame(frame)
+            used = np.isfinite(difference)
+            rows = self.pixels.average(derivative)[used]
+            misfit += 0.5 * float(difference[used] @ difference[used])
+            count += int(used.sum())
+            gradient += rows.T @ difference[used]
+            hessian += rows.T @ rows
+            predictions.append(predicted)
         comm = self.pixels.comm
         misfit, count = total(comm, misfit), int(total(comm, count))
-        chain = self.coordinates.jacobian(x)
-        into = chain[self.forward.unknown]
+        into = block_diag(self.coordinates.jacobian(laws)[self.forward.unknown], np.eye(len(q)))
+        value, prior_gradient, prior_hessian = self.prior_at(x)
         return Linearisation(
             x=x,
-            value=misfit + self.prior.value(m),
+            value=misfit + value,
             misfit=misfit,
             pixels=count,
-            gradient=into.T @ total(comm, gradient) + chain.T @ self.prior.gradient(m),
-            hessian=into.T @ total(comm, hessian) @ into + chain.T @ self.prior.hessian @ chain,
-            grids=tuple(grids),
+            gradient=into.T @ total(comm, gradient) + prior_gradient,
+            hessian=into.T @ total(comm, hessian) @ into + prior_hessian,
+            grids=tuple(run.grid for run in runs),
             replayed=like is not None,
-            states=states,
+            frames=tuple(frame for segment in self.segments for frame in segment.frames),
+            states=[state for run in runs for state in run.states],
             predictions=predictions,
         )
 
+    def _run(self, m: np.ndarray, q: np.ndarray, segment: Segment, grid: TimeGrid | None) -> Trajectory:
+        """Solve a segment; where the start is unknown, its own frame comes first."""
+        if self.field is None:
+            return self.forward.run(m, segment.start, segment.times, grid, sensitivities=True)
+        start, modes = self.field.at(q), self.field.modes
+        run = self.forward.run(m, start, segment.times, grid, sensitivities=True, modes=modes)
+        tangent = np.hstack([np.zeros((len(start), run.sensitivities[0].shape[1] - len(q))), modes])
+        return Trajectory(run.grid, [start, *run.states], [tangent, *run.sensitivities])
 
-def trajectory(pixels: Pixels, initial: int, frames: Sequence[int], limits) -> list[Segment]:
+    def _compared(self, runs: Sequence[Trajectory]) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+        for segment, run in zip(self.segments, runs, strict=True):
+            yield from zip(segment.frames, run.states, run.sensitivities, strict=True)
+
+
+def trajectory(smoother: Smoother, initial: int, frames: Sequence[int], limits) -> list[Segment]:
     """One segment from the initial frame through all others."""
-    times = pixels.images.times
+    times = smoother.pixels.images.times
     after = tuple(frame for frame in frames if times[frame] > times[initial])
-    return [Segment(pixels.fit(initial, limits), tuple(float(times[i]) for i in (initial, *after)), after)]
+    return [Segment(smoother.fit(initial, limits), tuple(float(times[i]) for i in (initial, *after)), after)]
 
 
-def intervals(pixels: Pixels, initial: int, frames: Sequence[int], limits) -> list[Segment]:
+def uncertain_trajectory(
+    smoother: Smoother, initial: int, frames: Sequence[int], limits
+) -> tuple[Segment, UnknownField]:
+    """Return the segment of `trajectory` with its own start among the frames, and that start as an unknown."""
+    times, field = smoother.pixels.images.times, smoother.unknown(initial, limits)
+    chosen = (initial, *(frame for frame in frames if times[frame] > times[initial]))
+    return Segment(field.base, tuple(float(times[i]) for i in chosen), chosen), field
+
+
+def intervals(smoother: Smoother, initial: int, frames: Sequence[int], limits) -> list[Segment]:
     """Return a segment from every frame to the next."""
-    times = pixels.images.times
+    times = smoother.pixels.images.times
     chain = [initial, *(frame for frame in frames if times[frame] > times[initial])]
     return [
-        Segment(pixels.fit(a, limits), (float(times[a]), float(times[b])), (b,))
+        Segment(smoother.fit(a, limits), (float(times[a]), float(times[b])), (b,))
         for a, b in zip(chain, chain[1:], strict=False)
     ]

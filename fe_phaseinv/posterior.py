@@ -56,13 +56,15 @@ class Laplace:
         noise : float
             Standard deviation of a pixel; estimated from the misfit where it is zero.
         """
-        chain = coordinates.jacobian(point.x)
-        inverse = cho_solve(cho_factor(point.hessian), np.eye(len(point.x)))
+        count = len(coordinates)
+        chain = coordinates.jacobian(point.x[:count])
+        # Of all unknowns; the part of the laws is then what any others leave uncertain.
+        inverse = cho_solve(cho_factor(point.hessian), np.eye(len(point.x)))[:count, :count]
         by_prior = float(np.trace(inverse @ chain.T @ prior.hessian @ chain))
-        determined = len(point.x) - by_prior
+        determined = count - by_prior
         deviation = noise or np.sqrt(2 * point.misfit / max(point.pixels - determined, 1.0))
         covariance = deviation**2 * chain @ inverse @ chain.T
-        return cls(parameters, coordinates.natural(point.x), covariance, float(deviation), determined)
+        return cls(parameters, coordinates.natural(point.x[:count]), covariance, float(deviation), determined)
 
     def band(self, relation: Relation, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper end of the pointwise 95 % band of a law at z, formed before its transform."""

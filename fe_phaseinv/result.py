@@ -83,19 +83,19 @@ def collect(
     """
     point, outcome, work = progress.state.point, progress.state.outcome, progress.counts
     how = problem.discretisation(progress.stage)
-    images, frames = how.pixels.images, list(problem.frames)
+    images, frames = how.pixels.images, list(point.frames)
     predicted = np.array([how.pixels.picture(prediction) for prediction in point.predictions])
-    used = images.frames[[problem.initial, *frames]]
+    used = images.frames[sorted({problem.initial, *frames})]
     return Result(
         model=how.forward.model.name,
         status="converged" if outcome is Outcome.CONVERGED else outcome.value if outcome else "unfinished",
         iterations=progress.state.iteration,
         cost=point.value,
         misfit_rms=point.misfit_rms,
-        laws=problem.parameters.laws(problem.coordinates.natural(point.x)),
+        laws=problem.parameters.laws(problem.coordinates.natural(point.x[: len(problem.coordinates)])),
         posterior=problem.posterior(progress) if uncertainty else None,
         range=(float(np.nanmin(used)), float(np.nanmax(used))),
-        frames=problem.frames,
+        frames=point.frames,
         times=tuple(images.times[frames]),
         observed=np.where(np.isfinite(predicted), images.frames[frames], np.nan),
         predicted=predicted,

@@ -77,10 +77,9 @@ def _difference_ratio(objective: Objective, base: Linearisation, direction: np.n
     step = 1e-2 * direction
     ahead, behind = (objective.at(base.x + sign * step, like=base) for sign in (1, -1))
     changes = [0.5 * (a - b) for a, b in zip(ahead.predictions, behind.predictions, strict=True)]
-    frames = [objective.pixels.frame(frame) for segment in objective.segments for frame in segment.frames]
+    frames = [objective.pixels.frame(frame) for frame in base.frames]
     by_difference = sum(
         float(np.sum(change[np.isfinite(frame)] ** 2)) for change, frame in zip(changes, frames, strict=True)
     )
-    chain = objective.coordinates.jacobian(base.x)
-    by_sensitivity = step @ (base.hessian - chain.T @ objective.prior.hessian @ chain) @ step
+    by_sensitivity = step @ (base.hessian - objective.prior_at(base.x)[2]) @ step
     return float(np.sqrt(by_sensitivity / total(objective.pixels.comm, by_difference)))

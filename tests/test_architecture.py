@@ -17,7 +17,7 @@ LEVELS = (
     {"models.allen_cahn", "models.cahn_hilliard", "priors"},
     {"linear_algebra"},
     {"meshes", "observation", "parameters", "stepping.step"},
-    {"stepping.trajectory"},
+    {"smoothing", "stepping.trajectory"},
     {"forward"},
     {"objective"},
     {"posterior", "verification"},

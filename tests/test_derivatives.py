@@ -1,5 +1,7 @@
 """Sensitivities on frozen time grids: Taylor orders, differences, and the same on 1 and 3 ranks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from mpi4py import MPI
@@ -10,18 +12,19 @@ from fe_phaseinv.forward import Forward
 from fe_phaseinv.inversion import coordinates_for
 from fe_phaseinv.models.allen_cahn import AllenCahn
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
-from fe_phaseinv.objective import Objective, intervals, trajectory
+from fe_phaseinv.objective import Objective, intervals, trajectory, uncertain_trajectory
 from fe_phaseinv.observation import Pixels
 from fe_phaseinv.parameters import Parameters
 from fe_phaseinv.priors import Prior
 from fe_phaseinv.relations import Relation, ideal_entropy, positive
+from fe_phaseinv.smoothing import Smoother
 from fe_phaseinv.stepping.trajectory import Tolerances
 from fe_phaseinv.verification import verify
 
 START = np.array([0.0, -2.5, 0.1, -0.4, -0.3, np.log(4e-3)])
 
 
-def problem(movie, comm, cut=trajectory, fixed=(), kind=CahnHilliard):
+def problem(movie, comm, cut=trajectory, fixed=(), kind=CahnHilliard, noise=0.0):
     model = kind(
         Relation("chemical_potential", Legendre(3), known=ideal_entropy),
         Relation(kind.scaling[2], Legendre(2), positive),
@@ -29,9 +32,18 @@ def problem(movie, comm, cut=trajectory, fixed=(), kind=CahnHilliard):
     mesh = meshes.rectangle(movie, 6, comm)
     coordinates = coordinates_for(model, Parameters(model.relations, mesh), START, np.isin(np.arange(6), fixed))
     forward = Forward(model, mesh, 2, coordinates.free, Tolerances(newton=1e-8))
-    pixels = Pixels(movie, forward.space)
+    pixels = Pixels(replace(movie, noise=noise), forward.space)
     prior = Prior.smooth(model.relations, START, 1e-3)
-    return Objective(forward, pixels, coordinates, prior, cut(pixels, 0, (1, 2), (0.001, 0.999)))
+    chosen = Smoother(pixels), 0, (1, 2), (0.001, 0.999)
+    if noise:
+        segment, field = uncertain_trajectory(*chosen)
+        return Objective(forward, pixels, coordinates, prior, [segment], field)
+    return Objective(forward, pixels, coordinates, prior, cut(*chosen))
+
+
+def unknowns(objective):
+    x = objective.coordinates.from_natural(START)
+    return np.concatenate([x, np.random.default_rng(3).uniform(-0.01, 0.01, len(objective) - len(x))])
 
 
 models = pytest.mark.parametrize("kind", [CahnHilliard, AllenCahn])
@@ -61,6 +73,13 @@ def test_a_wrong_gradient_is_caught(movie):
     assert not first_order.holds
 
 
+def test_checks_hold_with_an_unknown_start(movie):
+    objective = problem(movie, MPI.COMM_SELF, noise=0.05)
+    assert len(objective) > len(objective.coordinates) + 3
+    checks = verify(objective, unknowns(objective))
+    assert [check.name for check in checks if not check.holds] == []
+
+
 @models
 def test_every_column_against_central_differences(movie, kind):
     objective = problem(movie, MPI.COMM_SELF, kind=kind)
@@ -86,9 +105,10 @@ def test_a_replay_repeats_the_adaptive_run(movie):
 
 @models
 @pytest.mark.parallel(3)
-def test_three_ranks_agree_with_one(movie, kind):
-    one, three = (problem(movie, comm, kind=kind) for comm in (MPI.COMM_SELF, MPI.COMM_WORLD))
-    x = one.coordinates.from_natural(START)
+@pytest.mark.parametrize("noise", [0.0, 0.05])
+def test_three_ranks_agree_with_one(movie, kind, noise):
+    one, three = (problem(movie, comm, kind=kind, noise=noise) for comm in (MPI.COMM_SELF, MPI.COMM_WORLD))
+    x = unknowns(one)
     a, b = one.at(x), three.at(x)
     assert b.value == pytest.approx(a.value, rel=1e-9)
     assert b.gradient == pytest.approx(a.gradient, rel=1e-7, abs=1e-9 * np.abs(a.gradient).max())

@@ -1,6 +1,7 @@
 """Image series: the formats they are read from, what is refused, and what is cut from them."""
 
 import os
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -403,3 +404,18 @@ def test_downsample_refuses(factor):
     """A factor that does not divide the images is refused."""
     message = refusal("mine", series(source="mine").downsample, factor)
     assert message == f"factor: found {factor}; accepted: a positive integer that divides 8 and 6"
+
+
+@pytest.mark.parametrize("noise", [0.02, 0.1])
+def test_noise_is_estimated_from_the_frames(movie, noise):
+    rng = np.random.default_rng(2)
+    noisy = replace(movie, frames=movie.frames + noise * rng.standard_normal(movie.frames.shape))
+    assert noisy.estimate_noise() == pytest.approx(noise, rel=0.1)
+    assert movie.estimate_noise() < 0.01
+
+
+def test_noise_of_too_few_pixels_cannot_be_estimated():
+    frames = np.full((1, 5, 5), 0.5)
+    frames[:, 2] = np.nan
+    with pytest.raises(InputError, match="images: found no block of 3 x 3"):
+        ImageSeries(frames, np.zeros(1), (1.0, 1.0)).estimate_noise()

@@ -1,8 +1,8 @@
-"""Pixels as averages, and fields fitted to them, on 1 and 3 ranks."""
+"""Pixels as averages, on 1 and 3 ranks."""
 
 import numpy as np
 import pytest
-from firedrake import Function, FunctionSpace, RectangleMesh, SpatialCoordinate, UnitSquareMesh, cos, pi
+from firedrake import Function, FunctionSpace, RectangleMesh, SpatialCoordinate, UnitSquareMesh
 
 from fe_phaseinv.errors import InputError
 from fe_phaseinv.images import ImageSeries
@@ -45,35 +45,12 @@ def test_a_block_of_columns_is_averaged_like_each():
 
 
 @pytest.mark.parallel([1, 3])
-def test_fit_reproduces_a_smooth_field_from_its_averages():
-    mesh = UnitSquareMesh(10, 10, quadrilateral=True)
-    space = FunctionSpace(mesh, "CG", 3)
-    x, y = SpatialCoordinate(mesh)
-    truth = Function(space).interpolate(0.5 + 0.3 * cos(2 * pi * x) * cos(3 * pi * y))
-    pixels = Pixels(series(np.full((1, 32, 32), 0.5)), space)
-    picture = pixels.picture(pixels.average(truth.dat.data_ro.copy()))
-    fitted = Pixels(series([picture]), space).fit(0)
-    largest = mesh.comm.allreduce(float(np.abs(fitted - truth.dat.data_ro).max(initial=0)), op=max)
-    assert largest < 1e-3
-
-
-@pytest.mark.parallel([1, 3])
-def test_missing_pixels_are_left_out_of_fit_and_frame():
+def test_missing_pixels_are_left_out_of_a_frame():
     space = FunctionSpace(UnitSquareMesh(6, 6, quadrilateral=True), "CG", 2)
     picture = np.full((16, 16), 0.3)
     picture[4:6, 7:9] = np.nan
     pixels = Pixels(series([picture]), space)
     assert pixels.comm.allreduce(int(np.isfinite(pixels.frame(0)).sum())) == 16 * 16 - 4
-    assert pixels.fit(0) == pytest.approx(0.3, abs=1e-9)
-
-
-def test_fitted_values_are_kept_within_limits():
-    space = FunctionSpace(UnitSquareMesh(6, 6), "CG", 2)
-    picture = np.full((12, 12), 0.5)
-    picture[6, 6] = 0.99
-    fitted = Pixels(series([picture]), space).fit(0, (0.45, 0.7))
-    assert fitted.min() >= 0.45
-    assert fitted.max() == 0.7
 
 
 def test_pixels_that_the_mesh_cuts_do_not_count():

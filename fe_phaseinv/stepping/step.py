@@ -144,19 +144,19 @@ class Step:
 
         Parameters
         ----------
-        history : numpy.ndarray, shape (nodes, columns)
-            Derivatives of the history.
+        history : numpy.ndarray, shape (nodes, columns + others)
+            Derivatives of the history by the coefficients, then by any other unknowns, of the start.
 
         Returns
         -------
         update : numpy.ndarray, shape (nodes, fields)
-        derivatives : numpy.ndarray, shape (nodes, columns), Fortran order
+        derivatives : numpy.ndarray, shape (nodes, columns + others), Fortran order
             Of the new c.
         """
         value = self._sensitivity.assemble(tensor=self._sensitivity_value)
-        rhs = np.empty((self.state.dat.data_ro.size, self.columns + 1), order="F")
-        rhs[:, :-1] = value.dat.data_ro.reshape(-1, self.columns)
-        rhs[:, :-1] += self._rate.matMult(dense(self.comm, np.asfortranarray(history))).getDenseArray()
+        rhs = np.empty((self.state.dat.data_ro.size, history.shape[1] + 1), order="F")
+        rhs[:, :-1] = self._rate.matMult(dense(self.comm, np.asfortranarray(history))).getDenseArray()
+        rhs[:, : self.columns] += value.dat.data_ro.reshape(-1, self.columns)
         rhs[:, -1] = self.residual().ravel()
         solution = np.empty_like(rhs, order="F")
         self._solver.matSolve(dense(self.comm, rhs), dense(self.comm, solution))

@@ -67,7 +67,7 @@ class Trajectory:
     states : list of numpy.ndarray
         Local arrays of c at the frame times.
     sensitivities : list of numpy.ndarray, shape (local size of c, columns)
-        Their derivatives by the unknown coefficients; empty where not asked for.
+        Their derivatives by the unknowns; empty where not asked for.
     """
 
     grid: TimeGrid
@@ -103,7 +103,7 @@ class Integrator:
         self.step, self.bounds, self.tolerances = step, bounds, tolerances
 
     def march(
-        self, start: np.ndarray, times: Sequence[float], grid: TimeGrid | None = None, sensitivities: bool = False
+        self, start: np.ndarray, times: Sequence[float], grid: TimeGrid | None = None, tangent: np.ndarray | None = None
     ) -> Trajectory:
         """Solve from times[0] to the other times.
 
@@ -115,8 +115,8 @@ class Integrator:
             Start, then the frame times, on which steps land.
         grid : TimeGrid, optional
             Steps to take; chosen by the error estimate where not given.
-        sensitivities : bool
-            Whether to carry the derivatives by the unknown coefficients along.
+        tangent : numpy.ndarray, shape (local size of c, columns), optional
+            Derivatives of the start by the unknowns, the coefficients first; they are carried along.
 
         Raises
         ------
@@ -125,8 +125,8 @@ class Integrator:
         """
         nodes, fields = self.step.shape
         past = _March([float(times[0])], [], [np.column_stack([start, np.zeros((nodes, fields - 1))])])
-        if sensitivities:
-            past.derivatives.append(np.zeros((nodes, self.step.columns), order="F"))
+        if tangent is not None:
+            past.derivatives.append(np.asfortranarray(tangent))
         self.step.factorised_lead = 0.0
         states, derivatives = [], []
         chooser = _Replay(grid) if grid else _Adaptive(self, float(times[0]), float(times[-1]))
@@ -134,7 +134,7 @@ class Integrator:
             while past.times[-1] < target:
                 chooser.advance(self, past, float(target))
             states.append(past.states[0][:, 0].copy())
-            if sensitivities:
+            if past.derivatives:
                 derivatives.append(past.derivatives[0])
         return Trajectory(TimeGrid(tuple(past.times), tuple(past.orders)), states, derivatives)
 

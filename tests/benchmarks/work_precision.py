@@ -21,6 +21,7 @@ from fe_phaseinv import (
     positive,
     rectangle,
 )
+from fe_phaseinv.smoothing import Smoother
 from fe_phaseinv.stepping.trajectory import Tolerances
 
 DATA = Path(__file__).parents[2] / "demos" / "data" / "ch_full.npz"
@@ -50,7 +51,7 @@ def main():
         mesh = rectangle(images, cells, COMM_WORLD)
         forward = Forward(model, mesh, degree, tolerances=Tolerances(rtol=rtol))
         pixels = Pixels(images, forward.space)
-        m, start = true_laws(forward.parameters), pixels.fit(0, (1e-3, 1 - 1e-3))
+        m, start = true_laws(forward.parameters), Smoother(pixels).fit(0, (1e-3, 1 - 1e-3))
         forward.run(m, start, images.times[:2])
         began = time.perf_counter()
         run = forward.run(m, start, images.times)
