@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from scipy.interpolate import CubicSpline
 
 from fe_phaseinv.errors import InputError, real_numbers, refusing_unreadable
 
-POTENTIAL, ENERGY = "chemical_potential", "gradient_energy"
+POTENTIAL, SLOPE = "chemical_potential", "mu_h'"
 NEGLIGIBLE = 1e-6
 """Bands that miss each other by this share of the law still touch: those of a fixed law have no width, and
 interpolation has an error."""
@@ -91,28 +92,33 @@ class Comparison:
 class _Compared:
     """What is compared of a law: `key` names its values in a result; the freedom of scale multiplies them by s^power.
 
-    The slope stands for a potential whose constant changes no image; results hold no band of it.
+    The slope stands for a potential whose constant changes no image; results hold no band of it. A law without an
+    argument is a number.
     """
 
     symbol: str
     law: str
+    argument: str | None
     key: str = "value"
     power: int = 0
 
 
 COMPARED = {
     "cahn-hilliard": (
-        _Compared("mu_h'", POTENTIAL, "slope", 1),
-        _Compared("D", "diffusivity", power=-1),
-        _Compared("kappa", ENERGY, power=1),
+        _Compared(SLOPE, POTENTIAL, "c", "slope", power=1),
+        _Compared("D", "diffusivity", "c", power=-1),
+        _Compared("kappa", "gradient_energy", None, power=1),
     ),
     "allen-cahn": (
-        _Compared("mu_h", POTENTIAL, power=1),
-        _Compared("mu_h'", POTENTIAL, "slope", 1),
-        _Compared("R0", "kinetic_prefactor", power=-1),
-        _Compared("kappa", ENERGY, power=1),
+        _Compared("mu_h", POTENTIAL, "c", power=1),
+        _Compared(SLOPE, POTENTIAL, "c", "slope", power=1),
+        _Compared("R0", "kinetic_prefactor", "c", power=-1),
+        _Compared("kappa", "gradient_energy", None, power=1),
     ),
-    "phase-field-crystal": (_Compared("mu_h'", POTENTIAL, "slope"), _Compared("C2", "direct_correlation")),
+    "phase-field-crystal": (
+        _Compared(SLOPE, POTENTIAL, "eta", "slope"),
+        _Compared("C2", "direct_correlation", "k"),
+    ),
 }
 """By the name of a model."""
 
@@ -121,7 +127,7 @@ COMPARED = {
 class _Curve:
     """Points z of a law and, at them, its values with their 95 % band: an array of 3 rows, or of 1 without a band."""
 
-    argument: str
+    compared: _Compared
     z: np.ndarray
     rows: np.ndarray
 
@@ -131,16 +137,67 @@ class _Curve:
 
     def _weight(self, z: np.ndarray) -> np.ndarray:
         """Return a factor that makes the ideal entropy's part of mu_h' smooth, as a spline needs it."""
-        return z * (1 - z) if self.argument == "c" else np.ones_like(z)
+        return z * (1 - z) if self.compared.argument == "c" else np.ones_like(z)
 
 
-@dataclass(frozen=True, eq=False)
-class _Laws:
-    """The laws of a result as they are compared, by symbol; those that are numbers as rows of one column."""
+@dataclass(frozen=True)
+class _Source:
+    """A result whose laws are checked as they are read."""
 
-    source: str
-    curves: dict[str, _Curve]
-    numbers: dict[str, np.ndarray]
+    name: str | os.PathLike
+    laws: dict[str, Any]
+
+    @classmethod
+    def of(cls, name: str | os.PathLike, content: dict[str, Any], compared: tuple[_Compared, ...]) -> _Source:
+        laws, wanted = content.get("laws"), sorted({item.law for item in compared})
+        if not isinstance(laws, dict) or sorted(laws) != wanted:
+            found = ", ".join(laws) if isinstance(laws, dict) else json.dumps(laws)
+            raise InputError(name, "laws", found or "none", ", ".join(wanted))
+        return cls(name, laws)
+
+    def refusal(self, law: str, key: str, found: object, accepted: str) -> InputError:
+        return InputError(self.name, f"laws.{law}.{key}", found, accepted)
+
+    def number(self, item: _Compared) -> np.ndarray:
+        """Return a positive number, with the ends of its band if it has one."""
+        rows = self._table(item, (), 0)
+        if rows[0] <= 0:
+            raise self.refusal(item.law, item.key, rows[0], "a positive number")
+        return rows
+
+    def curve(self, item: _Compared) -> _Curve:
+        """Return a curve, of concentrations between 0 and 1 alone."""
+        z, *rows = self._table(item, ("z",), 1)
+        if (argument := self.laws[item.law].get("argument")) != item.argument:
+            raise self.refusal(item.law, "argument", json.dumps(argument), json.dumps(item.argument))
+        inside = (z > 0) & (z < 1) if argument == "c" else np.full(len(z), True)
+        if inside.sum() < 2 or np.any(np.diff(z) <= 0):
+            accepted = "increasing numbers, two or more" + (" of them between 0 and 1" if argument == "c" else "")
+            raise self.refusal(item.law, "z", f"[{', '.join(f'{point:.4g}' for point in z)}]", accepted)
+        return _Curve(item, z[inside], np.array(rows)[:, inside])
+
+    def _table(self, item: _Compared, before: tuple[str, ...], ndim: int) -> np.ndarray:
+        law = self.laws[item.law]
+        if not isinstance(law, dict):
+            raise InputError(self.name, f"laws.{item.law}", json.dumps(law), f"an object with {item.key}")
+        band = ("lower", "upper") if item.key == "value" and law.keys() & {"lower", "upper"} else ()
+        keys = (*before, item.key, *band)
+        rows = [self._numbers(item.law, key, ndim) for key in keys]
+        for key, row in zip(keys, rows, strict=True):
+            if row.size != rows[0].size:
+                raise self.refusal(item.law, key, f"{row.size} values", f"{rows[0].size}, as many as of {keys[0]}")
+        return np.array(rows)
+
+    def _numbers(self, law: str, key: str, ndim: int) -> np.ndarray:
+        accepted, value = "finite numbers" if ndim else "a finite number", self.laws[law].get(key)
+        if key not in self.laws[law]:
+            raise self.refusal(law, key, "nothing", accepted)
+        if value is None or (isinstance(value, list) and None in value):
+            raise self.refusal(law, key, "null", accepted)
+        array = real_numbers(self.name, f"laws.{law}.{key}", value, ndim)
+        if not np.isfinite(array).all():
+            raise self.refusal(law, key, "NaN or infinity", accepted)
+        return array
 
 
 def read_result(path: str | os.PathLike) -> dict[str, Any]:
@@ -162,18 +219,17 @@ def read_result(path: str | os.PathLike) -> dict[str, Any]:
 def compare(
     first: dict[str, Any], second: dict[str, Any], names: tuple[str | os.PathLike, ...] = ("first", "second")
 ) -> Comparison:
-    """Compare two results over the range of the argument that both have, in the gauge of the first.
+    """Compare two results, in the gauge of the first, over the range of the argument that both have.
 
     (mu_h, kappa, D or R0) and (s mu_h, s kappa, D/s) give the same images, and so do mu_h and mu_h plus a constant
-    except for Allen-Cahn; of the phase-field crystal, (mu_h', C2) and (mu_h' + a, C2 + a) do. Where the ideal entropy
-    is a known part of mu_h it pins s, but through the prior rather than the images, so s is removed all the same.
-    Concentrations outside 0 to 1, which noise brings about, are left out. The bands are those of the results, moved
-    with their curves: they still hold the uncertainty of what was removed.
+    except for Allen-Cahn; of the phase-field crystal, (mu_h', C2) and (mu_h' + a, C2 + a) do. An ideal entropy that
+    is a known part of mu_h pins s by what the rest of mu_h can represent; s is removed all the same. The bands are
+    those of the results, moved with their curves, so they still hold the uncertainty of what was removed.
 
     Parameters
     ----------
     first, second : dict
-        Contents of result.json.
+        Contents of result.json. Concentrations outside 0 to 1, which noise brings about, are left out.
     names : tuple of str or os.PathLike
         What errors call the two.
 
@@ -183,23 +239,19 @@ def compare(
         Where keys are missing, values are null, or models or ranges do not go together.
     """
     model = _model(names[0], first, tuple(COMPARED))
-    _model(names[1], second, (model,))
-    compared = COMPARED[model]
-    one, two = (_laws(name, content, compared) for name, content in zip(names, (first, second), strict=True))
-    numbers = tuple(_number(item.symbol, one, two) for item in compared if item.symbol in one.numbers)
-    if numbers:
-        ours, theirs, removed = one.curves, *_scaled(two, compared, numbers[0].ratio)
-    else:
-        ours, theirs, removed = _shifted(one, two)
-    curves = tuple(
-        _difference(item, ours[item.symbol], theirs[item.symbol], names) for item in compared if item.symbol in ours
+    compared = COMPARED[_model(names[1], second, (model,))]
+    sources = [_Source.of(name, content, compared) for name, content in zip(names, (first, second), strict=True)]
+    pairs = [[source.curve(item) for source in sources] for item in compared if item.argument]
+    numbers = tuple(
+        _number_difference(item, *(source.number(item) for source in sources)) for item in compared if not item.argument
     )
-    return Comparison(curves, numbers, removed)
+    pairs, removed = _scaled(pairs, numbers[0].ratio) if numbers else _shifted(pairs, sources)
+    return Comparison(tuple(_curve_difference(*pair, sources) for pair in pairs), numbers, removed)
 
 
 def as_text(comparison: Comparison) -> str:
     """Return a comparison as a table with a sentence below it."""
-    row = "{:<7} {:<30} {:>12} {:>12} {:>12} {:>16}".format
+    row = "{:<7} {:<30} {:>12} {:>10} {:>12} {:>16}".format
     lines = [row("law", "range or ratio", "relative L2", "largest", "at", "95 % bands meet")]
     for curve in comparison.curves:
         low, high = curve.range
@@ -220,123 +272,60 @@ def _model(source: str | os.PathLike, content: dict[str, Any], accepted: tuple[s
     return model
 
 
-def _laws(source: str | os.PathLike, content: dict[str, Any], compared: tuple[_Compared, ...]) -> _Laws:
-    laws, names = content.get("laws"), sorted({item.law for item in compared})
-    if not isinstance(laws, dict) or sorted(laws) != names:
-        found = ", ".join(laws) if isinstance(laws, dict) else json.dumps(laws)
-        raise InputError(source, "laws", found or "nothing", ", ".join(names))
-    curves, numbers = {}, {}
-    for item in compared:
-        if item.law == ENERGY:
-            numbers[item.symbol] = _rows(source, laws, item, 0)
-        else:
-            curves[item.symbol] = _curve(source, laws, item)
-    for symbol, rows in numbers.items():
-        if rows[0] <= 0:
-            raise InputError(source, f"laws.{ENERGY}.value", rows[0], f"a positive {symbol}")
-    return _Laws(str(source), curves, numbers)
-
-
-def _curve(source: str | os.PathLike, laws: dict[str, Any], item: _Compared) -> _Curve:
-    rows, z = _rows(source, laws, item, 1), _numbers(source, laws, item.law, "z", 1)
-    argument = laws[item.law].get("argument")
-    if not isinstance(argument, str):
-        raise InputError(source, f"laws.{item.law}.argument", json.dumps(argument), "a name")
-    if rows.shape[1] != len(z):
-        raise InputError(source, f"laws.{item.law}.{item.key}", f"{rows.shape[1]} values", f"one for each of {len(z)} z")
-    inside = (z > 0) & (z < 1) if argument == "c" else np.full(len(z), True)
-    if inside.sum() < 2 or np.any(np.diff(z) <= 0):
-        accepted = "increasing numbers, two or more" + (" of them between 0 and 1" if argument == "c" else "")
-        raise InputError(source, f"laws.{item.law}.z", list(z), accepted)
-    return _Curve(argument, z[inside], rows[:, inside])
-
-
-def _rows(source: str | os.PathLike, laws: dict[str, Any], item: _Compared, ndim: int) -> np.ndarray:
-    law = laws[item.law]
-    if not isinstance(law, dict):
-        raise InputError(source, f"laws.{item.law}", json.dumps(law), f"an object with {item.key}")
-    band = ("lower", "upper") if item.key == "value" and law.keys() & {"lower", "upper"} else ()
-    rows = [_numbers(source, laws, item.law, key, ndim) for key in (item.key, *band)]
-    for key, row in zip(band, rows[1:], strict=True):
-        if row.shape != rows[0].shape:
-            raise InputError(source, f"laws.{item.law}.{key}", f"{row.size} values", f"{rows[0].size} as of {item.key}")
-    return np.array(rows)
-
-
-def _numbers(source: str | os.PathLike, laws: dict[str, Any], law: str, key: str, ndim: int) -> np.ndarray:
-    name, accepted, value = f"laws.{law}.{key}", "finite numbers", laws[law].get(key)
-    if key not in laws[law]:
-        raise InputError(source, name, "nothing", accepted)
-    if value is None or (isinstance(value, list) and None in value):
-        raise InputError(source, name, "null", accepted)
-    array = real_numbers(source, name, value, ndim)
-    if not np.isfinite(array).all():
-        raise InputError(source, name, "NaN or infinity", accepted)
-    return array
-
-
-def _scaled(laws: _Laws, compared: tuple[_Compared, ...], s: float) -> tuple[dict[str, _Curve], str]:
-    """Return the curves in the gauge in which kappa is s times what it is, and say so."""
-    powers = {item.symbol: item.power for item in compared}
-    curves = {
-        symbol: _Curve(curve.argument, curve.z, curve.rows * s ** powers[symbol])
-        for symbol, curve in laws.curves.items()
-    }
-    (inverse,) = (symbol for symbol, power in powers.items() if power < 0)
-    constant = "" if "mu_h" in powers else "; nor does the constant of mu_h, which was left out"
+def _scaled(pairs: list[list[_Curve]], s: float) -> tuple[list[list[_Curve]], str]:
+    """Bring the second of each pair into the gauge in which kappa is s times what it is, and say so."""
+    scaled = [[ours, replace(theirs, rows=theirs.rows * s**theirs.compared.power)] for ours, theirs in pairs]
+    (inverse,) = (ours.compared.symbol for ours, _ in pairs if ours.compared.power < 0)
+    constant_counts = any(ours.compared.symbol == "mu_h" for ours, _ in pairs)
     removed = (
         f"kappa of the second is {1 / s:.4g} times that of the first; mu_h, kappa and 1/{inverse} of the second were "
-        f"scaled by {s:.4g}, which changes no image{constant}"
+        f"scaled by {s:.4g}, which changes no image"
     )
-    return curves, removed
+    return scaled, removed if constant_counts else f"{removed}; nor does the constant of mu_h, which was left out"
 
 
-def _shifted(one: _Laws, two: _Laws) -> tuple[dict[str, _Curve], dict[str, _Curve], str]:
-    """Return the curves of both less their own mu_h'(0), and say so."""
-    shifts = [_slope_at_zero(laws) for laws in (one, two)]
-    curves = [
-        {symbol: _Curve(curve.argument, curve.z, curve.rows - shift) for symbol, curve in laws.curves.items()}
-        for laws, shift in zip((one, two), shifts, strict=True)
+def _shifted(pairs: list[list[_Curve]], sources: list[_Source]) -> tuple[list[list[_Curve]], str]:
+    """Subtract mu_h'(0) of either result from all its curves, and say so."""
+    slopes = next(pair for pair in pairs if pair[0].compared.symbol == SLOPE)
+    shifts = [_at_zero(*both) for both in zip(slopes, sources, strict=True)]
+    shifted = [
+        [replace(curve, rows=curve.rows - shift) for curve, shift in zip(pair, shifts, strict=True)] for pair in pairs
     ]
     removed = (
         f"mu_h'(0) is {shifts[0]:.4g} in the first and {shifts[1]:.4g} in the second; each was subtracted from mu_h' "
         "and C2 of its own, which changes no image"
     )
-    return *curves, removed
+    return shifted, removed
 
 
-def _slope_at_zero(laws: _Laws) -> float:
-    curve = laws.curves["mu_h'"]
+def _at_zero(curve: _Curve, source: _Source) -> float:
     low, high = curve.z[[0, -1]]
     if not low <= 0 <= high:
-        raise InputError(laws.source, f"laws.{POTENTIAL}.z", f"{low:.4g} to {high:.4g}", "a range that holds 0")
+        raise source.refusal(curve.compared.law, "z", f"{low:.4g} to {high:.4g}", "a range that holds 0")
     return float(curve.at(np.zeros(1))[0, 0])
 
 
-def _number(symbol: str, one: _Laws, two: _Laws) -> NumberDifference:
-    ours, theirs = one.numbers[symbol], two.numbers[symbol]
+def _number_difference(item: _Compared, ours: np.ndarray, theirs: np.ndarray) -> NumberDifference:
     overlap = _overlap(ours, theirs)
-    return NumberDifference(symbol, float(ours[0]), float(theirs[0]), None if overlap is None else bool(overlap))
+    return NumberDifference(item.symbol, float(ours[0]), float(theirs[0]), None if overlap is None else bool(overlap))
 
 
-def _difference(item: _Compared, ours: _Curve, theirs: _Curve, names: tuple[str | os.PathLike, ...]) -> CurveDifference:
-    if theirs.argument != ours.argument:
-        raise InputError(names[1], f"laws.{item.law}.argument", theirs.argument, f"{ours.argument}, as in {names[0]}")
+def _curve_difference(ours: _Curve, theirs: _Curve, sources: list[_Source]) -> CurveDifference:
     inside = (ours.z >= theirs.z[0]) & (ours.z <= theirs.z[-1])
     if inside.sum() < 2:
         found, wanted = (f"{curve.z[0]:.4g} to {curve.z[-1]:.4g}" for curve in (theirs, ours))
-        accepted = f"a range that overlaps that of {names[0]}, {wanted}, on two of its points or more"
-        raise InputError(names[1], f"laws.{item.law}.z", found, accepted)
+        accepted = f"a range that holds two points or more of {wanted} in {sources[0].name}"
+        raise sources[1].refusal(ours.compared.law, "z", found, accepted)
     z, rows = ours.z[inside], ours.rows[:, inside]
     others = theirs.at(z)
     difference, overlap = others[0] - rows[0], _overlap(rows, others)
     size, distance = (float(np.sqrt(trapezoid(values**2, z))) for values in (rows[0], difference))
     largest = int(np.argmax(np.abs(difference)))
     return CurveDifference(
-        item.symbol,
-        ours.argument,
+        ours.compared.symbol,
+        ours.compared.argument,
         (float(z[0]), float(z[-1])),
-        distance / size if size else np.inf if distance else 0.0,
+        distance / max(size, sys.float_info.min),
         float(abs(difference[largest])),
         float(z[largest]),
         None if overlap is None else float(trapezoid(overlap.astype(float), z) / (z[-1] - z[0])),
@@ -348,4 +337,4 @@ def _overlap(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray | None:
     if len(ours) == 1 or len(theirs) == 1:
         return None
     gap = np.maximum(ours[1], theirs[1]) - np.minimum(ours[2], theirs[2])
-    return gap <= NEGLIGIBLE * np.abs(ours[0])
+    return gap <= NEGLIGIBLE * np.abs(ours[0]).max()

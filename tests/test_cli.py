@@ -185,7 +185,11 @@ def stop(process: subprocess.Popen, folder: Path, count: int, number: int) -> tu
 
 
 @pytest.mark.parametrize(
-    "arguments", [(), ("unknown",), ("invert", "case.toml"), ("check",), ("check", "case.toml", "--output", "out")]
+    "arguments",
+    [
+        *((), ("unknown",), ("invert", "case.toml"), ("check",), ("check", "case.toml", "--output", "out")),
+        *(("compare", "result.json"), ("compare", "first.json", "second.json", "--set", "model=allen-cahn")),
+    ],
 )
 def test_arguments_are_refused_in_one_line(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
@@ -258,6 +262,22 @@ def test_images_are_refused(refusal, tmp_path, arrays, found):
     assert refusal(f"images.file={file}").startswith(f"{file}: {found}")
 
 
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [(None, "file: found No such file"), ("{", "file: found unreadable"), ('{"model": 1}', "model: found 1")],
+)
+def test_results_are_refused(finished, tmp_path, capsys, content, found):
+    capsys.readouterr()
+    file = tmp_path / "result.json"
+    if content:
+        file.write_text(content)
+    for pair in ((file, finished / "result.json"), (finished / "result.json", file)):
+        assert run("compare", *pair) == 2
+        out, err = capsys.readouterr()
+        assert out == "" and len(err.splitlines()) == 1
+        assert err.startswith(f"{file}: {found}")
+
+
 def test_files_that_are_no_images_are_refused(refusal, tmp_path):
     file = tmp_path / "bad.npz"
     file.write_text("no archive")
@@ -322,7 +342,7 @@ def test_version():
     assert (status, out.strip(), err) == (0, fe_phaseinv.__version__, "")
 
 
-@pytest.mark.parametrize("command", [(), ("invert",), ("simulate",), ("check",)])
+@pytest.mark.parametrize("command", [(), ("invert",), ("simulate",), ("check",), ("compare",)])
 def test_help(command, capsys):
     with pytest.raises(SystemExit) as caught:
         run(*command, "--help")
@@ -441,6 +461,17 @@ def test_refusal_of_several_ranks_is_one_line(folder, tmp_path):
     assert err.startswith(f"{mesh}: mesh: found unreadable")
     assert len(err.splitlines()) == 1
     assert not output.exists()
+
+
+def test_results_are_compared_by_the_root_alone(finished, capsys):
+    capsys.readouterr()
+    command = ("compare", finished / "result.json", finished / "result.json")
+    assert run(*command) == 0
+    alone, err = capsys.readouterr()
+    assert err == ""
+    assert [line.split()[0] for line in alone.splitlines()] == ["law", "mu_h'", "D", "kappa", "kappa"]
+    assert alone.count(" 0.000 %") == 2 and "= 1 " in alone
+    assert finish(start(["mpiexec", "-q", "-n", 2, *COMMAND, *command])) == (0, alone, "")
 
 
 def test_ranks_agree(folder, tmp_path):
