@@ -3,6 +3,7 @@
 __version__ = "0.1.0"
 
 from fe_phaseinv.bases import Constant, Legendre
+from fe_phaseinv.boundary import from_images
 from fe_phaseinv.coordinates import Coordinates
 from fe_phaseinv.errors import InputError
 from fe_phaseinv.forward import Forward
@@ -36,6 +37,7 @@ __all__ = [
     "Result",
     "collect",
     "from_file",
+    "from_images",
     "ideal_entropy",
     "identity",
     "invert",

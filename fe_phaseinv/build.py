@@ -196,6 +196,7 @@ def build_problem(
         case.domain.degree or DEGREE,
         tolerances or (Tolerances() if case.time.rtol is None else Tolerances(rtol=case.time.rtol)),
         case.prior.strength,
+        case.domain.boundary,
     )
     _require_data(problem)
     return problem

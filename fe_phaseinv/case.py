@@ -65,7 +65,7 @@ class Domain:
     mesh: str | Path = _key("rectangle", choices=("rectangle",))
     cells: int | None = _key(None, above=0)
     degree: int | None = _key(None, least=1)
-    boundary: str = _key("no-flux", choices=("no-flux",))
+    boundary: str = _key("no-flux", choices=("no-flux", "from-images"))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -21,14 +21,17 @@ from firedrake.petsc import PETSc
 from mpi4py import MPI
 
 from fe_phaseinv import __version__, report
+from fe_phaseinv.boundary import interpolation_error
 from fe_phaseinv.build import build_problem, load_images, load_truth
 from fe_phaseinv.case import Case, read_case
+from fe_phaseinv.comparison import as_text, compare, read_result
 from fe_phaseinv.errors import InputError, refusing_unreadable
 from fe_phaseinv.images import ImageSeries
 from fe_phaseinv.inversion import FIRST_STRENGTH, TOLERANCE, Problem, Progress, invert, resume
 from fe_phaseinv.parallel import on_root
 from fe_phaseinv.result import Result, collect
-from fe_phaseinv.stepping.trajectory import StepFailed, Tolerances
+from fe_phaseinv.stepping.step import StepFailed
+from fe_phaseinv.stepping.trajectory import Tolerances
 from fe_phaseinv.trust_region import Outcome
 from fe_phaseinv.verification import verify
 
@@ -52,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     with _session():
         try:
-            return options.command(on_root(WORLD, read_case, options.case, options.set), options)
+            return options.command(options)
         except InputError as error:
             if WORLD.rank == 0:
                 sys.stderr.write(f"{error}\n")
@@ -95,15 +98,23 @@ def _parser() -> argparse.ArgumentParser:
         ("simulate", _simulate, "run the laws of a case forward; writes images that invert can read"),
         ("check", _check, "validate a case, then prove the derivatives on it"),
     ):
-        sub = commands.add_parser(name, help=text, description=text)
+        sub = _add(commands, name, command, text)
         sub.add_argument("case", type=Path, help="case file (TOML)")
         sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="replace a key of the case")
         if name != "check":
             sub.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for the results")
         if name == "invert":
             sub.add_argument("--resume", action="store_true", help="go on where an earlier run of this case stopped")
-        sub.set_defaults(command=command)
+    sub = _add(commands, "compare", _compare, "compare two results, apart from what no image can tell")
+    for name, text in (("first", "result.json of an inversion"), ("second", "that of another one of the same model")):
+        sub.add_argument(name, type=Path, help=text)
     return parser
+
+
+def _add(commands, name: str, command: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+    sub = commands.add_parser(name, help=text, description=text)
+    sub.set_defaults(command=command)
+    return sub
 
 
 @contextmanager
@@ -133,14 +144,18 @@ def _log_to(handler: logging.Handler) -> None:
         log.setLevel(logging.INFO)
 
 
-def _invert(case: Case, options: argparse.Namespace) -> int:
-    folder = options.output
+def _invert(options: argparse.Namespace) -> int:
+    case, folder = _case(options), options.output
     problem = _problem(case, options)
     _require_unknowns(problem, options)
     truth = on_root(WORLD, load_truth, case)
     best = _resumed(problem, folder / PROGRESS) if options.resume else None
     _open_folder(folder, case, "a" if options.resume else "w")
     log.info(_describe(problem))
+    forward = problem.fine.forward
+    if forward.integrator.outside is not None:
+        error = interpolation_error(forward.integrator.outside, forward.mesh, forward.degree)
+        log.info("boundary data from all frames, interpolated in time to about %.1e", error)
     if best:
         log.info("resumed at iteration %d of stage %s", best.state.iteration, best.stage)
     log.info("%10s %5s %12s %10s %10s %8s", "stage", "iter", "cost", "misfit", "radius", "seconds")
@@ -186,8 +201,8 @@ def _write(folder: Path, problem: Problem, result: Result, progress: Progress) -
         log.info("wrote %s", path)
 
 
-def _simulate(case: Case, options: argparse.Namespace) -> int:
-    file = options.output / "images.npz"
+def _simulate(options: argparse.Namespace) -> int:
+    case, file = _case(options), options.output / "images.npz"
     if case.images.file == file.resolve():
         raise InputError(options.output, "--output", f"the case's own images, {file.name}", "another folder")
     problem = _problem(case, options)
@@ -208,7 +223,8 @@ def _simulate(case: Case, options: argparse.Namespace) -> int:
     return DONE
 
 
-def _check(case: Case, options: argparse.Namespace) -> int:
+def _check(options: argparse.Namespace) -> int:
+    case = _case(options)
     images, frames = on_root(WORLD, load_images, case)
     problem = build_problem(case, images, frames, WORLD, Tolerances(newton=1e-7))
     _require_unknowns(problem, options)
@@ -225,6 +241,16 @@ def _check(case: Case, options: argparse.Namespace) -> int:
             "holds" if check.holds else "FAILS",
         )
     return DONE if all(check.holds for check in checks) else NOT_CONVERGED
+
+
+def _compare(options: argparse.Namespace) -> int:
+    paths = options.first, options.second
+    log.info(on_root(WORLD, lambda: as_text(compare(*map(read_result, paths), paths))))
+    return DONE
+
+
+def _case(options: argparse.Namespace) -> Case:
+    return on_root(WORLD, read_case, options.case, options.set)
 
 
 def _problem(case: Case, options: argparse.Namespace) -> Problem:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 
 import numpy as np
@@ -43,6 +43,9 @@ class Forward:
     unknown : numpy.ndarray of bool, optional
         Coefficients (flat) whose sensitivities can be asked for; all where not given.
     tolerances : Tolerances
+    outside : callable, optional
+        By time, the field whose values and normal gradient hold on the boundary, as `from_images` makes it (a local
+        array of the elements of a degree more); without it nothing passes the boundary and the normal gradient is zero.
     """
 
     def __init__(
@@ -52,15 +55,15 @@ class Forward:
         degree: int = 3,
         unknown: np.ndarray | None = None,
         tolerances: Tolerances = Tolerances(),  # noqa: B008 (a frozen value)
+        outside: Callable[[float], np.ndarray] | None = None,
     ):
         self.model, self.mesh, self.degree = model, mesh, degree
         self.space = FunctionSpace(mesh, "CG", degree)
         self.parameters = Parameters(model.relations, mesh)
         self.unknown = np.ones(self.parameters.size, bool) if unknown is None else unknown
-        self.step = Step(
-            model, self.space, self.parameters.functions, self.parameters.local(self.unknown), quadrature=2 * degree
-        )
-        self.integrator = Integrator(self.step, model.bounds, tolerances)
+        unknown_of = self.parameters.local(self.unknown)
+        self.step = Step(model, self.space, self.parameters.functions, unknown_of, 2 * degree, outside is not None)
+        self.integrator = Integrator(self.step, model.bounds, tolerances, outside)
         self.counts = Counts()
 
     def run(

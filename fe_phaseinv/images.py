@@ -11,6 +11,7 @@ from typing import Any, NoReturn, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.interpolate import RectBivariateSpline
 
 from fe_phaseinv.errors import InputError, read_toml, real_numbers, refusing_unreadable
 
@@ -188,6 +189,30 @@ class ImageSeries:
             self._refuse("factor", factor, f"a positive integer that divides {nx} and {ny}")
         blocks = self.frames.reshape(-1, ny // factor, factor, nx // factor, factor)
         return replace(self, frames=blocks.mean(axis=(2, 4)), noise=self.noise / factor)
+
+    def interpolate(self, index: int, points: ArrayLike) -> NDArray[np.float64]:
+        """Values of a smooth function whose averages over the pixels are a frame, a clean and complete one.
+
+        It is the mixed derivative of a quintic spline through the integral up to the corners of the pixels, and keeps
+        its order up to the edge of the picture.
+
+        Parameters
+        ----------
+        index : int
+            Frame.
+        points : array_like of shape (n, 2)
+            Positions (x, y).
+
+        Returns
+        -------
+        numpy.ndarray, shape (n,)
+        """
+        x, y = np.asarray(points, float).T
+        (ny, nx), (x0, y0), (hx, hy) = self.shape, self.origin, self.pixel
+        rows, columns = y0 + hy * np.arange(ny + 1), x0 + hx * np.arange(nx + 1)
+        integral = np.pad(self.frames[index].cumsum(0).cumsum(1), ((1, 0), (1, 0))) * hx * hy
+        spline = RectBivariateSpline(rows, columns, integral, kx=min(5, ny), ky=min(5, nx))
+        return spline(y, x, dx=1, dy=1, grid=False)
 
     @classmethod
     def load(cls, path: str | os.PathLike, noise: float = 0.0) -> Self:

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from fe_phaseinv.boundary import from_images
 from fe_phaseinv.coordinates import Coordinates, Scaling
 from fe_phaseinv.forward import Counts, Forward
 from fe_phaseinv.images import ImageSeries
@@ -146,6 +147,7 @@ def pose(
     degree: int = 3,
     tolerances: Tolerances = Tolerances(),  # noqa: B008 (a frozen value)
     strength: float | Literal["auto"] = "auto",
+    boundary: Literal["no-flux", "from-images"] = "no-flux",
 ) -> Problem:
     """Ask which laws of a model turn the initial frame into the others.
 
@@ -169,6 +171,14 @@ def pose(
         In time; the intervals are solved with a larger one.
     strength : float or "auto"
         Of the prior.
+    boundary : str
+        "no-flux": nothing passes the boundary, and the normal gradient is zero; "from-images": values and normal
+        gradients come from all frames of the images, which show a part of a larger domain.
+
+    Raises
+    ------
+    InputError
+        Where the images and the mesh do not fit, or have no data on the boundary.
     """
     parameters = Parameters(model.relations, mesh)
     is_fixed = np.zeros(parameters.size, bool)
@@ -177,9 +187,11 @@ def pose(
     coordinates = coordinates_for(model, parameters, parameters.flat(start), is_fixed)
 
     def discretise(degree: int, tolerances: Tolerances) -> Discretisation:
-        forward = Forward(model, mesh, degree, coordinates.free, tolerances)
+        closed = boundary == "no-flux"
+        outside = None if closed else from_images(images, mesh, degree)
+        forward = Forward(model, mesh, degree, coordinates.free, tolerances, outside)
         pixels = Pixels(images, forward.space)
-        return Discretisation(forward, pixels, Smoother(pixels))
+        return Discretisation(forward, pixels, Smoother(pixels, flat=closed))
 
     return Problem(
         rough=discretise(max(1, degree - 1), replace(tolerances, rtol=ROUGH_TIME * tolerances.rtol)),

@@ -15,7 +15,8 @@ from fe_phaseinv.parallel import total
 from fe_phaseinv.priors import Prior
 from fe_phaseinv.smoothing import Smoother, UnknownField
 from fe_phaseinv.stepping.bdf import TimeGrid
-from fe_phaseinv.stepping.trajectory import StepFailed, Trajectory
+from fe_phaseinv.stepping.step import StepFailed
+from fe_phaseinv.stepping.trajectory import Trajectory
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,6 +27,7 @@ from scipy.optimize import minimize_scalar
 from fe_phaseinv.linear_algebra import dense, direct_solver
 from fe_phaseinv.observation import Pixels
 from fe_phaseinv.parallel import total
+from fe_phaseinv.spaces import boundary_nodes, node_positions
 
 SMOOTHING = 0.25
 """Length below which a fitted field is smooth, in pixels: short enough to reproduce clean pixels."""
@@ -76,11 +77,12 @@ class Smoother:
     ----------
     pixels : Pixels
     flat : bool
-        Whether the normal gradient of the fields is to vanish on the boundary; otherwise it is free.
+        Whether the normal gradient of the fields is to vanish on the boundary. Otherwise it is free, clean and
+        complete frames are interpolated, which keeps its order up to the boundary, and unknown fields are known there.
     """
 
     def __init__(self, pixels: Pixels, flat: bool = True):
-        self.pixels = pixels
+        self.pixels, self.flat = pixels, flat
         self.size = float(np.sqrt(np.prod(pixels.images.pixel)))
         self._roughness = _roughness(pixels.space, flat)
 
@@ -102,8 +104,12 @@ class Smoother:
         numpy.ndarray
             Local array.
         """
-        equations = _Equations(self.pixels, index)
-        c = self._solve(equations, self._length(equations))
+        images = self.pixels.images
+        if not self.flat and images.noise == 0 and np.isfinite(images.frames[index]).all():
+            c = images.interpolate(index, node_positions(self.pixels.space))
+        else:
+            equations = _Equations(self.pixels, index)
+            c = self._solve(equations, self._length(equations))
         return c if limits is None else np.clip(c, *limits)
 
     def unknown(self, index: int, limits: tuple[float, float] | None = None) -> UnknownField:
@@ -118,8 +124,12 @@ class Smoother:
         side = max(BLOCK * length / self.size, np.sqrt(np.prod(self.pixels.images.shape) / MOST_BLOCKS))
         blocks = self.pixels.blocks(int(np.ceil(side)))
         rhs = equations.weighted.transposeMatMult(dense(comm, np.asfortranarray(blocks)))
-        modes = np.zeros((base.size, blocks.shape[1]), order="F")
-        direct_solver(self._system(equations, side * self.size)).matSolve(rhs, dense(comm, modes))
+        modes, system = np.zeros((base.size, blocks.shape[1]), order="F"), self._system(equations, side * self.size)
+        if not self.flat:
+            known = boundary_nodes(self.pixels.space)
+            rhs.getDenseArray()[known] = 0.0
+            system.zeroRowsColumns(system.getOwnershipRange()[0] + known)
+        direct_solver(system).matSolve(rhs, dense(comm, modes))
         modes *= equations.area
         rough = self._roughness.matMult(dense(comm, modes)).getDenseArray() * (length**4 / equations.area)
         base = base if limits is None else np.clip(base, *limits)

@@ -12,13 +12,13 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = "fe_phaseinv"
 LEVELS = (
     {"errors"},
-    {"bases", "coordinates", "images", "parallel", "stepping.bdf", "trust_region"},
+    {"bases", "comparison", "coordinates", "images", "parallel", "stepping.bdf", "trust_region"},
     {"relations"},
     {"models.allen_cahn", "models.cahn_hilliard", "priors"},
-    {"linear_algebra"},
+    {"linear_algebra", "spaces"},
     {"meshes", "observation", "parameters", "stepping.step"},
     {"smoothing", "stepping.trajectory"},
-    {"forward"},
+    {"boundary", "forward"},
     {"objective"},
     {"posterior", "verification"},
     {"inversion"},

@@ -3,7 +3,20 @@
 import numpy as np
 import pytest
 import ufl
-from firedrake import Constant, Function, SpatialCoordinate, UnitSquareMesh, assemble, cos, div, dx, exp, grad, pi
+from firedrake import (
+    Constant,
+    Function,
+    FunctionSpace,
+    SpatialCoordinate,
+    UnitSquareMesh,
+    assemble,
+    cos,
+    div,
+    dx,
+    exp,
+    grad,
+    pi,
+)
 
 from fe_phaseinv.bases import Legendre
 from fe_phaseinv.forward import Forward
@@ -20,13 +33,14 @@ LAWS = np.array([0.0, -3.0, 0.0, -0.5, -0.3, np.log(0.02)])
 class Manufactured:
     """A model with the source under which c = exact(x, t)."""
 
-    def __init__(self):
+    def __init__(self, shift):
         super().__init__(MU, Relation(self.scaling[2], Legendre(2), positive))
         object.__setattr__(self, "time", Constant(0.0))
+        object.__setattr__(self, "shift", shift)
 
     def exact(self, mesh, time):
         x, y = SpatialCoordinate(mesh)
-        return 0.5 + 0.2 * exp(-3 * time) * cos(pi * x) * cos(2 * pi * y)
+        return 0.5 + 0.2 * exp(-3 * time) * cos(pi * x + self.shift) * cos(2 * pi * y + self.shift)
 
     def residual(self, fields, rate, laws, tests):
         mesh = ufl.domain.extract_unique_domain(fields[0])
@@ -50,9 +64,15 @@ class ManufacturedAllenCahn(Manufactured, AllenCahn):
 MODELS = pytest.mark.parametrize("kind", [ManufacturedCahnHilliard, ManufacturedAllenCahn])
 
 
-def error(kind, mesh, degree, grid, max_order=3):
-    model = kind()
-    forward = Forward(model, mesh, degree, np.zeros(6, bool), Tolerances(newton=1e-6, max_order=max_order))
+def error(kind, mesh, degree, grid, max_order=3, shift=0.0):
+    """L2 error at the end; with a shift, c and its normal gradient on the boundary are those of the exact solution."""
+    model, tolerances = kind(shift), Tolerances(newton=1e-6, max_order=max_order)
+    boundary = FunctionSpace(mesh, "CG", degree + 1)
+
+    def outside(time):
+        return Function(boundary).interpolate(model.exact(mesh, Constant(time))).dat.data_ro
+
+    forward = Forward(model, mesh, degree, np.zeros(6, bool), tolerances, outside if shift else None)
     integrator, attempt = forward.integrator, forward.integrator.attempt
 
     def timed_attempt(past, time, order):
@@ -82,6 +102,21 @@ def test_order_in_space(kind, degree, quadrilateral):
     cells = (8, 16) if degree == 1 else (4, 8)
     coarse, fine = (error(kind, UnitSquareMesh(n, 2 * n, quadrilateral=quadrilateral), degree, grid) for n in cells)
     assert np.log2(coarse / fine) == pytest.approx(degree + 1, abs=0.35)
+
+
+@MODELS
+@pytest.mark.parametrize("degree", [1, 2, 3])
+def test_order_in_space_with_given_values_on_the_boundary(kind, degree):
+    grid = graded(40, 3, end=0.02)
+    coarse, fine = (error(kind, UnitSquareMesh(n, 2 * n, quadrilateral=True), degree, grid, shift=0.4) for n in (6, 12))
+    assert np.log2(coarse / fine) == pytest.approx(degree + 1, abs=0.35)
+
+
+@MODELS
+def test_order_in_time_with_given_values_on_the_boundary(kind):
+    mesh = UnitSquareMesh(6, 12, quadrilateral=True)
+    coarse, fine = (error(kind, mesh, 5, graded(n, 2), shift=0.4) for n in (20, 40))
+    assert np.log2(coarse / fine) == pytest.approx(2, abs=0.25)
 
 
 @MODELS

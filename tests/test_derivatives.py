@@ -8,6 +8,7 @@ from mpi4py import MPI
 
 from fe_phaseinv import meshes
 from fe_phaseinv.bases import Legendre
+from fe_phaseinv.boundary import from_images
 from fe_phaseinv.forward import Forward
 from fe_phaseinv.inversion import coordinates_for
 from fe_phaseinv.models.allen_cahn import AllenCahn
@@ -24,21 +25,28 @@ from fe_phaseinv.verification import verify
 START = np.array([0.0, -2.5, 0.1, -0.4, -0.3, np.log(4e-3)])
 
 
-def problem(movie, comm, cut=trajectory, fixed=(), kind=CahnHilliard, noise=0.0):
+def problem(movie, comm, cut=trajectory, fixed=(), kind=CahnHilliard, noise=0.0, cropped=False):
     model = kind(
         Relation("chemical_potential", Legendre(3), known=ideal_entropy),
         Relation(kind.scaling[2], Legendre(2), positive),
     )
     mesh = meshes.rectangle(movie, 6, comm)
     coordinates = coordinates_for(model, Parameters(model.relations, mesh), START, np.isin(np.arange(6), fixed))
-    forward = Forward(model, mesh, 2, coordinates.free, Tolerances(newton=1e-8))
-    pixels = Pixels(replace(movie, noise=noise), forward.space)
+    movie = replace(movie, noise=noise)
+    outside = from_images(movie, mesh, 2) if cropped else None
+    forward = Forward(model, mesh, 2, coordinates.free, Tolerances(newton=1e-8), outside)
+    pixels = Pixels(movie, forward.space)
     prior = Prior.smooth(model.relations, START, 1e-3)
-    chosen = Smoother(pixels), 0, (1, 2), (0.001, 0.999)
+    chosen = Smoother(pixels, flat=not cropped), 0, (1, 2), (0.001, 0.999)
     if noise:
         segment, field = uncertain_trajectory(*chosen)
         return Objective(forward, pixels, coordinates, prior, [segment], field)
     return Objective(forward, pixels, coordinates, prior, cut(*chosen))
+
+
+def with_a_fourth_frame(movie):
+    frames = np.concatenate([movie.frames, 0.5 * movie.frames[1:2] + 0.25])
+    return replace(movie, frames=frames, times=np.append(movie.times, 0.03))
 
 
 def unknowns(objective):
@@ -46,6 +54,7 @@ def unknowns(objective):
     return np.concatenate([x, np.random.default_rng(3).uniform(-0.01, 0.01, len(objective) - len(x))])
 
 
+COMMUNICATORS = MPI.COMM_SELF, MPI.COMM_WORLD
 models = pytest.mark.parametrize("kind", [CahnHilliard, AllenCahn])
 
 
@@ -71,6 +80,25 @@ def test_a_wrong_gradient_is_caught(movie):
     wrong = Wrong(right.forward, right.pixels, right.coordinates, right.prior, right.segments)
     first_order = verify(wrong, right.coordinates.from_natural(START))[1]
     assert not first_order.holds
+
+
+@models
+@pytest.mark.parametrize("noise", [0.0, 0.05])
+def test_checks_hold_with_data_on_the_boundary(movie, kind, noise):
+    objective = problem(with_a_fourth_frame(movie), MPI.COMM_SELF, kind=kind, noise=noise, cropped=True)
+    assert len(objective.forward.step.fixed) == 4 * 12
+    checks = verify(objective, unknowns(objective))
+    assert [check.name for check in checks if not check.holds] == []
+
+
+def test_the_boundary_follows_its_data(movie):
+    objective = problem(with_a_fourth_frame(movie), MPI.COMM_SELF, cropped=True)
+    forward, (segment,) = objective.forward, objective.segments
+    run = forward.run(START, segment.start, segment.times)
+    for time, state in zip(segment.times[1:], run.states, strict=True):
+        given = forward.step.prescribe(forward.integrator.outside(time))
+        assert state[forward.step.fixed] == pytest.approx(given, abs=1e-14)
+        assert np.ptp(given) > 0.1
 
 
 def test_checks_hold_with_an_unknown_start(movie):
@@ -105,9 +133,10 @@ def test_a_replay_repeats_the_adaptive_run(movie):
 
 @models
 @pytest.mark.parallel(3)
-@pytest.mark.parametrize("noise", [0.0, 0.05])
-def test_three_ranks_agree_with_one(movie, kind, noise):
-    one, three = (problem(movie, comm, kind=kind, noise=noise) for comm in (MPI.COMM_SELF, MPI.COMM_WORLD))
+@pytest.mark.parametrize(("noise", "cropped"), [(0.0, False), (0.05, False), (0.0, True), (0.05, True)])
+def test_three_ranks_agree_with_one(movie, kind, noise, cropped):
+    movie = with_a_fourth_frame(movie)
+    one, three = (problem(movie, comm, kind=kind, noise=noise, cropped=cropped) for comm in COMMUNICATORS)
     x = unknowns(one)
     a, b = one.at(x), three.at(x)
     assert b.value == pytest.approx(a.value, rel=1e-9)

@@ -49,3 +49,8 @@ class AllenCahn:
         weighted = laws["kinetic_prefactor"](c) * v
         gradient = laws["gradient_energy"](c) * ufl.dot(ufl.grad(c), ufl.grad(weighted))
         return rate * v + laws["chemical_potential"](c) * weighted + gradient
+
+    def boundary(self, fields, slope, laws, tests):
+        """Integrand over the boundary where the normal gradient of c is not zero but a given slope."""
+        (c,), (v,) = fields, tests
+        return -laws["gradient_energy"](c) * laws["kinetic_prefactor"](c) * slope * v

@@ -65,3 +65,7 @@ class CahnHilliard:
         balance = rate * v + mobility * ufl.dot(ufl.grad(mu), ufl.grad(v))
         potential = (mu - laws["chemical_potential"](c)) * q - kappa * ufl.dot(ufl.grad(c), ufl.grad(q))
         return balance + potential
+
+    def boundary(self, fields, slope, laws, tests):
+        """Integrand over the boundary where the normal gradient of c is not zero but a given slope."""
+        return laws["gradient_energy"](fields[0]) * slope * tests[1]

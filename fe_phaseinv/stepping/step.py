@@ -16,7 +16,9 @@ from firedrake import (
     VectorFunctionSpace,
     assemble,
     derivative,
+    ds,
     dx,
+    interpolate,
     split,
 )
 from firedrake.assemble import get_assembler
@@ -26,10 +28,17 @@ from mpi4py import MPI
 from fe_phaseinv.linear_algebra import dense, direct_solver
 from fe_phaseinv.parallel import total
 from fe_phaseinv.relations import Law
+from fe_phaseinv.spaces import boundary_nodes
 
 MUMPS = {6: 0, 7: 5, 8: 0, 14: 40}
 """ICNTL settings, measured: no permutation or scaling (the blocks are well scaled), METIS ordering, and 40 % of spare
 workspace in place of Firedrake's 200."""
+WORKSPACES = (400, MUMPS[14])
+"""For another try after a failure, and what is gone back to where that fails as well."""
+
+
+class StepFailed(ArithmeticError):
+    """The equations of a step, or of a whole trajectory, could not be solved."""
 
 
 class Step:
@@ -49,59 +58,79 @@ class Step:
         By law, the coefficients whose sensitivities are wanted.
     quadrature : int
         Degree of the quadrature.
+    prescribed : bool
+        Whether c and its normal gradient on the boundary are those of a given field, `outside`; otherwise nothing
+        passes the boundary and the normal gradient is zero.
     """
 
-    def __init__(self, model, space: FunctionSpace, coefficients: dict, unknown: dict[str, Sequence[int]], quadrature):
+    def __init__(
+        self,
+        model,
+        space: FunctionSpace,
+        coefficients: dict,
+        unknown: dict[str, Sequence[int]],
+        quadrature: int,
+        prescribed: bool = False,
+    ):
         self.comm, self.fields = space.mesh().comm, len(model.fields)
         together = VectorFunctionSpace(space.mesh(), space.ufl_element(), dim=self.fields)
         self.state = Function(together)
         self.lead = Constant(1.0)
         self.history = Function(space)
-        measure = dx(degree=quadrature)
+        # One degree more, so that its gradient is as exact as c.
+        self.outside = Function(FunctionSpace(space.mesh(), "CG", space.ufl_element().embedded_superdegree + 1))
+        self.fixed = boundary_nodes(space) if prescribed else np.empty(0, PETSc.IntType)
+        laws = {r.name: Law(r, list(coefficients[r.name])) for r in model.relations}
 
-        def integrand(tests):
+        def form(tests):
             fields = split(self.state)
-            laws = {r.name: Law(r, list(coefficients[r.name])) for r in model.relations}
-            return model.residual(fields, self.lead * fields[0] + self.history, laws, tests)
+            rate = self.lead * fields[0] + self.history
+            inside = model.residual(fields, rate, laws, tests) * dx(degree=quadrature)
+            if not prescribed:
+                return inside
+            slope = ufl.dot(ufl.grad(self.outside), ufl.FacetNormal(space.mesh()))
+            return inside + model.boundary(fields, slope, laws, tests) * ds(degree=quadrature)
 
-        residual = integrand(split(TestFunction(together))) * measure
+        residual = form(split(TestFunction(together)))
         self._residual = get_assembler(residual)
         self._residual_value = self._residual.allocate()
         self._jacobian = get_assembler(derivative(residual, self.state, TrialFunction(together)), mat_type="baij")
         self._matrix = self._jacobian.allocate()
+        self._matrix.petscmat.setOption(PETSc.Mat.Option.KEEP_NONZERO_PATTERN, True)
+        self._rows = self._matrix.petscmat.getOwnershipRange()[0] + self.fields * self.fixed
         self._rate = assemble(derivative(residual, self.history, TrialFunction(space)), mat_type="aij").petscmat
+        self._rate.zeroRows(self._rows, diag=0.0)
         self.columns = sum(len(indices) for indices in unknown.values())
-        self._sensitivity = self._parameter_assembler(integrand, space, coefficients, unknown, measure)
+        self._sensitivity = self._parameter_assembler(form, space, coefficients, unknown)
         self._sensitivity_value = self._sensitivity.allocate() if self.columns else None
-        self._lumped = np.abs(assemble(TestFunction(space) * measure).dat.data_ro)
+        self._lumped = np.abs(assemble(TestFunction(space) * dx(degree=quadrature)).dat.data_ro)
         self._volume = total(self.comm, self._lumped.sum())
         self._solver = self._linear_solver()
         self._rhs, self._update = self._matrix.petscmat.createVecs()
         self.factorised_lead = 0.0
         self.factorisations = self.residuals = self.solves = 0
 
-    def _parameter_assembler(self, integrand, space, coefficients, unknown, measure):
+    def _parameter_assembler(self, form, space, coefficients, unknown):
         """Return the derivatives by all unknown coefficients as one form, whose tests have a component for each."""
         if not self.columns:
             return None
         block = TensorFunctionSpace(space.mesh(), space.ufl_element(), shape=(self.fields, self.columns))
         tests = TestFunction(block)
-        form, column = 0, 0
+        together, column = 0, 0
         for name, indices in unknown.items():
             values = coefficients[name]
             for index in indices:
                 direction = ufl.as_vector([float(i == index) for i in range(values.ufl_shape[0])])
-                form += derivative(
-                    integrand([tests[field, column] for field in range(self.fields)]) * measure, values, direction
-                )
+                residual = form([tests[field, column] for field in range(self.fields)])
+                together += derivative(residual, values, direction)
                 column += 1
-        return get_assembler(form)
+        return get_assembler(together)
 
-    def _linear_solver(self) -> PETSc.KSP:
+    def _linear_solver(self, workspace: int = MUMPS[14]) -> PETSc.KSP:
         solver = direct_solver(self._matrix.petscmat)
         pc = solver.getPC()
         pc.setFactorSetUpSolverType()
-        for option, value in MUMPS.items():
+        for option, value in (MUMPS | {14: workspace}).items():
             pc.getFactorMatrix().setMumpsIcntl(option, value)
         return solver
 
@@ -119,18 +148,38 @@ class Step:
         self.lead.assign(lead)
         self.history.dat.data_wo[:] = history
 
+    def prescribe(self, outside: np.ndarray) -> np.ndarray:
+        """Set the field whose values and normal gradient hold on the boundary, and return those at `fixed` nodes."""
+        self.outside.dat.data_wo[:] = outside
+        return assemble(interpolate(self.outside, self.history.function_space())).dat.data_ro[self.fixed]
+
     def residual(self) -> np.ndarray:
-        """Residual at the state, as a local array."""
+        """Residual at the state, as a local array; the state is taken to be right where it is prescribed."""
         self.residuals += 1
-        return self._residual.assemble(tensor=self._residual_value).dat.data_ro.reshape(self.shape)
+        value = self._residual.assemble(tensor=self._residual_value).dat.data_ro.reshape(self.shape).copy()
+        value[self.fixed, 0] = 0.0
+        return value
 
     def factorise(self) -> None:
-        """Assemble and factorise the Jacobian at the state."""
+        """Assemble and factorise the Jacobian at the state.
+
+        Raises
+        ------
+        StepFailed
+            Where it is singular, not finite, or needs too much memory.
+        """
         self._jacobian.assemble(tensor=self._matrix)
-        self._solver.setOperators(self._matrix.petscmat)
-        self._solver.setUp()
-        self.factorised_lead = float(self.lead)
-        self.factorisations += 1
+        self._matrix.petscmat.zeroRows(self._rows, diag=1.0)
+        for workspace in WORKSPACES:
+            self._solver.setOperators(self._matrix.petscmat)
+            self._solver.setUp()
+            if not self._solver.getPC().getFailedReason():
+                self.factorised_lead = float(self.lead)
+                self.factorisations += 1
+                return
+            # A solver that has failed once fails for ever.
+            self._solver = self._linear_solver(workspace)
+        raise StepFailed("the Jacobian could not be factorised")
 
     def solve(self, rhs: np.ndarray) -> np.ndarray:
         """Solve with the factorised Jacobian."""
@@ -157,6 +206,7 @@ class Step:
         rhs = np.empty((self.state.dat.data_ro.size, history.shape[1] + 1), order="F")
         rhs[:, :-1] = self._rate.matMult(dense(self.comm, np.asfortranarray(history))).getDenseArray()
         rhs[:, : self.columns] += value.dat.data_ro.reshape(-1, self.columns)
+        rhs[self.fields * self.fixed] = 0.0
         rhs[:, -1] = self.residual().ravel()
         solution = np.empty_like(rhs, order="F")
         self._solver.matSolve(dense(self.comm, rhs), dense(self.comm, solution))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,13 +16,13 @@ from fe_phaseinv.stepping.bdf import (
     next_step,
     retry_step,
 )
-from fe_phaseinv.stepping.step import Step
+from fe_phaseinv.stepping.step import Step, StepFailed
 
 QUIET = 0.02
 """Fluctuations of c below this do not tighten the tolerance any further."""
 OVERSHOOT = 0.2
 """A state that leaves the model's bounds by more than this share of their distance has failed."""
-STALE_LEAD = 4.0
+STALE_LEAD = 2.0
 """A factor is not used for steps whose leading weight differs by more than this factor."""
 PATIENCE = 8
 """Solves for which a factorisation could be had: with more of them to go, the Jacobian is factorised anew."""
@@ -32,10 +32,6 @@ FIRST_RATE = 0.1
 POLISHED = 100.0
 """Share by which the correction with a step's own factor, which its sensitivities need anyway, lowers the error."""
 SMALLEST_STEP = 1e-9
-
-
-class StepFailed(ArithmeticError):
-    """The equations of a step, or of a whole trajectory, could not be solved."""
 
 
 @dataclass(frozen=True)
@@ -97,10 +93,19 @@ class Integrator:
     bounds : tuple of float
         Admissible values of c.
     tolerances : Tolerances
+    outside : callable, optional
+        By time, the field whose values and normal gradient hold on the boundary: a local array of the elements of a
+        degree more than those of c.
     """
 
-    def __init__(self, step: Step, bounds: tuple[float, float], tolerances: Tolerances):
-        self.step, self.bounds, self.tolerances = step, bounds, tolerances
+    def __init__(
+        self,
+        step: Step,
+        bounds: tuple[float, float],
+        tolerances: Tolerances,
+        outside: Callable[[float], np.ndarray] | None = None,
+    ):
+        self.step, self.bounds, self.tolerances, self.outside = step, bounds, tolerances, outside
 
     def march(
         self, start: np.ndarray, times: Sequence[float], grid: TimeGrid | None = None, tangent: np.ndarray | None = None
@@ -124,7 +129,10 @@ class Integrator:
             Where the equations cannot be solved.
         """
         nodes, fields = self.step.shape
-        past = _March([float(times[0])], [], [np.column_stack([start, np.zeros((nodes, fields - 1))])])
+        first = np.column_stack([start, np.zeros((nodes, fields - 1))])
+        if self.outside is not None:
+            first[self.step.fixed, 0] = self.step.prescribe(self.outside(float(times[0])))
+        past = _March([float(times[0])], [], [first])
         if tangent is not None:
             past.derivatives.append(np.asfortranarray(tangent))
         self.step.factorised_lead = 0.0
@@ -142,6 +150,8 @@ class Integrator:
         """Solve one step; gives its state, or raises StepFailed."""
         known = past.nodes(time, order + 1)[1:]
         guess = _combine(interpolation_weights(known, time), past.states)
+        if self.outside is not None:
+            guess[self.step.fixed, 0] = self.step.prescribe(self.outside(time))
         weights = derivative_weights(past.nodes(time, order))
         self.step.set_rate(weights[0], _combine(weights[1:], [state[:, 0] for state in past.states]))
         goal = self.tolerances.newton * self.tolerance(past)

@@ -1,0 +1,77 @@
+"""Boundary data from the images themselves, for a domain of which they show a part."""
+
+from __future__ import annotations
+
+import numpy as np
+from firedrake import Function, FunctionSpace
+from scipy.interpolate import CubicSpline
+
+from fe_phaseinv.errors import InputError
+from fe_phaseinv.images import ImageSeries
+from fe_phaseinv.observation import Pixels
+from fe_phaseinv.parallel import total
+from fe_phaseinv.smoothing import Smoother
+from fe_phaseinv.spaces import boundary_nodes
+
+FEWEST_FRAMES = 4
+"""For an interpolation that is cubic in time."""
+HALVED = 2.0**4
+"""Share by which its error falls with half the time between frames."""
+
+
+def from_images(images: ImageSeries, mesh, degree: int) -> CubicSpline:
+    """Interpolate fields of all frames in time: their values and normal gradients hold on the boundary.
+
+    Parameters
+    ----------
+    images : ImageSeries
+    mesh : firedrake.MeshGeometry
+    degree : int
+        Of the elements of c; the fields have one more.
+
+    Returns
+    -------
+    scipy.interpolate.CubicSpline
+        By time, local nodal values; twice continuously differentiable, exact at the frames.
+
+    Raises
+    ------
+    InputError
+        Where there are too few frames, or pixels at the boundary have no data.
+    """
+    if len(images.times) < FEWEST_FRAMES:
+        found, accepted = f"{len(images.times)} frames", f"at least {FEWEST_FRAMES} for data on the boundary"
+        raise InputError(images.source, "images", found, accepted)
+    smoother = Smoother(Pixels(images, FunctionSpace(mesh, "CG", degree + 1)), flat=False)
+    _require_boundary(smoother.pixels)
+    return CubicSpline(images.times, [smoother.fit(index) for index in range(len(images.times))])
+
+
+def interpolation_error(outside: CubicSpline, mesh, degree: int) -> float:
+    """Estimate the error between frames (root mean square on the boundary), from what half of the frames would give.
+
+    Parameters
+    ----------
+    outside : scipy.interpolate.CubicSpline
+        From `from_images` with the same mesh and degree.
+    mesh : firedrake.MeshGeometry
+    degree : int
+    """
+    times = outside.x
+    fields = outside(times)[:, boundary_nodes(FunctionSpace(mesh, "CG", degree + 1))]
+    coarse = CubicSpline(times[::2], fields[::2])
+    errors = coarse(times[1:-1:2]) - fields[1:-1:2]
+    squares, count = total(mesh.comm, [np.sum(errors**2), errors.size])
+    return float(np.sqrt(squares / count)) / HALVED
+
+
+def _require_boundary(pixels: Pixels) -> None:
+    """Refuse frames without data where they are to tell what is on the boundary."""
+    edge = Function(pixels.space)
+    edge.dat.data_wo[boundary_nodes(pixels.space)] = 1.0
+    near = pixels.inside & (np.abs(pixels.average(edge.dat.data_ro)) > 0)
+    for index in range(len(pixels.images.times)):
+        missing = total(pixels.comm, np.isnan(pixels.frame(index)[near]).sum())
+        if missing:
+            found = f"{missing:.0f} pixels without data at the boundary"
+            raise InputError(pixels.images.source, f"images[{index}]", found, "complete boundary data in all frames")
