@@ -29,7 +29,7 @@ from fe_phaseinv.observation import Pixels
 from fe_phaseinv.parallel import total
 from fe_phaseinv.spaces import boundary_nodes, node_positions
 
-SMOOTHING = 0.25
+SMOOTHING = 0.15
 """Length below which a fitted field is smooth, in pixels: short enough to reproduce clean pixels."""
 LENGTHS = (SMOOTHING, 32.0)
 """Between which it is chosen for noisy ones."""

@@ -41,7 +41,7 @@ def test_a_pattern_that_goes_on_outside_needs_a_free_slope():
     truth, space, picture = waves(slope=True)
     free, flat = (Smoother(Pixels(series(picture), space), flat).fit(0) - truth for flat in (False, True))
     assert largest(space, free) < 1e-3
-    assert largest(space, flat) > 5e-3
+    assert largest(space, flat) > 3 * largest(space, free)
 
 
 @pytest.mark.parallel([1, 3])
