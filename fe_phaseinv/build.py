@@ -26,7 +26,7 @@ from fe_phaseinv.stepping.trajectory import Tolerances
 
 MODELS = {model.name: model for model in (CahnHilliard, AllenCahn)}
 DEGREE = 3
-PIXELS_PER_CELL, FEWEST_CELLS = 4.5, 16
+PIXELS_PER_CELL, FEWEST_CELLS = 4.5, 24
 """Defaults from the work-precision table of the README."""
 FEWEST_PIXELS = 2
 """In each direction; fewer show no pattern."""

@@ -15,6 +15,7 @@ from fe_phaseinv.forward import Counts, Forward
 from fe_phaseinv.images import ImageSeries
 from fe_phaseinv.objective import Linearisation, Objective, intervals, trajectory, uncertain_trajectory
 from fe_phaseinv.observation import Pixels
+from fe_phaseinv.parallel import total
 from fe_phaseinv.parameters import Parameters
 from fe_phaseinv.posterior import Laplace
 from fe_phaseinv.priors import Prior
@@ -106,6 +107,12 @@ class Problem:
         return self.fine.pixels.images.noise
 
     @property
+    def start_unknown(self) -> bool:
+        """Whether the images leave the start of the trajectory open: noisy ones, or coarser ones than the elements."""
+        pixels, space = self.fine.pixels, self.fine.forward.space
+        return self.noise > 0 or total(pixels.comm, np.isfinite(pixels.frame(self.initial)).sum()) < space.dim()
+
+    @property
     def counts(self) -> Counts:
         """Work done by both forward models."""
         return self.rough.forward.counts + self.fine.forward.counts
@@ -115,13 +122,13 @@ class Problem:
         return self.rough if stage == "intervals" else self.fine
 
     def objective(self, stage: str, strength: float) -> Objective:
-        """Return the cost of a stage, "intervals" or "trajectory"; noisy images leave the latter's start unknown."""
+        """Return the cost of a stage, "intervals" or "trajectory"."""
         how, prior = self.discretisation(stage), self.prior(strength)
         low, high = how.forward.model.bounds
         chosen = how.smoother, self.initial, self.frames, (low + INSIDE, high - INSIDE)
         if stage == "intervals":
             return Objective(how.forward, how.pixels, self.coordinates, prior, intervals(*chosen))
-        if not self.noise:
+        if not self.start_unknown:
             return Objective(how.forward, how.pixels, self.coordinates, prior, trajectory(*chosen))
         segment, field = uncertain_trajectory(*chosen)
         return Objective(how.forward, how.pixels, self.coordinates, prior, [segment], field)

@@ -27,3 +27,10 @@ def total(comm, values):
     result = np.empty_like(array)
     comm.Allreduce(array, result)
     return result if array.ndim else float(result)
+
+
+def extremes(comm, values: np.ndarray) -> tuple[float, float]:
+    """Smallest and largest of the values on all ranks, apart from NaN."""
+    finite = values[np.isfinite(values)]
+    low, high = finite.min(initial=np.inf), finite.max(initial=-np.inf)
+    return comm.allreduce(float(low), op=min), comm.allreduce(float(high), op=max)

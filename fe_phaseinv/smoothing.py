@@ -26,13 +26,15 @@ from scipy.optimize import minimize_scalar
 
 from fe_phaseinv.linear_algebra import dense, direct_solver
 from fe_phaseinv.observation import Pixels
-from fe_phaseinv.parallel import total
+from fe_phaseinv.parallel import extremes, total
 from fe_phaseinv.spaces import boundary_nodes, node_positions
 
 SMOOTHING = 0.15
 """Length below which a fitted field is smooth, in pixels: short enough to reproduce clean pixels."""
 LENGTHS = (SMOOTHING, 32.0)
 """Between which it is chosen for noisy ones."""
+OVERSHOOT, TRIALS = 0.1, 5
+"""Share of the range of clean pixels by which their fit may exceed it, and how many lengths up to a pixel are tried."""
 PENALTY = 3.0
 """Of kinks between elements, times the squared degree: enough for the method to be stable."""
 BLOCK, MOST_BLOCKS = 6.0, 400
@@ -89,8 +91,9 @@ class Smoother:
     def fit(self, index: int, limits: tuple[float, float] | None = None) -> np.ndarray:
         """Nodal values of a field for a frame.
 
-        Clean pixels are reproduced (ell = SMOOTHING pixels); for noisy ones ell is that of the smallest predicted
-        risk, Mallows' Cp: the sum of the squared differences plus 2 noise^2 times the effective number of parameters.
+        Clean pixels are reproduced (ell = SMOOTHING pixels, or more where the field would leave their range); for
+        noisy ones ell is that of the smallest predicted risk, Mallows' Cp: the sum of the squared differences plus
+        2 noise^2 times the effective number of parameters.
 
         Parameters
         ----------
@@ -116,12 +119,14 @@ class Smoother:
         """Field of a frame that is to be estimated further.
 
         Its modes are the fits of the frame's blocks of pixels, one at a time; what is finer than they are stays as it
-        is fitted. Together with the squared differences from this frame the prior is what `fit` minimises.
+        is fitted. Together with the squared differences from this frame the prior is what `fit` minimises for noisy
+        pixels, and for clean ones as long as that keeps their range.
         """
         equations, comm = _Equations(self.pixels, index), self.pixels.comm
         length = self._length(equations)
         base = self._solve(equations, length)
-        side = max(BLOCK * length / self.size, np.sqrt(np.prod(self.pixels.images.shape) / MOST_BLOCKS))
+        smooth = length if self.pixels.images.noise else SMOOTHING * self.size
+        side = max(BLOCK * smooth / self.size, np.sqrt(np.prod(self.pixels.images.shape) / MOST_BLOCKS))
         blocks = self.pixels.blocks(int(np.ceil(side)))
         rhs = equations.weighted.transposeMatMult(dense(comm, np.asfortranarray(blocks)))
         modes, system = np.zeros((base.size, blocks.shape[1]), order="F"), self._system(equations, side * self.size)
@@ -131,7 +136,7 @@ class Smoother:
             system.zeroRowsColumns(system.getOwnershipRange()[0] + known)
         direct_solver(system).matSolve(rhs, dense(comm, modes))
         modes *= equations.area
-        rough = self._roughness.matMult(dense(comm, modes)).getDenseArray() * (length**4 / equations.area)
+        rough = self._roughness.matMult(dense(comm, modes)).getDenseArray() * (smooth**4 / equations.area)
         base = base if limits is None else np.clip(base, *limits)
         return UnknownField(base, modes, total(comm, rough.T @ base), total(comm, modes.T @ rough))
 
@@ -139,7 +144,8 @@ class Smoother:
         """Choose ell for a frame."""
         images, noise = self.pixels.images, self.pixels.images.noise
         if not noise:
-            return SMOOTHING * self.size
+            lengths = self.size * np.geomspace(SMOOTHING, 1.0, TRIALS)
+            return next((ell for ell in lengths if self._keeps_range(equations, ell)), lengths[-1])
         used = total(self.pixels.comm, np.isfinite(equations.data).sum())
 
         def risk(log_length: float) -> float:
@@ -149,6 +155,13 @@ class Smoother:
 
         bounds = np.log(self.size * np.array(LENGTHS))
         return float(np.exp(minimize_scalar(risk, bounds=bounds, method="bounded", options={"xatol": 0.05}).x))
+
+    def _keeps_range(self, equations: _Equations, length: float) -> bool:
+        """Whether a fit exceeds the range of its pixels by little: where these are coarse, it may overshoot."""
+        low, high = extremes(self.pixels.comm, equations.data)
+        least, most = extremes(self.pixels.comm, self._solve(equations, length))
+        margin = OVERSHOOT * (high - low) + 1e-9
+        return low - margin <= least and most <= high + margin
 
     def _solve(self, equations: _Equations, length: float) -> np.ndarray:
         solution = equations.rhs.duplicate()

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = "fe_phaseinv"
 LEVELS = (
     {"errors"},
-    {"bases", "comparison", "coordinates", "images", "parallel", "stepping.bdf", "trust_region"},
+    {"bases", "comparison", "coordinates", "images", "parallel", "rational", "stepping.bdf", "trust_region"},
     {"relations"},
     {"models.allen_cahn", "models.cahn_hilliard", "priors"},
     {"linear_algebra", "spaces"},

@@ -21,7 +21,7 @@ def test_spinodal(tmp_path, capsys):
         path,
         path.read_text(),
         {
-            "CELLS = 24": "CELLS = 8",
+            "CELLS = 24": "CELLS = 12",
             'ch_full.npz")': 'ch_full.npz").downsample(4)',
             "Legendre(10)": "Legendre(3)",
             "frames=[2, 3, 4, 5]": "frames=[2, 3]",
