@@ -15,6 +15,7 @@ from fe_phaseinv.relations import Relation
 
 QUANTILE = 1.959963984540054
 """Half-width of the central 95 % of a standard normal distribution."""
+COMPLEX_STEP = 1e-30
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,10 +70,20 @@ class Laplace:
     def band(self, relation: Relation, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper end of the pointwise 95 % band of a law at z, formed before its transform."""
         part = self.parameters.slices[relation.name]
-        functions = np.array(relation.basis.functions(z))
         middle = relation.expansion(self.coefficients[part], z)
-        spread = QUANTILE * np.sqrt(
-            np.maximum(np.einsum("iz,ij,jz->z", functions, self.covariance[part, part], functions), 0)
-        )
+        spread = self._spread(relation, np.array(relation.basis.functions(z)))
         known = 0.0 if relation.known is None else relation.known(z)
         return relation.transform(middle - spread) + known, relation.transform(middle + spread) + known
+
+    def slope_band(self, relation: Relation, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper end of the pointwise 95 % band of the slope of a law without transform."""
+        slope = relation.slope(self.coefficients[self.parameters.slices[relation.name]], z)
+        slopes = np.imag(relation.basis.functions(z + 1j * COMPLEX_STEP)) / COMPLEX_STEP
+        spread = self._spread(relation, slopes)
+        return slope - spread, slope + spread
+
+    def _spread(self, relation: Relation, functions: np.ndarray) -> np.ndarray:
+        """Half-width of the band of a combination of a law's coefficients, given for each point."""
+        part = self.parameters.slices[relation.name]
+        variance = np.einsum("iz,ij,jz->z", functions, self.covariance[part, part], functions)
+        return QUANTILE * np.sqrt(np.maximum(variance, 0))

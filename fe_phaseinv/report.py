@@ -20,7 +20,7 @@ from firedrake import CheckpointFile, Function, VTKFile
 from fe_phaseinv import __version__
 from fe_phaseinv.bases import Constant
 from fe_phaseinv.parallel import on_root
-from fe_phaseinv.posterior import QUANTILE
+from fe_phaseinv.posterior import COMPLEX_STEP
 from fe_phaseinv.relations import Law
 from fe_phaseinv.result import Result
 
@@ -32,7 +32,6 @@ TRUTH_KEYS = {POTENTIAL: "mu", ENERGY: "kappa", "diffusivity": "D", "kinetic_pre
 PACKAGES = ("firedrake", "pyadjoint-ad", "petsc4py", "numpy", "scipy")
 MARGIN = 0.02
 """Curves are drawn this far beyond either end of the data's range."""
-COMPLEX_STEP = 1e-30
 LEARNT, TRUE, SHADE, MISSING = "#0072B2", "#222222", "#F1F1F1", "#D0D0D0"
 STAGE_COLOURS = ("#E69F00", LEARNT, "#009E73", "#CC79A7")
 
@@ -124,13 +123,8 @@ def _band(result: Result, law: Law, z: np.ndarray, slope: bool = False) -> dict[
     """Return the 95 % band of a law, or of the slope of a law without transform."""
     if result.posterior is None:
         return {}
-    if not slope:
-        return dict(zip(("lower", "upper"), result.posterior.band(law.relation, z), strict=True))
-    part = result.posterior.parameters.slices[law.relation.name]
-    slopes = np.imag(law.relation.basis.functions(z + 1j * COMPLEX_STEP)) / COMPLEX_STEP
-    variance = np.einsum("iz,ij,jz->z", slopes, result.posterior.covariance[part, part], slopes)
-    spread = QUANTILE * np.sqrt(np.maximum(variance, 0))
-    return {"lower": law.slope(z) - spread, "upper": law.slope(z) + spread}
+    band = result.posterior.slope_band if slope else result.posterior.band
+    return dict(zip(("lower", "upper"), band(law.relation, z), strict=True))
 
 
 def _versions() -> dict[str, str]:

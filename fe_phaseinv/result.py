@@ -30,7 +30,7 @@ class Result:
     posterior : Laplace or None
         Without it there are no bands.
     range : tuple of float
-        Smallest and largest pixel value of the data used.
+        Smallest and largest pixel value of the data used; of the predictions where the data are noisy.
     frames, times : tuple
         Indices and times of the frames compared with.
     observed, predicted : numpy.ndarray, shape (n, ny, nx)
@@ -85,7 +85,7 @@ def collect(
     how = problem.discretisation(progress.stage)
     images, frames = how.pixels.images, list(point.frames)
     predicted = np.array([how.pixels.picture(prediction) for prediction in point.predictions])
-    used = images.frames[sorted({problem.initial, *frames})]
+    seen = predicted if problem.noise else images.frames[sorted({problem.initial, *frames})]
     return Result(
         model=how.forward.model.name,
         status="converged" if outcome is Outcome.CONVERGED else outcome.value if outcome else "unfinished",
@@ -94,7 +94,7 @@ def collect(
         misfit_rms=point.misfit_rms,
         laws=problem.parameters.laws(problem.coordinates.natural(point.x[: len(problem.coordinates)])),
         posterior=problem.posterior(progress) if uncertainty else None,
-        range=(float(np.nanmin(used)), float(np.nanmax(used))),
+        range=(float(np.nanmin(seen)), float(np.nanmax(seen))),
         frames=point.frames,
         times=tuple(images.times[frames]),
         observed=np.where(np.isfinite(predicted), images.frames[frames], np.nan),

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 DEMOS = Path(__file__).parents[1] / "demos"
 
 
@@ -35,6 +37,35 @@ def test_spinodal(tmp_path, capsys):
     assert costs[-1] < 0.9 * costs[0]
     assert str(tmp_path / "laws.png") in capsys.readouterr().out
     assert len(names["problem"].coordinates) == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "replacements"),
+    [
+        ("reaction", {"CELLS = 24": "CELLS = 8", 'ac_full.npz")': 'ac_full.npz").downsample(4).select([0, 1, 2])'}),
+        ("noise", {"CELLS = 24": "CELLS = 8", "estimate_noise())": "estimate_noise()).downsample(4)"}),
+        (
+            "cropped",
+            {
+                "CELLS = 22": "CELLS = 8",
+                'ch_crop.npz")': 'ch_crop.npz").downsample(4)',
+                "frames=[6, 12, 18, 25]": "frames=[2, 4]",
+            },
+        ),
+    ],
+)
+def test_examples_of_the_paper(name, replacements, tmp_path):
+    path = DEMOS / name / "demo.py"
+    common = {
+        "Legendre(10)": "Legendre(3)",
+        "invert(problem)": "invert(problem, 2)",
+        'HERE / "out"': f'Path("{tmp_path}")',
+    }
+    run_shortened(path, path.read_text(), replacements | common)
+    summary = json.loads((tmp_path / "result.json").read_text())
+    costs = [entry["misfit_rms"] for entry in summary["history"] if entry["stage"] == "intervals"]
+    assert costs[-1] < 0.99 * costs[0]
+    assert (tmp_path / "laws.png").stat().st_size > 1000
 
 
 def test_script_of_the_readme(tmp_path):

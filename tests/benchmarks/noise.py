@@ -1,0 +1,102 @@
+"""Laws from noisy images: errors by noise and prior strength, and how often the 95 % bands cover the truth.
+
+The images are those of demos/data/ch_full.npz from t = 0.015 on, averaged over 2 x 2 pixels, with Gaussian noise.
+Prints a JSON line for each figure:
+
+python tests/benchmarks/noise.py strength [SEED]
+python tests/benchmarks/noise.py coverage [DRAWS]
+"""
+
+import json
+import sys
+from dataclasses import replace
+from math import log
+from pathlib import Path
+
+import numpy as np
+from firedrake import COMM_WORLD
+
+from fe_phaseinv import (
+    CahnHilliard,
+    ImageSeries,
+    Legendre,
+    Relation,
+    collect,
+    ideal_entropy,
+    invert,
+    pose,
+    positive,
+    rectangle,
+)
+
+CLEAN = (
+    ImageSeries.load(Path(__file__).parents[2] / "demos" / "data" / "ch_full.npz").select([2, 3, 4, 5]).downsample(2)
+)
+KAPPA = 7.5e-4
+LEVELS = (0.0, 0.02, 0.05, 0.1, 0.2)
+"""Standard deviations of a pixel."""
+FACTORS = (1e-2, 1.0, 1e2)
+"""Of the strength that the program chooses."""
+
+
+def true_slope(c):
+    """Return mu_h' of the truth."""
+    return 1 / (c * (1 - c)) - 6
+
+
+def true_diffusivity(c):
+    """Return D of the truth."""
+    return 1 - c
+
+
+def learn(noise, seed, factor=1.0):
+    """Result of an inversion of a noise draw, and the strength of its prior."""
+    draw = noise * np.random.default_rng(seed).standard_normal(CLEAN.frames.shape)
+    images = replace(CLEAN, frames=CLEAN.frames + draw, noise=noise)
+    mu = Relation("chemical_potential", Legendre(10), known=ideal_entropy)
+    model = CahnHilliard(mu, Relation("diffusivity", Legendre(10), transform=positive))
+    strength = "auto" if factor == 1 else factor * max(noise, 5e-4) ** 2
+    problem = pose(
+        images, model, rectangle(images, 24, COMM_WORLD), {"gradient_energy": [log(2e-3)]}, strength=strength
+    )
+    *_, progress = invert(problem)
+    return collect(problem, progress), progress.strength
+
+
+def errors(result):
+    """Relative L2 errors of mu_h' and D in the gauge of the true kappa."""
+    laws, c = result.laws, np.linspace(0.12, 0.86, 149)
+    scale = KAPPA / float(laws["gradient_energy"](0.0))
+    slope, diffusivity = scale * laws["chemical_potential"].slope(c), laws["diffusivity"](c) / scale
+    pairs = {"mu_h'": (slope, true_slope(c)), "D": (diffusivity, true_diffusivity(c))}
+    return {name: float(np.linalg.norm(a - b) / np.linalg.norm(b)) for name, (a, b) in pairs.items()}
+
+
+def strengths(seed=0):
+    """Errors by noise and prior strength."""
+    for noise in LEVELS:
+        for factor in FACTORS:
+            result, strength = learn(noise, seed, factor)
+            yield {"noise": noise, "factor": factor, "strength": strength, **errors(result)}
+
+
+def coverage(draws=40, noise=0.1):
+    """Share of the noise draws, averaged over c, in which the 95 % bands hold the truth."""
+    c = np.linspace(0.12, 0.86, 38)
+    inside = {"mu_h'": [], "D": []}
+    for seed in range(draws):
+        result, _ = learn(noise, 1000 + seed)
+        laws, posterior = result.laws, result.posterior
+        bands = {
+            "mu_h'": (*posterior.slope_band(laws["chemical_potential"].relation, c), true_slope(c)),
+            "D": (*posterior.band(laws["diffusivity"].relation, c), true_diffusivity(c)),
+        }
+        for name, (low, high, truth) in bands.items():
+            inside[name].append(np.mean((low <= truth) & (truth <= high)))
+        yield {"draws": seed + 1, **{name: float(np.mean(shares)) for name, shares in inside.items()}, **errors(result)}
+
+
+if __name__ == "__main__":
+    chosen = {"strength": strengths, "coverage": coverage}[sys.argv[1]]
+    for line in chosen(*map(int, sys.argv[2:])):
+        print(json.dumps(line), flush=True)
