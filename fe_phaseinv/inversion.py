@@ -34,8 +34,9 @@ SAME_STRENGTH = 3.0
 """The strength chosen is taken for converged once it changes by less than this factor."""
 ROUGH_TIME = 5.0
 """The intervals are solved with a degree less and a time tolerance larger by this factor."""
-INSIDE = 1e-3
-"""A fitted initial field is kept this far inside the model's bounds."""
+INSIDE, INSIDE_NOISE = 1e-3, 0.3
+"""A fitted initial field is kept this far inside the model's bounds, or by this share of the noise where it is more: the
+entropy makes much of values that noise has brought to a bound."""
 
 
 def coordinates_for(model, parameters, start: np.ndarray, fixed: np.ndarray) -> Coordinates:
@@ -125,7 +126,8 @@ class Problem:
         """Return the cost of a stage, "intervals" or "trajectory"."""
         how, prior = self.discretisation(stage), self.prior(strength)
         low, high = how.forward.model.bounds
-        chosen = how.smoother, self.initial, self.frames, (low + INSIDE, high - INSIDE)
+        margin = max(INSIDE, INSIDE_NOISE * self.noise)
+        chosen = how.smoother, self.initial, self.frames, (low + margin, high - margin)
         if stage == "intervals":
             return Objective(how.forward, how.pixels, self.coordinates, prior, intervals(*chosen))
         if not self.start_unknown:

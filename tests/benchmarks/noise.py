@@ -93,7 +93,8 @@ def coverage(draws=40, noise=0.1):
         }
         for name, (low, high, truth) in bands.items():
             inside[name].append(np.mean((low <= truth) & (truth <= high)))
-        yield {"draws": seed + 1, **{name: float(np.mean(shares)) for name, shares in inside.items()}, **errors(result)}
+        shares = {name: float(np.mean(share)) for name, share in inside.items()}
+        yield {"draws": seed + 1, "covered": shares, "errors of the last": errors(result)}
 
 
 if __name__ == "__main__":
