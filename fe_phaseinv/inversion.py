@@ -35,8 +35,8 @@ SAME_STRENGTH = 3.0
 ROUGH_TIME = 5.0
 """The intervals are solved with a degree less and a time tolerance larger by this factor."""
 INSIDE, INSIDE_NOISE = 1e-3, 0.3
-"""A fitted initial field is kept this far inside the model's bounds, or by this share of the noise where it is more: the
-entropy makes much of values that noise has brought to a bound."""
+"""A fitted initial field is kept this far inside the model's bounds, or by this share of the noise where that is more:
+the entropy makes much of values that noise has brought to a bound."""
 
 
 def coordinates_for(model, parameters, start: np.ndarray, fixed: np.ndarray) -> Coordinates:
