@@ -72,7 +72,7 @@ def load_images(case: Case) -> tuple[ImageSeries, tuple[int, ...]]:
             f"at least one frame after the initial {case.images.initial}",
         )
     used = images.select([case.images.initial, *frames])
-    used.require_concentration()
+    (images if case.domain.boundary == "from-images" else used).require_concentration()
     if np.nanmin(used.frames) == np.nanmax(used.frames):
         raise InputError(case.images.file, "images", "the same value in every pixel", "frames that show a pattern")
     return images, frames
