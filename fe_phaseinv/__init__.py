@@ -2,16 +2,17 @@
 
 __version__ = "0.1.0"
 
-from fe_phaseinv.bases import Constant, Legendre
+from fe_phaseinv.bases import Constant, EvenPowers, Legendre, Powers
 from fe_phaseinv.boundary import from_images
 from fe_phaseinv.coordinates import Coordinates
 from fe_phaseinv.errors import InputError
 from fe_phaseinv.forward import Forward
 from fe_phaseinv.images import ImageSeries
 from fe_phaseinv.inversion import Problem, invert, pose
-from fe_phaseinv.meshes import from_file, rectangle
+from fe_phaseinv.meshes import from_file, periodic, rectangle
 from fe_phaseinv.models.allen_cahn import AllenCahn
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
+from fe_phaseinv.models.phase_field_crystal import PhaseFieldCrystal
 from fe_phaseinv.objective import Objective
 from fe_phaseinv.observation import Pixels
 from fe_phaseinv.posterior import Laplace
@@ -24,6 +25,7 @@ __all__ = [
     "CahnHilliard",
     "Constant",
     "Coordinates",
+    "EvenPowers",
     "Forward",
     "ImageSeries",
     "InputError",
@@ -31,7 +33,9 @@ __all__ = [
     "Law",
     "Legendre",
     "Objective",
+    "PhaseFieldCrystal",
     "Pixels",
+    "Powers",
     "Problem",
     "Relation",
     "Result",
@@ -41,6 +45,7 @@ __all__ = [
     "ideal_entropy",
     "identity",
     "invert",
+    "periodic",
     "pose",
     "positive",
     "rectangle",

@@ -64,3 +64,56 @@ class Constant:
     def roughness(self) -> np.ndarray:
         """Return zero."""
         return np.zeros((1, 1))
+
+
+@dataclass(frozen=True)
+class Powers:
+    """z, z^2, ... z^size: a polynomial without its constant.
+
+    Parameters
+    ----------
+    size : int
+        Number of powers.
+    """
+
+    size: int
+
+    def functions(self, z) -> list:
+        """Values of every power at z."""
+        return [z**n for n in range(1, self.size + 1)]
+
+    def roughness(self) -> np.ndarray:
+        """Gram matrix of the second derivatives on (0, 1).
+
+        Returns
+        -------
+        numpy.ndarray, shape (size, size)
+        """
+        n = np.arange(1, self.size + 1)
+        factors = n * (n - 1.0)
+        return np.outer(factors, factors) / np.maximum(n + n[:, None] - 3.0, 1.0)
+
+
+@dataclass(frozen=True)
+class EvenPowers:
+    """1, (z/scale)^2, (z/scale)^4, ...: a polynomial in the Laplacian where z is a wavenumber.
+
+    Parameters
+    ----------
+    size : int
+        Number of powers.
+    scale : float
+        Of z.
+    """
+
+    size: int
+    scale: float = 1.0
+
+    def functions(self, z) -> list:
+        """Values of every power at z."""
+        square = (z / self.scale) ** 2
+        return [square**n for n in range(self.size)]
+
+    def roughness(self) -> np.ndarray:
+        """Return zero: few powers need no smoothing."""
+        return np.zeros((self.size, self.size))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 SMALLEST_SHARE = 0.3
-"""A step may lower beta to this share of it."""
+"""A step may lower beta, or what else has a sign, to this share of it."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,14 @@ class Coordinates:
         Which coefficients are unknown.
     scaling : Scaling, optional
         Straightens the valley; every coefficient that it names must be free, but for an immaterial one.
+    negative : tuple of int
+        Coefficients that stay below zero.
     """
 
     start: np.ndarray
     free: np.ndarray
     scaling: Scaling | None = None
+    negative: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         """Return the number of unknowns."""
@@ -68,16 +71,20 @@ class Coordinates:
         return y[self.free]
 
     def admissible(self, x: np.ndarray) -> bool:
-        """Whether x stands for coefficients at all (beta must be positive)."""
-        return bool(np.all(np.isfinite(x))) and (self.scaling is None or self._full(x)[self.scaling.log_energy] > 0)
+        """Whether x stands for coefficients at all: beta must be positive, and what is negative must be so."""
+        return bool(np.all(np.isfinite(x)) and np.all(self._distances(x) > 0))
 
     def allowed(self, x: np.ndarray, step: np.ndarray) -> float:
-        """Share of a step after which beta keeps a share of itself: a linear model may well ask for a negative one."""
-        if self.scaling is None:
-            return 1.0
-        index = int(self.free[: self.scaling.log_energy].sum())
-        least = SMALLEST_SHARE * x[index]
-        return 1.0 if x[index] + step[index] >= least else (least - x[index]) / step[index]
+        """Share of a step after which what has a sign keeps a share of itself: a linear model may well change it."""
+        before, after = self._distances(x), self._distances(x + step)
+        short = after < SMALLEST_SHARE * before
+        return float(np.min((1 - SMALLEST_SHARE) * before[short] / (before - after)[short], initial=1.0))
+
+    def _distances(self, x: np.ndarray) -> np.ndarray:
+        """How far everything that has a sign is from changing it."""
+        y = self._full(x)
+        beta = [y[self.scaling.log_energy]] if self.scaling else []
+        return np.array([*beta, *(-y[i] for i in self.negative if self.free[i])])
 
     def natural(self, x: np.ndarray) -> np.ndarray:
         """Coefficients of all laws, shape (n,)."""

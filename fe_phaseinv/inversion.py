@@ -52,13 +52,20 @@ def coordinates_for(model, parameters, start: np.ndarray, fixed: np.ndarray) -> 
         Coefficients to keep.
     """
     free = ~fixed
-    potential, energy, kinetics = (parameters.slices[name] for name in model.scaling)
     for name in model.immaterial:
         free[parameters.slices[name].start] = False
+    negative = tuple(parameters.slices[name].start + number for name, number in model.negative)
+    return Coordinates(np.asarray(start, float), free, _scaling(model, parameters, free, fixed), negative)
+
+
+def _scaling(model, parameters: Parameters, free: np.ndarray, fixed: np.ndarray) -> Scaling | None:
+    """Where the freedom of scale is, if the model has it and nothing that scales is fixed."""
+    if model.scaling is None:
+        return None
+    potential, energy, kinetics = (parameters.slices[name] for name in model.scaling)
     moving = [i for i in range(potential.start, potential.stop) if free[i]]
     whole = not fixed[potential].any() and free[energy.start] and free[kinetics.start]
-    scaling = Scaling(tuple(moving), energy.start, kinetics.start) if whole else None
-    return Coordinates(np.asarray(start, float), free, scaling)
+    return Scaling(tuple(moving), energy.start, kinetics.start) if whole else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +163,7 @@ def pose(
     degree: int = 3,
     tolerances: Tolerances = Tolerances(),  # noqa: B008 (a frozen value)
     strength: float | Literal["auto"] = "auto",
-    boundary: Literal["no-flux", "from-images"] = "no-flux",
+    boundary: Literal["no-flux", "from-images", "periodic"] = "no-flux",
 ) -> Problem:
     """Ask which laws of a model turn the initial frame into the others.
 
@@ -182,7 +189,7 @@ def pose(
         Of the prior.
     boundary : str
         "no-flux": nothing passes the boundary, and the normal gradient is zero; "from-images": values and normal
-        gradients come from all frames of the images, which show a part of a larger domain.
+        gradients come from all frames of the images, which show a part of a larger domain; "periodic": the mesh is.
 
     Raises
     ------
@@ -196,11 +203,11 @@ def pose(
     coordinates = coordinates_for(model, parameters, parameters.flat(start), is_fixed)
 
     def discretise(degree: int, tolerances: Tolerances) -> Discretisation:
-        closed = boundary == "no-flux"
-        outside = None if closed else from_images(images, mesh, degree)
+        cropped = boundary == "from-images"
+        outside = from_images(images, mesh, degree) if cropped else None
         forward = Forward(model, mesh, degree, coordinates.free, tolerances, outside)
         pixels = Pixels(images, forward.space)
-        return Discretisation(forward, pixels, Smoother(pixels, flat=closed))
+        return Discretisation(forward, pixels, Smoother(pixels, flat=not cropped))
 
     return Problem(
         rough=discretise(max(1, degree - 1), replace(tolerances, rtol=ROUGH_TIME * tolerances.rtol)),

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 import numpy as np
-from firedrake import Mesh, RectangleMesh
+from firedrake import Function, Mesh, PeriodicRectangleMesh, RectangleMesh, as_vector
 from mpi4py import MPI
 
 from fe_phaseinv.errors import InputError
@@ -29,9 +29,36 @@ def rectangle(images: ImageSeries, cells: int, comm: MPI.Comm):
     firedrake.MeshGeometry
     """
     (x0, y0), (lx, ly) = images.origin, images.extent
-    size = max(lx, ly) / cells
-    nx, ny = (max(1, math.ceil(length / size - 1e-9)) for length in (lx, ly))
+    nx, ny = _counts(images, cells)
     return RectangleMesh(nx, ny, x0 + lx, y0 + ly, originX=x0, originY=y0, quadrilateral=True, comm=comm)
+
+
+def periodic(images: ImageSeries, cells: int, comm: MPI.Comm):
+    """Uniform quadrilaterals over the whole picture, which goes on from its edges at the opposite ones.
+
+    Parameters
+    ----------
+    images : ImageSeries
+    cells : int
+        Number along the longer side; at least three along the shorter one.
+    comm : mpi4py.MPI.Comm
+
+    Returns
+    -------
+    firedrake.MeshGeometry
+    """
+    nx, ny = (max(3, count) for count in _counts(images, cells))
+    mesh = PeriodicRectangleMesh(nx, ny, *images.extent, quadrilateral=True, comm=comm)
+    if any(images.origin):
+        moved = Function(mesh.coordinates.function_space()).interpolate(mesh.coordinates + as_vector(images.origin))
+        mesh = Mesh(moved)
+    return mesh
+
+
+def _counts(images: ImageSeries, cells: int) -> list[int]:
+    """Give the numbers of square elements along x and y."""
+    size = max(images.extent) / cells
+    return [max(1, math.ceil(length / size - 1e-9)) for length in images.extent]
 
 
 def from_file(path: Path, comm: MPI.Comm):

@@ -14,7 +14,7 @@ LEVELS = (
     {"errors"},
     {"bases", "comparison", "coordinates", "images", "parallel", "rational", "stepping.bdf", "trust_region"},
     {"relations"},
-    {"models.allen_cahn", "models.cahn_hilliard", "priors"},
+    {"models.allen_cahn", "models.cahn_hilliard", "models.phase_field_crystal", "priors"},
     {"linear_algebra", "spaces"},
     {"meshes", "observation", "parameters", "stepping.step"},
     {"smoothing", "stepping.trajectory"},

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.polynomial import Legendre as Polynomial
 
-from fe_phaseinv.bases import Constant, Legendre
+from fe_phaseinv.bases import Constant, EvenPowers, Legendre, Powers
 
 INTERVALS = [(0.0, 1.0), (-0.3, 2.5)]
 
@@ -47,3 +47,22 @@ def test_constant(z):
     np.testing.assert_array_equal(value, np.ones(np.shape(z)))
     assert Constant().size == 1
     np.testing.assert_array_equal(Constant().roughness(), [[0]])
+
+
+@pytest.mark.parametrize("z", [0.3, np.linspace(-0.5, 3, 7), np.array([[0.1 + 0.2j, 1.0 - 1.0j]])])
+def test_powers(z):
+    found = Powers(3).functions(z)
+    for value, expected in zip(found, (z, z * z, z * z * z), strict=True):
+        np.testing.assert_allclose(value, expected)
+    found = EvenPowers(3, 2.0).functions(z)
+    for value, expected in zip(found, (1, z * z / 4, (z * z / 4) ** 2), strict=True):
+        np.testing.assert_allclose(value, expected)
+    np.testing.assert_array_equal(EvenPowers(3, 2.0).roughness(), np.zeros((3, 3)))
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_roughness_of_powers(size):
+    curvatures = [Polynomial.identity() ** n for n in range(1, size + 1)]
+    curvatures = [power.deriv(2) for power in curvatures]
+    expected = [[(p * q).integ(lbnd=0)(1) for q in curvatures] for p in curvatures]
+    np.testing.assert_allclose(Powers(size).roughness(), expected, atol=1e-10)

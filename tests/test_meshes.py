@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from firedrake import assemble, dx
+from firedrake import Function, FunctionSpace, SpatialCoordinate, assemble, cos, dx, pi
 from mpi4py.MPI import COMM_WORLD
 
 from fe_phaseinv.errors import InputError
 from fe_phaseinv.images import ImageSeries
-from fe_phaseinv.meshes import box, from_file, rectangle
+from fe_phaseinv.meshes import box, from_file, periodic, rectangle
+from fe_phaseinv.observation import Pixels
 
 GMSH = """\
 $MeshFormat
@@ -110,3 +111,17 @@ def test_unusable_files(tmp_path, name, content, found):
 def test_a_folder_is_no_mesh(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         from_file(tmp_path, COMM_WORLD)
+
+
+@pytest.mark.parallel([1, 3])
+def test_periodic_mesh_shows_a_wave_to_pixels():
+    images = ImageSeries(np.zeros((1, 8, 16)), np.zeros(1), (2.0, 1.0), (0.5, -1.0))
+    mesh = periodic(images, 10, COMM_WORLD)
+    assert assemble(1 * dx(domain=mesh)) == pytest.approx(2.0)
+    space = FunctionSpace(mesh, "CG", 3)
+    assert space.dim() == 30 * 15  # nodes on opposite edges are one
+    wave = Function(space).interpolate(cos(pi * (SpatialCoordinate(mesh)[0] - 0.5)))
+    pixels = Pixels(images, space)
+    edges = np.sin(np.pi * np.arange(17) / 8) / np.pi
+    expected = np.broadcast_to(np.diff(edges) * 8, (8, 16))
+    assert pixels.picture(pixels.average(wave.dat.data_ro.copy())) == pytest.approx(expected, abs=1e-4)

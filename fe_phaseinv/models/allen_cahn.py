@@ -37,6 +37,8 @@ class AllenCahn:
     immaterial: ClassVar[tuple[str, ...]] = ()
     scaling: ClassVar[tuple[str, str, str]] = ("chemical_potential", "gradient_energy", "kinetic_prefactor")
     """The laws (mu_h, kappa, R0) that (s mu_h, s kappa, R0/s) leave the dynamics unchanged."""
+    negative: ClassVar[tuple[tuple[str, int], ...]] = ()
+    """Coefficients below zero, by law and number."""
 
     @property
     def relations(self) -> tuple[Relation, ...]:

@@ -1,0 +1,54 @@
+"""Phase-field crystal equation with learnt chemical potential and direct correlation function."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import ufl
+
+from fe_phaseinv.relations import Relation
+
+
+@dataclass(frozen=True)
+class PhaseFieldCrystal:
+    """d eta/dt = lap(mu_h(eta) - C2 * eta), with C2(k) = b0 + b1 (k/k0)^2 + b2 (k/k0)^4 and b2 < 0.
+
+    Zhao, Storey, Braatz and Bazant, Phys. Rev. Lett. 124, 060201 (2020), equation 3. The mobility is in the laws:
+    without it the unit of time is open.
+
+    Parameters
+    ----------
+    chemical_potential : Relation
+        mu_h(eta), in units of length^2/time; its constant is immaterial.
+    direct_correlation : Relation
+        C2(k), in the same units, with the basis `EvenPowers` of three functions whose scale is k0. Its constant can be
+        exchanged with the slope of mu_h and is not learnt.
+    """
+
+    chemical_potential: Relation
+    direct_correlation: Relation
+
+    name: ClassVar[str] = "phase-field-crystal"
+    fields: ClassVar[tuple[str, ...]] = ("eta", "curvature", "mu")
+    bounds: ClassVar[tuple[float, float]] = (-np.inf, np.inf)
+    immaterial: ClassVar[tuple[str, ...]] = ("direct_correlation",)
+    scaling: ClassVar[None] = None
+    negative: ClassVar[tuple[tuple[str, int], ...]] = (("direct_correlation", 2),)
+    """Coefficients below zero: with the others the equation is ill-posed."""
+
+    @property
+    def relations(self) -> tuple[Relation, ...]:
+        """The laws, in the order of their coefficients."""
+        return self.chemical_potential, self.direct_correlation
+
+    def residual(self, fields, rate, laws, tests):
+        """Integrand of the weak form, with curvature = -lap(eta)/k0^2; the arguments are those of `CahnHilliard`."""
+        (eta, curvature, mu), (v, w, q) = fields, tests
+        b0, b1, b2 = laws["direct_correlation"].coefficients
+        area = self.direct_correlation.basis.scale**-2
+        balance = rate * v + ufl.dot(ufl.grad(mu), ufl.grad(v))
+        bending = curvature * w - area * ufl.dot(ufl.grad(eta), ufl.grad(w))
+        potential = (mu - laws["chemical_potential"](eta) + b0 * eta + b1 * curvature) * q
+        return balance + bending + potential + b2 * area * ufl.dot(ufl.grad(curvature), ufl.grad(q))
