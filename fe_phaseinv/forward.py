@@ -99,14 +99,14 @@ class Forward:
         self.parameters.assign(m)
         began, factorisations = time.perf_counter(), self.step.factorisations
         try:
-            trajectory = self.integrator.march(start, times, grid, self._tangent(modes) if sensitivities else None)
+            trajectory = self.integrator.march(start, times, grid, self.tangent(modes) if sensitivities else None)
         finally:
             self._count(time.perf_counter() - began, self.step.factorisations - factorisations, sensitivities)
         self.counts.steps += len(trajectory.grid.orders)
         return trajectory
 
-    def _tangent(self, modes: np.ndarray | None) -> np.ndarray:
-        """Return the derivatives of the start: it does not depend on the coefficients."""
+    def tangent(self, modes: np.ndarray | None) -> np.ndarray:
+        """Return the derivatives of the start: by the coefficients, on which it does not depend, then by the modes."""
         by_coefficients = np.zeros((self.step.shape[0], self.step.columns))
         return by_coefficients if modes is None else np.hstack([by_coefficients, modes])
 

@@ -135,12 +135,15 @@ class Problem:
         low, high = how.forward.model.bounds
         margin = max(INSIDE, INSIDE_NOISE * self.noise)
         chosen = how.smoother, self.initial, self.frames, (low + margin, high - margin)
+        field = None
         if stage == "intervals":
-            return Objective(how.forward, how.pixels, self.coordinates, prior, intervals(*chosen))
-        if not self.start_unknown:
-            return Objective(how.forward, how.pixels, self.coordinates, prior, trajectory(*chosen))
-        segment, field = uncertain_trajectory(*chosen)
-        return Objective(how.forward, how.pixels, self.coordinates, prior, [segment], field)
+            segments = intervals(*chosen)
+        elif self.start_unknown:
+            segment, field = uncertain_trajectory(*chosen)
+            segments = [segment]
+        else:
+            segments = trajectory(*chosen)
+        return Objective(how.forward, how.pixels, self.coordinates, prior, segments, field)
 
     def prior(self, strength: float) -> Prior:
         """Return the prior of all laws."""
@@ -289,11 +292,13 @@ def invert(problem: Problem, max_iterations: int = 50, progress: Progress | None
         strength = FIRST_STRENGTH if problem.strength == "auto" else problem.strength
         stage = "intervals" if len(problem.frames) > 1 else "trajectory"
         x = problem.coordinates.from_natural(problem.coordinates.start)
-        progress = run.begin(stage, strength, x, FIRST_RADIUS)
+        objective = problem.objective(stage, strength)
+        progress = run.begin(objective, stage, strength, x, FIRST_RADIUS)
         yield progress
+    else:
+        objective = problem.objective(progress.stage, progress.strength)
     while True:
         stage, strength = progress.stage, progress.strength
-        objective = problem.objective(stage, strength)
         for state in iterate(objective, progress.state, TOLERANCE[stage], max_iterations):
             progress = run.record(stage, strength, state, progress)
             if state.outcome is None:
@@ -302,7 +307,8 @@ def invert(problem: Problem, max_iterations: int = 50, progress: Progress | None
         if following is None:
             yield progress
             return
-        progress = run.begin(*following, progress.state.point.x, progress.state.radius, progress)
+        objective = problem.objective(*following)
+        progress = run.begin(objective, *following, progress.state.point.x, progress.state.radius, progress)
         yield progress
 
 
@@ -315,9 +321,14 @@ class _Run:
     resumed: Progress | None
 
     def begin(
-        self, stage: str, strength: float, x: np.ndarray, radius: float, before: Progress | None = None
+        self,
+        objective: Objective,
+        stage: str,
+        strength: float,
+        x: np.ndarray,
+        radius: float,
+        before: Progress | None = None,
     ) -> Progress:
-        objective = self.problem.objective(stage, strength)
         state = start(objective, np.pad(x, (0, len(objective) - len(x))), radius)
         if before:
             state = replace(state, iteration=before.state.iteration)

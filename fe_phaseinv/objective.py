@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from scipy.linalg import block_diag
@@ -197,8 +198,7 @@ class Objective:
             return self.forward.run(m, segment.start, segment.times, grid, sensitivities=True)
         start, modes = self.field.at(q), self.field.modes
         run = self.forward.run(m, start, segment.times, grid, sensitivities=True, modes=modes)
-        tangent = np.hstack([np.zeros((len(start), run.sensitivities[0].shape[1] - len(q))), modes])
-        return Trajectory(run.grid, [start, *run.states], [tangent, *run.sensitivities])
+        return Trajectory(run.grid, [start, *run.states], [self.forward.tangent(modes), *run.sensitivities])
 
     def _compared(self, runs: Sequence[Trajectory]) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
         for segment, run in zip(self.segments, runs, strict=True):
@@ -207,25 +207,30 @@ class Objective:
 
 def trajectory(smoother: Smoother, initial: int, frames: Sequence[int], limits) -> list[Segment]:
     """One segment from the initial frame through all others."""
-    times = smoother.pixels.images.times
-    after = tuple(frame for frame in frames if times[frame] > times[initial])
-    return [Segment(smoother.fit(initial, limits), tuple(float(times[i]) for i in (initial, *after)), after)]
+    chain, times = _chain(smoother, initial, frames)
+    return [Segment(smoother.fit(initial, limits), times, chain[1:])]
 
 
 def uncertain_trajectory(
     smoother: Smoother, initial: int, frames: Sequence[int], limits
 ) -> tuple[Segment, UnknownField]:
     """Return the segment of `trajectory` with its own start among the frames, and that start as an unknown."""
-    times, field = smoother.pixels.images.times, smoother.unknown(initial, limits)
-    chosen = (initial, *(frame for frame in frames if times[frame] > times[initial]))
-    return Segment(field.base, tuple(float(times[i]) for i in chosen), chosen), field
+    chain, times = _chain(smoother, initial, frames)
+    field = smoother.unknown(initial, limits)
+    return Segment(field.base, times, chain), field
 
 
 def intervals(smoother: Smoother, initial: int, frames: Sequence[int], limits) -> list[Segment]:
     """Return a segment from every frame to the next."""
-    times = smoother.pixels.images.times
-    chain = [initial, *(frame for frame in frames if times[frame] > times[initial])]
+    chain, times = _chain(smoother, initial, frames)
     return [
-        Segment(smoother.fit(a, limits), (float(times[a]), float(times[b])), (b,))
-        for a, b in zip(chain, chain[1:], strict=False)
+        Segment(smoother.fit(frame, limits), between, (following,))
+        for frame, following, between in zip(chain, chain[1:], pairwise(times), strict=False)
     ]
+
+
+def _chain(smoother: Smoother, initial: int, frames: Sequence[int]) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """Return the initial frame and those after it, with their times."""
+    times = smoother.pixels.images.times
+    chain = (initial, *(frame for frame in frames if times[frame] > times[initial]))
+    return chain, tuple(float(times[frame]) for frame in chain)

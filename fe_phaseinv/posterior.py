@@ -11,11 +11,10 @@ from fe_phaseinv.coordinates import Coordinates
 from fe_phaseinv.objective import Linearisation
 from fe_phaseinv.parameters import Parameters
 from fe_phaseinv.priors import Prior
-from fe_phaseinv.relations import Relation
+from fe_phaseinv.relations import COMPLEX_STEP, Relation
 
 QUANTILE = 1.959963984540054
 """Half-width of the central 95 % of a standard normal distribution."""
-COMPLEX_STEP = 1e-30
 
 
 @dataclass(frozen=True, eq=False)

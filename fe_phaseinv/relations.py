@@ -14,6 +14,9 @@ ENTROPY_CUT = 1e-3
 """Within this distance of 0 and 1 the ideal entropy is continued as a quadratic, so that a trial law whose
 pattern overshoots by a little can still be computed."""
 
+COMPLEX_STEP = 1e-30
+"""For derivatives that are exact to rounding."""
+
 
 def _symbolic(z) -> bool:
     return isinstance(z, ufl.core.expr.Expr)
@@ -80,8 +83,7 @@ class Relation:
 
     def slope(self, coefficients, z: np.ndarray) -> np.ndarray:
         """Return the derivative with respect to z, exact to rounding (complex step)."""
-        h = 1e-30
-        return np.imag(self(coefficients, np.asarray(z, float) + 1j * h)) / h
+        return np.imag(self(coefficients, np.asarray(z, float) + 1j * COMPLEX_STEP)) / COMPLEX_STEP
 
 
 @dataclass(frozen=True, eq=False)

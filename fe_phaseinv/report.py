@@ -20,8 +20,7 @@ from firedrake import CheckpointFile, Function, VTKFile
 from fe_phaseinv import __version__
 from fe_phaseinv.bases import Constant
 from fe_phaseinv.parallel import on_root
-from fe_phaseinv.posterior import COMPLEX_STEP
-from fe_phaseinv.relations import Law
+from fe_phaseinv.relations import COMPLEX_STEP, Law
 from fe_phaseinv.result import Result
 
 POTENTIAL, ENERGY = "chemical_potential", "gradient_energy"

@@ -5,6 +5,7 @@ the run is learnt together with the laws. Run by `docker/env.sh run python demos
 """
 
 import json
+from dataclasses import replace
 from math import log
 from pathlib import Path
 
@@ -30,7 +31,7 @@ CELLS = 24
 
 # Values outside (0, 1) are fine once the images are known to be noisy.
 images = ImageSeries.load(DATA / "ch_noisy.npz")
-images = ImageSeries.load(DATA / "ch_noisy.npz", noise=images.estimate_noise())
+images = replace(images, noise=images.estimate_noise())
 fd.PETSc.Sys.Print(f"standard deviation of a pixel: {images.noise:.4f}")
 mesh = rectangle(images, CELLS, fd.COMM_WORLD)
 
