@@ -12,7 +12,7 @@ from fe_phaseinv.inversion import Problem, invert, pose
 from fe_phaseinv.meshes import from_file, periodic, rectangle
 from fe_phaseinv.models.allen_cahn import AllenCahn
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
-from fe_phaseinv.models.phase_field_crystal import PhaseFieldCrystal
+from fe_phaseinv.models.phase_field_crystal import PhaseFieldCrystal, QuarticCrystal
 from fe_phaseinv.objective import Objective
 from fe_phaseinv.observation import Pixels
 from fe_phaseinv.posterior import Laplace
@@ -34,6 +34,7 @@ __all__ = [
     "Legendre",
     "Objective",
     "PhaseFieldCrystal",
+    "QuarticCrystal",
     "Pixels",
     "Powers",
     "Problem",

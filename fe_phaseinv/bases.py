@@ -6,13 +6,28 @@ The same lines evaluate floats, NumPy arrays (complex ones too) and UFL expressi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.polynomial import legendre
 
 
+class Basis:
+    """What all bases have."""
+
+    size: int
+
+    def roughness(self) -> np.ndarray:
+        """Return the Gram matrix of the second derivatives; zero where a law needs no smoothing."""
+        return np.zeros((self.size, self.size))
+
+    def standard(self) -> np.ndarray:
+        """Return the matrix from the coefficients to those that case files and results hold."""
+        return np.eye(self.size)
+
+
 @dataclass(frozen=True)
-class Legendre:
+class Legendre(Basis):
     """Shifted Legendre polynomials P_0 ... P_{size-1} on an interval.
 
     Parameters
@@ -49,7 +64,7 @@ class Legendre:
 
 
 @dataclass(frozen=True)
-class Constant:
+class Constant(Basis):
     """The constant function alone: for a law that is a number."""
 
     @property
@@ -61,13 +76,9 @@ class Constant:
         """[1]."""
         return [0.0 * z + 1.0]
 
-    def roughness(self) -> np.ndarray:
-        """Return zero."""
-        return np.zeros((1, 1))
-
 
 @dataclass(frozen=True)
-class Powers:
+class Powers(Basis):
     """z, z^2, ... z^size: a polynomial without its constant.
 
     Parameters
@@ -95,7 +106,7 @@ class Powers:
 
 
 @dataclass(frozen=True)
-class EvenPowers:
+class EvenPowers(Basis):
     """1, (z/scale)^2, (z/scale)^4, ...: a polynomial in the Laplacian where z is a wavenumber.
 
     Parameters
@@ -114,6 +125,73 @@ class EvenPowers:
         square = (z / self.scale) ** 2
         return [square**n for n in range(self.size)]
 
+    def peak(self) -> np.ndarray:
+        """Return the coefficients of 2 (z/scale)^2 - (z/scale)^4, whose maximum is one, at the scale."""
+        return np.array([0.0, 2.0, -1.0])
+
+
+@dataclass(frozen=True)
+class Hermite(Basis):
+    """Sums of the Hermite functions h_0 ... h_{size-1} of z/scale >= 0, for NumPy arrays alone.
+
+    The Hermite functions are orthonormal on the whole line and nearly dependent on its half; in their place stand
+    sums that are orthonormal there, the first n of the first n. `standard` gives back their coefficients.
+
+    Parameters
+    ----------
+    size : int
+        Number of functions: with fewer than `FEWEST` there is no peak at the scale, and more than `MOST` cannot be
+        told apart.
+    scale : float
+        Of z.
+    """
+
+    size: int
+    scale: float = 1.0
+
+    FEWEST: ClassVar[int] = 5
+    MOST: ClassVar[int] = 14
+
+    def functions(self, z) -> list:
+        """Values of every function at z."""
+        hermite = hermite_functions(self.size, np.asarray(z) / self.scale)
+        return list(np.tensordot(self.standard(), hermite, axes=(0, 0)))
+
     def roughness(self) -> np.ndarray:
-        """Return zero: few powers need no smoothing."""
-        return np.zeros((self.size, self.size))
+        """Gram matrix of the second derivatives.
+
+        Returns
+        -------
+        numpy.ndarray, shape (size, size)
+            Integral over z/scale > 0, where h_n'' = (x^2 - 2n - 1) h_n.
+        """
+        x, weights = self._quadrature()
+        second = (x**2 - 2 * np.arange(self.size)[:, None] - 1) * hermite_functions(self.size, x)
+        second = self.standard().T @ second
+        return (second * weights) @ second.T
+
+    def standard(self) -> np.ndarray:
+        """Return the matrix from the coefficients to those of the Hermite functions."""
+        x, weights = self._quadrature()
+        weighted = (hermite_functions(self.size, x) * np.sqrt(weights)).T
+        return np.linalg.inv(np.linalg.qr(weighted, mode="r"))
+
+    def peak(self) -> np.ndarray:
+        """Return the coefficients of x^2 exp(1 - x^2), x = z/scale, whose maximum is one, at the scale."""
+        x, weights = self._quadrature()
+        return np.array(self.functions(x * self.scale)) @ (weights * x**2 * np.exp(1 - x**2))
+
+    def _quadrature(self) -> tuple[np.ndarray, np.ndarray]:
+        """Points on the half-line as far as the functions reach, and their weights."""
+        end = np.sqrt(2 * self.size + 1) + 6.0
+        x, weights = legendre.leggauss(8 * self.size + 64)
+        return 0.5 * end * (x + 1), 0.5 * end * weights
+
+
+def hermite_functions(size: int, x: np.ndarray) -> np.ndarray:
+    """Return the Hermite functions h_0 ... h_{size-1}, shape (size, *x.shape), by the three-term recurrence."""
+    values = [np.pi**-0.25 * np.exp(-x * x / 2)]
+    values.append(np.sqrt(2.0) * x * values[0])
+    for n in range(1, size - 1):
+        values.append(np.sqrt(2 / (n + 1)) * x * values[n] - np.sqrt(n / (n + 1)) * values[n - 1])
+    return np.array(values[:size])

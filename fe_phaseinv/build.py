@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -12,22 +13,28 @@ import numpy as np
 from mpi4py import MPI
 
 from fe_phaseinv import meshes
-from fe_phaseinv.bases import Constant, Legendre
-from fe_phaseinv.case import Case, ChemicalPotential, Curve, Number
+from fe_phaseinv.bases import Basis, Constant, EvenPowers, Hermite, Legendre, Powers
+from fe_phaseinv.case import Case, ChemicalPotential, CrystalLaws, Curve, Kernel, Number, Polynomial
 from fe_phaseinv.errors import InputError, refusing_unreadable
 from fe_phaseinv.images import ImageSeries
 from fe_phaseinv.inversion import Problem, pose
 from fe_phaseinv.models.allen_cahn import AllenCahn
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
+from fe_phaseinv.models.phase_field_crystal import PhaseFieldCrystal, QuarticCrystal
 from fe_phaseinv.parallel import total
 from fe_phaseinv.relations import Relation, ideal_entropy, positive
 from fe_phaseinv.report import TRUTH_KEYS, evaluate_formula
 from fe_phaseinv.stepping.trajectory import Tolerances
 
-MODELS = {model.name: model for model in (CahnHilliard, AllenCahn)}
+MODELS = {model.name: model for model in (CahnHilliard, AllenCahn, PhaseFieldCrystal)}
 DEGREE = 3
 PIXELS_PER_CELL, FEWEST_CELLS = 4.5, 24
 """Defaults from the work-precision table of the README."""
+CELLS_PER_WAVE = 4
+"""The same where the length of the waves is known."""
+KERNEL_SIZE = 10
+SEAM = 2.0
+"""Pixels on either side of the edges of a periodic picture may differ by this factor more than any other neighbours."""
 FEWEST_PIXELS = 2
 """In each direction; fewer show no pattern."""
 
@@ -72,10 +79,25 @@ def load_images(case: Case) -> tuple[ImageSeries, tuple[int, ...]]:
             f"at least one frame after the initial {case.images.initial}",
         )
     used = images.select([case.images.initial, *frames])
-    (images if case.domain.boundary == "from-images" else used).require_concentration()
+    if case.model != PhaseFieldCrystal.name:
+        (images if case.domain.boundary == "from-images" else used).require_concentration()
+    if case.domain.boundary == "periodic":
+        _require_repetition(used)
     if np.nanmin(used.frames) == np.nanmax(used.frames):
         raise InputError(case.images.file, "images", "the same value in every pixel", "frames that show a pattern")
     return images, frames
+
+
+def _require_repetition(images: ImageSeries) -> None:
+    """Refuse pictures whose opposite edges do not fit together."""
+    for axis, name in ((2, "x"), (1, "y")):
+        steps = np.diff(images.frames, axis=axis, append=np.take(images.frames, [0], axis=axis))
+        sizes = np.sqrt(np.nanmean(np.moveaxis(steps, axis, 0) ** 2, axis=(1, 2)))
+        if sizes[-1] > SEAM * sizes[:-1].max():
+            found = (
+                f"pixels at the two ends of {name} that differ by {sizes[-1]:.3g}, neighbours by {sizes[:-1].max():.3g}"
+            )
+            raise InputError(images.source, "domain.boundary", found, "a picture that repeats, for a periodic domain")
 
 
 def load_truth(case: Case) -> dict[str, Any] | None:
@@ -93,19 +115,22 @@ def load_truth(case: Case) -> dict[str, Any] | None:
         truth = json.loads(case.truth.read_text(encoding="utf-8"))
     if not isinstance(truth, dict):
         raise InputError(case.truth, "file", truth, accepted)
-    for key in TRUTH_KEYS.values():
+    for relation in build_model(case).relations:
+        key = TRUTH_KEYS[relation.name]
         try:
-            evaluate_formula(truth.get(key, 0), "c", np.array([0.5]))
+            evaluate_formula(truth.get(key, 0), relation.argument, np.array([0.5]))
         except Exception as error:  # whatever Python says of a formula that is none
             found = f"{truth[key]} ({error})"
-            raise InputError(case.truth, key, found, "a formula in c with log, exp and sqrt") from None
+            accepted = f"a formula in {relation.argument} with log, exp and sqrt"
+            raise InputError(case.truth, key, found, accepted) from None
     return truth
 
 
-def build_model(case: Case) -> CahnHilliard | AllenCahn:
+def build_model(case: Case) -> CahnHilliard | AllenCahn | PhaseFieldCrystal | QuarticCrystal:
     """Build the model with the relations that a case asks for."""
     relations = {name: _relation(name, law) for name, law in _laws(case)}
-    return MODELS[case.model](**relations)
+    quartic = any(isinstance(relation.basis, EvenPowers) for relation in relations.values())
+    return (QuarticCrystal if quartic else MODELS[case.model])(**relations)
 
 
 def _laws(case: Case) -> list[tuple[str, Curve | Number]]:
@@ -116,9 +141,19 @@ def _laws(case: Case) -> list[tuple[str, Curve | Number]]:
 def _relation(name: str, law: Curve | Number) -> Relation:
     if isinstance(law, Number):
         return Relation(name, Constant(), positive)
+    if isinstance(law, Polynomial):
+        return Relation(name, Powers(law.size), argument="eta")
+    if isinstance(law, Kernel):
+        return Relation(name, _kernel_basis(law), argument="k")
     if isinstance(law, ChemicalPotential):
         return Relation(name, Legendre(law.size), known=ideal_entropy if law.ideal_entropy else None)
     return Relation(name, Legendre(law.size), positive)
+
+
+def _kernel_basis(law: Kernel) -> Basis:
+    if law.basis == "quartic":
+        return EvenPowers(3, law.wavenumber)
+    return Hermite(law.size or KERNEL_SIZE, law.wavenumber)
 
 
 def starting_laws(case: Case) -> tuple[dict[str, tuple[float, ...]], list[str]]:
@@ -128,10 +163,19 @@ def starting_laws(case: Case) -> tuple[dict[str, tuple[float, ...]], list[str]]:
         if isinstance(law, Number):
             start[name] = (math.log(law.initial if law.fixed is None else law.fixed),)
         else:
-            start[name] = law.coefficients
+            start[name] = _starting_coefficients(law)
         if law.fixed:
             fixed.append(name)
     return start, fixed
+
+
+def _starting_coefficients(law: Curve) -> Sequence[float]:
+    """Give the coefficients of the case, or those with which waves of a crystal's wavenumber neither grow nor decay."""
+    if isinstance(law, Kernel):
+        basis = _kernel_basis(law)
+        given = np.pad(law.coefficients, (0, basis.size - len(law.coefficients)))
+        return np.linalg.solve(basis.standard(), given) if law.coefficients else basis.peak()
+    return law.coefficients or ((1.0,) if isinstance(law, Polynomial) else ())
 
 
 def build_mesh(case: Case, images: ImageSeries, comm: MPI.Comm):
@@ -143,7 +187,8 @@ def build_mesh(case: Case, images: ImageSeries, comm: MPI.Comm):
         Where a mesh file cannot be used, or lies outside the picture.
     """
     if not isinstance(case.domain.mesh, Path):
-        return meshes.rectangle(images, case.domain.cells or default_cells(images), comm)
+        make = meshes.periodic if case.domain.boundary == "periodic" else meshes.rectangle
+        return make(images, case.domain.cells or default_cells(case, images), comm)
     mesh = meshes.from_file(case.domain.mesh, comm)
     low, high = meshes.box(mesh)
     corner = np.array(images.origin)
@@ -160,8 +205,11 @@ def build_mesh(case: Case, images: ImageSeries, comm: MPI.Comm):
     return mesh
 
 
-def default_cells(images: ImageSeries) -> int:
+def default_cells(case: Case, images: ImageSeries) -> int:
     """Give the number of elements along the longer side where the case leaves it open."""
+    if isinstance(case.laws, CrystalLaws):
+        waves = max(images.extent) * case.laws.direct_correlation.wavenumber / (2 * np.pi)
+        return max(FEWEST_CELLS, math.ceil(CELLS_PER_WAVE * waves - 1e-9))
     return max(FEWEST_CELLS, math.ceil(max(images.shape) / PIXELS_PER_CELL))
 
 

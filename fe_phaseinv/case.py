@@ -13,6 +13,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin
 
+from fe_phaseinv.bases import Hermite
 from fe_phaseinv.errors import InputError, read_toml
 
 
@@ -65,7 +66,7 @@ class Domain:
     mesh: str | Path = _key("rectangle", choices=("rectangle",))
     cells: int | None = _key(None, above=0)
     degree: int | None = _key(None, least=1)
-    boundary: str = _key("no-flux", choices=("no-flux", "from-images"))
+    boundary: str = _key("no-flux", choices=("no-flux", "from-images", "periodic"))
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,34 @@ class AllenCahnLaws:
     gradient_energy: Number = _key(Number())
 
 
-LAWS = {"cahn-hilliard": CahnHilliardLaws, "allen-cahn": AllenCahnLaws}
+@dataclass(frozen=True)
+class Polynomial(Curve):
+    """A polynomial without its constant: the coefficients are those of the powers 1 to `size`."""
+
+    basis: str = _key("polynomial", choices=("polynomial",))
+    size: int = _key(3, least=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kernel(Curve):
+    """A function of the wavenumber k, in powers or Hermite functions of k/k0, where k0 is the `wavenumber`."""
+
+    basis: str = _key("hermite", choices=("quartic", "hermite"))
+    size: int | None = _key(None, least=1)
+    wavenumber: float = _key(above=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrystalLaws:
+    """The laws of the phase-field crystal."""
+
+    chemical_potential: Polynomial = _key(Polynomial())
+    direct_correlation: Kernel = _key()
+
+
+KERNEL_SIZES = {"quartic": (3, 3), "hermite": (Hermite.FEWEST, Hermite.MOST)}
+"""Smallest and largest size of each basis of a kernel."""
+LAWS = {"cahn-hilliard": CahnHilliardLaws, "allen-cahn": AllenCahnLaws, "phase-field-crystal": CrystalLaws}
 """The laws of each model. A new model is a new entry, and its laws a new class."""
 
 
@@ -155,7 +183,7 @@ class Case:
     truth: Path | None = _key(None)
     images: Images = _key()
     domain: Domain = _key(Domain())
-    laws: CahnHilliardLaws | AllenCahnLaws = _key(by_model=LAWS)
+    laws: CahnHilliardLaws | AllenCahnLaws | CrystalLaws = _key(by_model=LAWS)
     time: Time = _key(Time())
     prior: Prior = _key(Prior())
     optimizer: Optimizer = _key(Optimizer())
@@ -185,7 +213,32 @@ def read_case(path: str | os.PathLike, overrides: Sequence[str] = ()) -> Case:
     table = read_toml(path, "a case file (TOML)")
     for override in overrides:
         _override(path, table, override)
-    return _section(path, Case, table, "")
+    case = _section(path, Case, table, "")
+    _check_crystal(path, case)
+    if case.domain.boundary == "periodic" and isinstance(case.domain.mesh, Path):
+        raise InputError(path, "domain.mesh", case.domain.mesh, '"rectangle", where domain.boundary = "periodic"')
+    return case
+
+
+def _check_crystal(source: Path, case: Case) -> None:
+    """Check what only the phase-field crystal asks for."""
+    if not isinstance(case.laws, CrystalLaws):
+        return
+    if case.domain.boundary == "from-images":
+        accepted = f'"periodic" or "no-flux", where model = "{case.model}"'
+        raise InputError(source, "domain.boundary", '"from-images"', accepted)
+    kernel, key = case.laws.direct_correlation, "laws.direct_correlation"
+    least, most = KERNEL_SIZES[kernel.basis]
+    if kernel.size is not None and not least <= kernel.size <= most:
+        accepted = f"{least}" if least == most else f"{least} to {most}"
+        raise InputError(source, f"{key}.size", kernel.size, f'{accepted}, where basis = "{kernel.basis}"')
+    if (
+        kernel.basis == "quartic"
+        and kernel.coefficients
+        and not (len(kernel.coefficients) == 3 and kernel.coefficients[2] < 0)
+    ):
+        accepted = "three numbers, the last one below zero: otherwise waves grow the faster the shorter they are"
+        raise InputError(source, f"{key}.coefficients", list(kernel.coefficients), accepted)
 
 
 def _override(source: Path, table: dict[str, Any], override: str) -> None:
@@ -228,8 +281,9 @@ def _section(source: Path, kind: type, table: Any, name: str) -> Any:
 def _check_together(source: Path, section: Any, table: dict[str, Any], prefix: str) -> None:
     for spec in fields(section):
         key, value, rules = prefix + spec.name, getattr(section, spec.name), spec.metadata
-        if "size" in rules and len(value) > getattr(section, rules["size"]):
-            accepted = f"at most {getattr(section, rules['size'])} ({prefix}{rules['size']})"
+        most = getattr(section, rules["size"]) if "size" in rules else None
+        if most is not None and len(value) > most:
+            accepted = f"at most {most} ({prefix}{rules['size']})"
             raise InputError(source, key, f"{len(value)} numbers", accepted)
         if spec.name in table and rules.get("instead_of") in table:
             raise InputError(source, key, f"{spec.name} beside {rules['instead_of']}", "one of the two")

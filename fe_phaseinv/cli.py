@@ -195,8 +195,8 @@ def _describe(problem: Problem) -> str:
 
 
 def _write(folder: Path, problem: Problem, result: Result, progress: Progress) -> None:
-    space = problem.discretisation(progress.stage).forward.space
-    report.write_states(folder, space, progress.state.point.states, result.times)
+    forward = problem.discretisation(progress.stage).forward
+    report.write_states(folder, forward.space, progress.state.point.states, result.times, forward.model.fields[0])
     for path in on_root(WORLD, report.write, folder, result):
         log.info("wrote %s", path)
 
@@ -217,7 +217,7 @@ def _simulate(options: argparse.Namespace) -> int:
     states = [segment.start, *run.states]
     simulated = np.array([pixels.picture(pixels.average(state)) for state in states])
     series = ImageSeries(simulated, np.array(segment.times), pixels.images.extent, pixels.images.origin)
-    report.write_states(options.output, forward.space, states, segment.times)
+    report.write_states(options.output, forward.space, states, segment.times, forward.model.fields[0])
     on_root(WORLD, series.save, file)
     log.info("%d steps; wrote %s", len(run.grid.orders), file)
     return DONE

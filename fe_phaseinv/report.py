@@ -23,11 +23,20 @@ from fe_phaseinv.parallel import on_root
 from fe_phaseinv.relations import COMPLEX_STEP, Law
 from fe_phaseinv.result import Result
 
-POTENTIAL, ENERGY = "chemical_potential", "gradient_energy"
+POTENTIAL, ENERGY, KERNEL = "chemical_potential", "gradient_energy", "direct_correlation"
+FURTHEST = 4.0
+"""A kernel is tabulated up to this multiple of its wavenumber."""
 POINTS = 201
 """Number of points at which a curve is tabulated."""
-SYMBOLS = {POTENTIAL: r"\mu_h", ENERGY: r"\kappa", "diffusivity": "D", "kinetic_prefactor": "R_0"}
-TRUTH_KEYS = {POTENTIAL: "mu", ENERGY: "kappa", "diffusivity": "D", "kinetic_prefactor": "R0"}
+SYMBOLS = {
+    POTENTIAL: r"\mu_h",
+    ENERGY: r"\kappa",
+    KERNEL: r"\hat C_2",
+    "diffusivity": "D",
+    "kinetic_prefactor": "R_0",
+}
+ARGUMENTS = {"eta": r"\eta"}
+TRUTH_KEYS = {POTENTIAL: "mu", ENERGY: "kappa", KERNEL: "C2hat", "diffusivity": "D", "kinetic_prefactor": "R0"}
 PACKAGES = ("firedrake", "pyadjoint-ad", "petsc4py", "numpy", "scipy")
 MARGIN = 0.02
 """Curves are drawn this far beyond either end of the data's range."""
@@ -55,7 +64,7 @@ def write(folder: Path, result: Result) -> list[Path]:
     content = summary(result)
     lines = [f" {json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in content.items()]
     files: dict[str, bytes | str] = {"result.json": "{\n" + ",\n".join(lines) + "\n}\n"}
-    files["curves.csv"] = _table(np.linspace(*result.range, POINTS), content["laws"])
+    files["curves.csv"] = _table(content["laws"])
     for name, draw in {"laws": _draw_laws, "frames": _draw_frames, "history": _draw_history}.items():
         figure = draw(result)
         for kind in ("png", "pdf"):
@@ -80,10 +89,10 @@ def write_atomically(path: Path, data: bytes | str) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def write_states(folder: Path, space, states: Sequence[np.ndarray], times: Sequence[float]) -> None:
+def write_states(folder: Path, space, states: Sequence[np.ndarray], times: Sequence[float], name: str = "c") -> None:
     """Write fields for ParaView (states.pvd) and for Firedrake (states.h5); collective.
 
-    In the checkpoint the function "c" has the indices 0 to n-1, and its timestepping history their times.
+    In the checkpoint the function has the indices 0 to n-1, and its timestepping history their times.
 
     Parameters
     ----------
@@ -93,11 +102,13 @@ def write_states(folder: Path, space, states: Sequence[np.ndarray], times: Seque
     states : sequence of numpy.ndarray
         Local nodal values.
     times : sequence of float
+    name : str
+        Of the field.
     """
     mesh = space.mesh()
     on_root(mesh.comm, lambda: folder.mkdir(parents=True, exist_ok=True))
     pictures = VTKFile(str(folder / "states.pvd"), comm=mesh.comm)
-    c = Function(space, name="c")
+    c = Function(space, name=name)
     with CheckpointFile(str(folder / "states.h5"), "w", comm=mesh.comm) as checkpoint:
         checkpoint.save_mesh(mesh)
         for index, (state, time) in enumerate(zip(states, times, strict=True)):
@@ -111,11 +122,17 @@ def _law_summary(result: Result, law: Law) -> dict[str, Any]:
     if isinstance(relation.basis, Constant):
         z = np.zeros(1)
         return {key: values[0] for key, values in ({"value": law(z)} | _band(result, law, z)).items()}
-    z = np.linspace(*result.range, POINTS)
+    z = _points(result, law)
     entry = {"argument": relation.argument, "z": z, "value": law(z)}
     if relation.name == POTENTIAL:
         entry["slope"] = law.slope(z)
-    return entry | _band(result, law, z) | {"coefficients": law.coefficients}
+    return entry | _band(result, law, z) | {"coefficients": relation.basis.standard() @ law.coefficients}
+
+
+def _points(result: Result, law: Law) -> np.ndarray:
+    """Arguments at which a curve is tabulated: the range of the data, or wavenumbers."""
+    low, high = (0.0, FURTHEST * law.relation.basis.scale) if law.relation.name == KERNEL else result.range
+    return np.linspace(low, high, POINTS)
 
 
 def _band(result: Result, law: Law, z: np.ndarray, slope: bool = False) -> dict[str, np.ndarray]:
@@ -145,12 +162,14 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
-def _table(z: np.ndarray, laws: dict[str, dict[str, Any]]) -> str:
-    columns = {"z": z}
+def _table(laws: dict[str, dict[str, Any]]) -> str:
+    columns = {}
     for name, law in laws.items():
+        if "z" in law:
+            columns["k" if law["argument"] == "k" else "z"] = law["z"]
         for key in [key for key in ("value", "slope", "lower", "upper") if key in law]:
             values = np.array(law[key], float)
-            columns[name if key == "value" else f"{name}_{key}"] = np.broadcast_to(values, z.shape)
+            columns[name if key == "value" else f"{name}_{key}"] = np.broadcast_to(values, POINTS)
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
@@ -172,19 +191,34 @@ def evaluate_formula(formula: Any, argument: str, z: np.ndarray) -> np.ndarray:
 
 def _truth(result: Result, law: Law, z: np.ndarray, slope: bool = False) -> np.ndarray | None:
     """Return the true law, or its slope, in the gauge of the learnt ones."""
-    name = law.relation.name
-    formula = (result.truth or {}).get(TRUTH_KEYS.get(name))
+    name, value = law.relation.name, _formula(result, law, z, slope)
+    if value is None:
+        return None
+    if name == POTENTIAL:
+        return value * _gauge(result) + _exchanged(result) * (1.0 if slope else z)
+    return value + _exchanged(result) if name == KERNEL else value / _gauge(result)
+
+
+def _formula(result: Result, law: Law, z: np.ndarray, slope: bool = False) -> np.ndarray | None:
+    """Return the true law, or its slope, as the truth file has it."""
+    formula = (result.truth or {}).get(TRUTH_KEYS.get(law.relation.name))
     if formula is None:
         return None
     with np.errstate(all="ignore"):
         value = evaluate_formula(formula, law.relation.argument, z + 1j * COMPLEX_STEP)
-    value = np.imag(value) / COMPLEX_STEP if slope else np.real(value)
-    return value * _gauge(result) if name == POTENTIAL else value / _gauge(result)
+    return np.imag(value) / COMPLEX_STEP if slope else np.real(value)
+
+
+def _exchanged(result: Result) -> float:
+    """Return a of (mu_h', C2) -> (mu_h' + a, C2 + a), which changes no image, from the true to the learnt laws."""
+    true = _formula(result, result.laws[POTENTIAL], np.zeros(1), slope=True) if KERNEL in result.laws else None
+    return 0.0 if true is None else float((result.laws[POTENTIAL].slope(np.zeros(1)) - true)[0])
 
 
 def _draw_curve(axes, result: Result, law: Law, slope: bool) -> None:
-    (low, high), relation = result.range, law.relation
-    z = np.linspace(low - MARGIN, high + MARGIN, 2 * POINTS)
+    relation, (low, high) = law.relation, _points(result, law)[[0, -1]]
+    margin = 0.0 if relation.name == KERNEL else MARGIN
+    z = np.linspace(low - margin, high + margin, 2 * POINTS)
     z = z[(z > 0) & (z < 1)] if relation.argument == "c" else z
     inside = (z >= low) & (z <= high)
     value = law.slope(z) if slope else law(z)
@@ -193,16 +227,18 @@ def _draw_curve(axes, result: Result, law: Law, slope: bool) -> None:
         offset = (value - truth)[inside]  # the constant of a potential means nothing
         truth = truth + np.mean(offset[np.isfinite(offset)])
     band = _band(result, law, z, slope)
-    axes.axvspan(low, high, color=SHADE, lw=0, label="range of the data")
+    if relation.name != KERNEL:
+        axes.axvspan(low, high, color=SHADE, lw=0, label="range of the data")
     if band:
         axes.fill_between(z, band["lower"], band["upper"], color=LEARNT, alpha=0.25, lw=0, label="95 % band")
     axes.plot(z, value, color=LEARNT, lw=2, label="learnt")
     if truth is not None:
-        axes.plot(z, truth, color=TRUE, lw=1.4, ls="--", label=r"truth (scaled to the learnt $\kappa$)")
+        axes.plot(z, truth, color=TRUE, lw=1.4, ls="--", label="truth, in the gauge of the learnt laws")
     shown = np.concatenate([curve[inside] for curve in (value, truth, *band.values()) if curve is not None])
     axes.set_ylim(_limits(shown[np.isfinite(shown)]))
     symbol = SYMBOLS.get(relation.name, relation.name) + ("'" if slope else "")
-    axes.set(title=f"${symbol}({relation.argument})$", xlabel=f"${relation.argument}$", xlim=z[[0, -1]])
+    argument = ARGUMENTS.get(relation.argument, relation.argument)
+    axes.set(title=f"${symbol}({argument})$", xlabel=f"${argument}$", xlim=z[[0, -1]])
 
 
 def _limits(values: np.ndarray) -> tuple[float, float]:

@@ -10,14 +10,14 @@ from fe_phaseinv.bases import EvenPowers, Powers
 from fe_phaseinv.forward import Forward
 from fe_phaseinv.images import ImageSeries
 from fe_phaseinv.inversion import pose
-from fe_phaseinv.models.phase_field_crystal import PhaseFieldCrystal
+from fe_phaseinv.models.phase_field_crystal import QuarticCrystal
 from fe_phaseinv.relations import Relation
 from fe_phaseinv.stepping.trajectory import Tolerances
 from fe_phaseinv.verification import verify
 
 WAVENUMBER = 2 * np.pi
 """One wave on a side of one."""
-MODEL = PhaseFieldCrystal(
+MODEL = QuarticCrystal(
     Relation("chemical_potential", Powers(3), argument="eta"),
     Relation("direct_correlation", EvenPowers(3, WAVENUMBER), argument="k"),
 )

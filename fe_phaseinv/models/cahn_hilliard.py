@@ -34,6 +34,8 @@ class CahnHilliard:
     name: ClassVar[str] = "cahn-hilliard"
     fields: ClassVar[tuple[str, ...]] = ("c", "mu")
     """The first field is the one that the images show and that carries the time derivative."""
+    kernel: ClassVar[None] = None
+    """A law that is a function of the wavenumber, by which the first field is convolved."""
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     immaterial: ClassVar[tuple[str, ...]] = ("chemical_potential",)
     """Laws whose constant changes nothing."""

@@ -25,7 +25,8 @@ from firedrake.assemble import get_assembler
 from firedrake.petsc import PETSc
 from mpi4py import MPI
 
-from fe_phaseinv.linear_algebra import dense, direct_solver
+from fe_phaseinv.convolution import Convolution
+from fe_phaseinv.linear_algebra import Corrected, dense, direct_solver
 from fe_phaseinv.parallel import total
 from fe_phaseinv.relations import Law
 from fe_phaseinv.spaces import boundary_nodes
@@ -35,6 +36,10 @@ MUMPS = {6: 0, 7: 5, 8: 0, 14: 40}
 workspace in place of Firedrake's 200."""
 WORKSPACES = (400, MUMPS[14])
 """For another try after a failure, and what is gone back to where that fails as well."""
+
+
+CHORD, EXACT = 1e-2, 1e-6
+"""Relative residuals of the solves where the Jacobian has a nonlocal part: Newton corrects, sensitivities must hold."""
 
 
 class StepFailed(ArithmeticError):
@@ -81,6 +86,9 @@ class Step:
         self.outside = Function(FunctionSpace(space.mesh(), "CG", space.ufl_element().embedded_superdegree + 1))
         self.fixed = boundary_nodes(space) if prescribed else np.empty(0, PETSc.IntType)
         laws = {r.name: Law(r, list(coefficients[r.name])) for r in model.relations}
+        self._convolution = _convolution(model, coefficients, space)
+        if self._convolution:
+            laws[model.kernel] = lambda field: self._convolution.field()
 
         def form(tests):
             fields = split(self.state)
@@ -94,7 +102,8 @@ class Step:
         residual = form(split(TestFunction(together)))
         self._residual = get_assembler(residual)
         self._residual_value = self._residual.allocate()
-        self._jacobian = get_assembler(derivative(residual, self.state, TrialFunction(together)), mat_type="baij")
+        blocks = "baij" if self.fields > 1 else "aij"
+        self._jacobian = get_assembler(derivative(residual, self.state, TrialFunction(together)), mat_type=blocks)
         self._matrix = self._jacobian.allocate()
         self._matrix.petscmat.setOption(PETSc.Mat.Option.KEEP_NONZERO_PATTERN, True)
         self._rows = self._matrix.petscmat.getOwnershipRange()[0] + self.fields * self.fixed
@@ -106,7 +115,9 @@ class Step:
         self._lumped = np.abs(assemble(TestFunction(space) * dx(degree=quadrature)).dat.data_ro)
         self._volume = total(self.comm, self._lumped.sum())
         self._solver = self._linear_solver()
-        self._rhs, self._update = self._matrix.petscmat.createVecs()
+        if self._convolution:
+            change = derivative(residual, self._convolution.change, TrialFunction(space))
+            self._nonlocal = assemble(change, mat_type="aij").petscmat
         self.factorised_lead = 0.0
         self.factorisations = self.residuals = self.solves = 0
 
@@ -156,6 +167,8 @@ class Step:
     def residual(self) -> np.ndarray:
         """Residual at the state, as a local array; the state is taken to be right where it is prescribed."""
         self.residuals += 1
+        if self._convolution:
+            self._convolution.update(self.state.dat.data_ro.reshape(self.shape)[:, 0])
         value = self._residual.assemble(tensor=self._residual_value).dat.data_ro.reshape(self.shape).copy()
         value[self.fixed, 0] = 0.0
         return value
@@ -182,19 +195,35 @@ class Step:
         raise StepFailed("the Jacobian could not be factorised")
 
     def solve(self, rhs: np.ndarray) -> np.ndarray:
-        """Solve with the factorised Jacobian."""
+        """Solve with the factorised Jacobian; where a part of it is nonlocal, to a share `CHORD` of the residual."""
         self.solves += 1
-        self._rhs.array[:] = rhs.ravel()
-        self._solver.solve(self._rhs, self._update)
-        return self._update.array.reshape(rhs.shape).copy()
+        if self._convolution:
+            return self._corrected(roughly=True).solve(rhs, CHORD)
+        return self._solve_columns(rhs.reshape(-1, 1)).reshape(rhs.shape)
 
-    def sensitivity(self, history: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _solve_columns(self, rhs: np.ndarray) -> np.ndarray:
+        solution = np.empty_like(rhs, order="F")
+        self._solver.matSolve(dense(self.comm, rhs), dense(self.comm, solution))
+        return solution
+
+    def _corrected(self, roughly: bool) -> Corrected:
+        """Return the systems with the whole Jacobian, of which the factor is the local part."""
+
+        def nonlocal_part(columns: np.ndarray) -> np.ndarray:
+            convolved = np.asfortranarray(self._convolution.apply(columns, roughly))
+            return self._nonlocal.matMult(dense(self.comm, convolved)).getDenseArray()
+
+        return Corrected(self._matrix.petscmat, self._solver, nonlocal_part)
+
+    def sensitivity(self, history: np.ndarray, expected: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Newton update and derivatives by the unknown coefficients, in one solve with the factor of this state.
 
         Parameters
         ----------
         history : numpy.ndarray, shape (nodes, columns + others)
             Derivatives of the history by the coefficients, then by any other unknowns, of the start.
+        expected : numpy.ndarray, shape (nodes, columns + others)
+            The derivatives wanted, as far as they can be told beforehand; an iteration begins with them.
 
         Returns
         -------
@@ -208,9 +237,13 @@ class Step:
         rhs[:, : self.columns] += value.dat.data_ro.reshape(-1, self.columns)
         rhs[self.fields * self.fixed] = 0.0
         rhs[:, -1] = self.residual().ravel()
-        solution = np.empty_like(rhs, order="F")
-        self._solver.matSolve(dense(self.comm, rhs), dense(self.comm, solution))
         self.solves += 1
+        if self._convolution:
+            solution = self._corrected(roughly=False).solve(
+                rhs, EXACT, -np.column_stack([expected, np.zeros(len(expected))])
+            )
+        else:
+            solution = self._solve_columns(rhs)
         nodes, fields = self.shape
         return -solution[:, -1].reshape(nodes, fields), np.asfortranarray(-solution[::fields, :-1])
 
@@ -228,3 +261,11 @@ class Step:
         extremes = np.empty(2)
         self.comm.Allreduce(np.array([c.min(initial=np.inf), -c.max(initial=-np.inf)]), extremes, op=MPI.MIN)
         return float(extremes[0]), -float(extremes[1])
+
+
+def _convolution(model, coefficients: dict, space: FunctionSpace) -> Convolution | None:
+    """Return the convolution by the law of a model that is a kernel, if it has one."""
+    if model.kernel is None:
+        return None
+    (relation,) = (relation for relation in model.relations if relation.name == model.kernel)
+    return Convolution(relation, coefficients[model.kernel], space)

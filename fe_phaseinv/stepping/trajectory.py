@@ -162,7 +162,9 @@ class Integrator:
         if past.derivatives:
             weights = derivative_weights(past.nodes(time, order))[1:]
             self.step.factorise()
-            update, derivatives = self.step.sensitivity(_combine(weights, past.derivatives))
+            known = past.nodes(time, len(past.derivatives))[1:]
+            expected = _combine(interpolation_weights(known, time), past.derivatives)
+            update, derivatives = self.step.sensitivity(_combine(weights, past.derivatives), expected)
             state = state + update
             past.derivatives.insert(0, derivatives)
             del past.derivatives[self.tolerances.max_order :]
