@@ -2,13 +2,13 @@
 
 __version__ = "0.1.0"
 
-from fe_phaseinv.bases import Constant, EvenPowers, Legendre, Powers
+from fe_phaseinv.bases import Constant, EvenPowers, Hermite, Legendre, Powers
 from fe_phaseinv.boundary import from_images
 from fe_phaseinv.coordinates import Coordinates
 from fe_phaseinv.errors import InputError
 from fe_phaseinv.forward import Forward
 from fe_phaseinv.images import ImageSeries
-from fe_phaseinv.inversion import Problem, invert, pose
+from fe_phaseinv.inversion import invert
 from fe_phaseinv.meshes import from_file, periodic, rectangle
 from fe_phaseinv.models.allen_cahn import AllenCahn
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
@@ -16,6 +16,7 @@ from fe_phaseinv.models.phase_field_crystal import PhaseFieldCrystal, QuarticCry
 from fe_phaseinv.objective import Objective
 from fe_phaseinv.observation import Pixels
 from fe_phaseinv.posterior import Laplace
+from fe_phaseinv.problem import Problem, pose
 from fe_phaseinv.relations import Law, Relation, ideal_entropy, identity, positive
 from fe_phaseinv.report import write, write_states
 from fe_phaseinv.result import Result, collect
@@ -27,6 +28,7 @@ __all__ = [
     "Coordinates",
     "EvenPowers",
     "Forward",
+    "Hermite",
     "ImageSeries",
     "InputError",
     "Laplace",

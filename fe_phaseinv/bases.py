@@ -11,11 +11,22 @@ from typing import ClassVar
 import numpy as np
 from numpy.polynomial import legendre
 
+COMPLEX_STEP = 1e-30
+"""For derivatives that are exact to rounding."""
+
 
 class Basis:
     """What all bases have."""
 
     size: int
+
+    def functions(self, z) -> list:
+        """Values of every function at z."""
+        raise NotImplementedError
+
+    def slopes(self, z: np.ndarray) -> np.ndarray:
+        """Return the derivatives of every function, shape (size, *z.shape), exact to rounding (complex step)."""
+        return np.imag(self.functions(np.asarray(z, float) + 1j * COMPLEX_STEP)) / COMPLEX_STEP
 
     def roughness(self) -> np.ndarray:
         """Return the Gram matrix of the second derivatives; zero where a law needs no smoothing."""

@@ -17,11 +17,11 @@ from fe_phaseinv.bases import Basis, Constant, EvenPowers, Hermite, Legendre, Po
 from fe_phaseinv.case import Case, ChemicalPotential, CrystalLaws, Curve, Kernel, Number, Polynomial
 from fe_phaseinv.errors import InputError, refusing_unreadable
 from fe_phaseinv.images import ImageSeries
-from fe_phaseinv.inversion import Problem, pose
 from fe_phaseinv.models.allen_cahn import AllenCahn
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
 from fe_phaseinv.models.phase_field_crystal import PhaseFieldCrystal, QuarticCrystal
 from fe_phaseinv.parallel import total
+from fe_phaseinv.problem import Problem, pose
 from fe_phaseinv.relations import Relation, ideal_entropy, positive
 from fe_phaseinv.report import TRUTH_KEYS, evaluate_formula
 from fe_phaseinv.stepping.trajectory import Tolerances
@@ -146,7 +146,8 @@ def _relation(name: str, law: Curve | Number) -> Relation:
     if isinstance(law, Kernel):
         return Relation(name, _kernel_basis(law), argument="k")
     if isinstance(law, ChemicalPotential):
-        return Relation(name, Legendre(law.size), known=ideal_entropy if law.ideal_entropy else None)
+        known = ideal_entropy if law.ideal_entropy else None
+        return Relation(name, Legendre(law.size), known=known, symmetric=law.symmetric, convex_ends=law.convex_ends)
     return Relation(name, Legendre(law.size), positive)
 
 
@@ -175,7 +176,9 @@ def _starting_coefficients(law: Curve) -> Sequence[float]:
         basis = _kernel_basis(law)
         given = np.pad(law.coefficients, (0, basis.size - len(law.coefficients)))
         return np.linalg.solve(basis.standard(), given) if law.coefficients else basis.peak()
-    return law.coefficients or ((1.0,) if isinstance(law, Polynomial) else ())
+    if isinstance(law, Polynomial):
+        return law.coefficients or (1.0,)
+    return law.starting if isinstance(law, ChemicalPotential) else law.coefficients
 
 
 def build_mesh(case: Case, images: ImageSeries, comm: MPI.Comm):

@@ -13,7 +13,9 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin
 
-from fe_phaseinv.bases import Hermite
+import numpy as np
+
+from fe_phaseinv.bases import Hermite, Legendre
 from fe_phaseinv.errors import InputError, read_toml
 
 
@@ -84,9 +86,19 @@ class Curve:
 
 @dataclass(frozen=True)
 class ChemicalPotential(Curve):
-    """The homogeneous chemical potential; with `ideal_entropy`, log(c / (1 - c)) is added to the expansion."""
+    """The homogeneous chemical potential; with `ideal_entropy`, log(c / (1 - c)) is added to the expansion.
+
+    With `symmetric` it is odd about c = 1/2, and with `convex_ends` it rises at c = 0 and 1.
+    """
 
     ideal_entropy: bool = _key(False)
+    symmetric: bool = _key(False)
+    convex_ends: bool = _key(False)
+
+    @property
+    def starting(self) -> tuple[float, ...]:
+        """The first coefficients to start from: where nothing else makes it rise at its ends, those of a line."""
+        return self.coefficients or ((0.0, 0.5) if self.convex_ends and not self.ideal_entropy else ())
 
 
 @dataclass(frozen=True)
@@ -214,10 +226,27 @@ def read_case(path: str | os.PathLike, overrides: Sequence[str] = ()) -> Case:
     for override in overrides:
         _override(path, table, override)
     case = _section(path, Case, table, "")
+    _check_potential(path, case.laws.chemical_potential)
     _check_crystal(path, case)
     if case.domain.boundary == "periodic" and isinstance(case.domain.mesh, Path):
         raise InputError(path, "domain.mesh", case.domain.mesh, '"rectangle", where domain.boundary = "periodic"')
     return case
+
+
+def _check_potential(source: Path, law: Curve) -> None:
+    """Check that the coefficients to start from are among those that the constraints allow."""
+    if not isinstance(law, ChemicalPotential):
+        return
+    key = "laws.chemical_potential"
+    if law.symmetric and any(law.coefficients[2::2]):
+        accepted = "zeros for the even polynomials, where symmetric = true"
+        raise InputError(source, f"{key}.coefficients", list(law.coefficients), accepted)
+    if law.convex_ends and not law.ideal_entropy:
+        m = np.array(law.starting[: law.size])
+        found = m @ Legendre(law.size).slopes(np.array([0.0, 1.0]))[: len(m)]
+        if not np.all(found > 0):
+            accepted = "two or more coefficients with which it rises at 0 and 1, where convex_ends = true"
+            raise InputError(source, key, f"slopes {found[0]:g} and {found[1]:g}", accepted)
 
 
 def _check_crystal(source: Path, case: Case) -> None:

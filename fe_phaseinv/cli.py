@@ -27,8 +27,9 @@ from fe_phaseinv.case import Case, read_case
 from fe_phaseinv.comparison import as_text, compare, read_result
 from fe_phaseinv.errors import InputError, refusing_unreadable
 from fe_phaseinv.images import ImageSeries
-from fe_phaseinv.inversion import FIRST_STRENGTH, TOLERANCE, Problem, Progress, invert, resume
+from fe_phaseinv.inversion import TOLERANCE, Progress, invert, resume
 from fe_phaseinv.parallel import on_root
+from fe_phaseinv.problem import Problem
 from fe_phaseinv.result import Result, collect
 from fe_phaseinv.stepping.step import StepFailed
 from fe_phaseinv.stepping.trajectory import Tolerances
@@ -170,7 +171,10 @@ def _invert(options: argparse.Namespace) -> int:
     state = progress.state
     if best:
         best = dataclasses.replace(best, state=dataclasses.replace(best.state, outcome=state.outcome))
-        _write(folder, problem, collect(problem, best, case.uncertainty.method == "laplace", truth), best)
+        result = collect(problem, best, case.uncertainty.method == "laplace", truth)
+        _write(folder, problem, result, best)
+        for sentence in result.determination.sentences() if result.determination else ():
+            log.info(sentence)
     log.info("after %d iterations: %s", state.iteration, state.outcome.value)
     return DONE if state.outcome is Outcome.CONVERGED else NOT_CONVERGED
 
@@ -208,7 +212,7 @@ def _simulate(options: argparse.Namespace) -> int:
     problem = _problem(case, options)
     _open_folder(options.output, case)
     forward, pixels = problem.fine.forward, problem.fine.pixels
-    (segment,) = problem.objective("trajectory", 0.0).segments
+    (segment,) = problem.objective("trajectory", problem.first_strengths).segments
     try:
         run = forward.run(problem.coordinates.start, segment.start, segment.times)
     except StepFailed as error:
@@ -228,9 +232,8 @@ def _check(options: argparse.Namespace) -> int:
     images, frames = on_root(WORLD, load_images, case)
     problem = build_problem(case, images, frames, WORLD, Tolerances(newton=1e-7))
     _require_unknowns(problem, options)
-    strength = FIRST_STRENGTH if case.prior.strength == "auto" else case.prior.strength
     x = problem.coordinates.from_natural(problem.coordinates.start)
-    checks = verify(problem.objective("intervals", strength), x)
+    checks = verify(problem.objective("intervals", problem.first_strengths), x)
     for check in checks:
         log.info(
             "%-50s %10.5f  (to be %g within %g): %s",

@@ -134,12 +134,13 @@ class Objective:
         """Value, gradient and Gauss-Newton Hessian of the priors' share in the cost."""
         count = len(self.coordinates)
         m, chain = self.coordinates.natural(x[:count]), self.coordinates.jacobian(x[:count])
-        value, gradient, hessian = self.prior.value(m), chain.T @ self.prior.gradient(m), chain.T @ self.prior.hessian
+        value, gradient = self.prior.value(m), chain.T @ self.prior.gradient(m)
+        hessian = chain.T @ self.prior.hessian(m) @ chain
         if self.field is None:
-            return value, gradient, hessian @ chain
+            return value, gradient, hessian
         q = x[count:]
         gradient = np.concatenate([gradient, self.field.gradient(q)])
-        return value + self.field.value(q), gradient, block_diag(hessian @ chain, self.field.precision)
+        return value + self.field.value(q), gradient, block_diag(hessian, self.field.precision)
 
     def at(self, x: np.ndarray, like: Linearisation | None = None) -> Linearisation:
         """Evaluate cost, gradient and Gauss-Newton Hessian.
@@ -155,6 +156,8 @@ class Objective:
         if not self.coordinates.admissible(laws):
             return Linearisation.on_grids(x)
         m = self.coordinates.natural(laws)
+        if not self.prior.admits(m):
+            return Linearisation.on_grids(x)
         try:
             runs = [
                 self._run(m, q, segment, like.grids[index] if like else None)

@@ -3,42 +3,56 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import eigh
 
 from fe_phaseinv.coordinates import Coordinates
 from fe_phaseinv.objective import Linearisation
 from fe_phaseinv.parameters import Parameters
 from fe_phaseinv.priors import Prior
-from fe_phaseinv.relations import COMPLEX_STEP, Relation
+from fe_phaseinv.relations import Relation
 
 QUANTILE = 1.959963984540054
 """Half-width of the central 95 % of a standard normal distribution."""
+SMALLEST_SHARE = 1e-12
+"""Shares of the prior below this cannot be told from rounding."""
+EXPECTED = 2.0
+"""Curvatures of order one that are taken for seen already when the strength of a law's prior is chosen."""
 
 
 @dataclass(frozen=True, eq=False)
 class Laplace:
-    """Gaussian approximation of the posterior at a minimiser.
+    """Gaussian approximation of the posterior at a minimiser, by directions that are independent of each other.
+
+    The directions v_i solve P v = theta H v with P the Hessian of the prior and H that of the whole cost (Gauss-Newton,
+    all unknowns but the laws eliminated): theta_i is the share of the prior in what is known of the direction, and
+    1/theta_i - 1 the eigenvalue of the prior-scaled Hessian of the misfit (Bui-Thanh, Ghattas, Martin and Stadler,
+    SIAM J. Sci. Comput. 35, A2494 (2013), section 5).
 
     Parameters
     ----------
     parameters : Parameters
     coefficients : numpy.ndarray, shape (n,)
         Flat coefficients of all laws.
-    covariance : numpy.ndarray, shape (n, n)
-        Their covariance; zero for those that were not free.
+    directions : numpy.ndarray, shape (n, k)
+        One for each unknown, as changes of the coefficients by a standard deviation where that of a pixel is one; those
+        that the images determine best first.
+    shares : numpy.ndarray, shape (k,)
+        Of the prior, theta.
+    by_prior : dict of float
+        By law, the number of its coefficients that the prior determines rather than the images.
     deviation : float
         Standard deviation of a pixel that it rests on.
-    determined : float
-        Number of coefficients that the images rather than the prior determine.
     """
 
     parameters: Parameters
     coefficients: np.ndarray
-    covariance: np.ndarray
+    directions: np.ndarray
+    shares: np.ndarray
+    by_prior: dict[str, float]
     deviation: float
-    determined: float
 
     @classmethod
     def at(
@@ -57,14 +71,61 @@ class Laplace:
             Standard deviation of a pixel; estimated from the misfit where it is zero.
         """
         count = len(coordinates)
-        chain = coordinates.jacobian(point.x[:count])
-        # Of all unknowns; the part of the laws is then what any others leave uncertain.
-        inverse = cho_solve(cho_factor(point.hessian), np.eye(len(point.x)))[:count, :count]
-        by_prior = float(np.trace(inverse @ chain.T @ prior.hessian @ chain))
-        determined = count - by_prior
-        deviation = noise or np.sqrt(2 * point.misfit / max(point.pixels - determined, 1.0))
-        covariance = deviation**2 * chain @ inverse @ chain.T
-        return cls(parameters, coordinates.natural(point.x[:count]), covariance, float(deviation), determined)
+        m, chain = coordinates.natural(point.x[:count]), coordinates.jacobian(point.x[:count])
+        by_prior = prior.hessian(m)
+        whole, mixed, rest = (point.hessian[a, b] for a, b in _blocks(count))
+        marginal = whole - mixed @ np.linalg.solve(rest, mixed.T)
+        shares, vectors = eigh(chain.T @ by_prior @ chain, 0.5 * (marginal + marginal.T))
+        shares, directions = np.clip(shares, SMALLEST_SHARE, 1.0), chain @ vectors
+        counts = {
+            name: float(np.sum(directions[part] * (by_prior[part, part] @ directions[part])))
+            for name, part in parameters.slices.items()
+        }
+        deviation = noise or np.sqrt(2 * point.misfit / max(point.pixels - np.sum(1 - shares), 1.0))
+        return cls(parameters, m, directions, shares, counts, float(deviation))
+
+    @cached_property
+    def covariance(self) -> np.ndarray:
+        """Of the coefficients, shape (n, n); zero for those that were not free."""
+        return self.deviation**2 * self.directions @ self.directions.T
+
+    def known(self, functional: np.ndarray) -> tuple[float, float]:
+        """Return the standard deviation of a linear function of the coefficients, and the share of the images in it.
+
+        Parameters
+        ----------
+        functional : numpy.ndarray, shape (n,)
+
+        Returns
+        -------
+        deviation : float
+        share : float
+            Of the images in what is known along the direction in which the function changes at the least cost.
+        """
+        along = (functional @ self.directions) ** 2
+        total = float(along.sum())
+        return self.deviation * np.sqrt(total), float(1 - self.shares @ along / total) if total else 0.0
+
+    def strengths(self, strengths: tuple[float, ...]) -> tuple[float, ...]:
+        """Strengths of the prior of each law that explain the noisy images better than those given.
+
+        One step towards the largest evidence, with a Gamma density for the precision of the curvatures whose mean is
+        that of curvatures of order one: MacKay, Neural Comput. 4, 415 (1992), equation 2.22.
+
+        Parameters
+        ----------
+        strengths : tuple of float
+            With which this posterior was found.
+        """
+        return tuple(map(self._strength, self.parameters.relations, strengths))
+
+    def _strength(self, relation: Relation, strength: float) -> float:
+        part = self.parameters.slices[relation.name]
+        free = np.any(self.directions[part] != 0, axis=1)
+        roughness, directions = relation.basis.roughness()[np.ix_(free, free)], self.directions[part][free]
+        m = self.coefficients[part][free]
+        seen = np.linalg.matrix_rank(roughness) - strength * np.sum(directions * (roughness @ directions))
+        return self.deviation**2 * float((seen + EXPECTED) / (m @ roughness @ m + EXPECTED))
 
     def band(self, relation: Relation, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper end of the pointwise 95 % band of a law at z, formed before its transform."""
@@ -77,8 +138,7 @@ class Laplace:
     def slope_band(self, relation: Relation, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper end of the pointwise 95 % band of the slope of a law without transform."""
         slope = relation.slope(self.coefficients[self.parameters.slices[relation.name]], z)
-        slopes = np.imag(relation.basis.functions(z + 1j * COMPLEX_STEP)) / COMPLEX_STEP
-        spread = self._spread(relation, slopes)
+        spread = self._spread(relation, relation.basis.slopes(z))
         return slope - spread, slope + spread
 
     def _spread(self, relation: Relation, functions: np.ndarray) -> np.ndarray:
@@ -86,3 +146,9 @@ class Laplace:
         part = self.parameters.slices[relation.name]
         variance = np.einsum("iz,ij,jz->z", functions, self.covariance[part, part], functions)
         return QUANTILE * np.sqrt(np.maximum(variance, 0))
+
+
+def _blocks(count: int) -> list[tuple[slice, slice]]:
+    """Where the laws' block of a Hessian is, the one beside it, and that of the other unknowns."""
+    laws, others = slice(count), slice(count, None)
+    return [(laws, laws), (laws, others), (others, others)]

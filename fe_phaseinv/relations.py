@@ -8,14 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import ufl
 
-from fe_phaseinv.bases import Constant, Legendre
+from fe_phaseinv.bases import COMPLEX_STEP, Constant, Legendre
 
 ENTROPY_CUT = 1e-3
 """Within this distance of 0 and 1 the ideal entropy is continued as a quadratic, so that a trial law whose
 pattern overshoots by a little can still be computed."""
-
-COMPLEX_STEP = 1e-30
-"""For derivatives that are exact to rounding."""
 
 
 def _symbolic(z) -> bool:
@@ -64,6 +61,11 @@ class Relation:
         A part that is not learnt, for example `ideal_entropy`.
     argument : str
         Name of the variable on which the law depends.
+    symmetric : bool
+        Whether the expansion is odd about the middle of the interval of its basis, so that the homogeneous energy of
+        which it is the slope is symmetric.
+    convex_ends : bool
+        Whether the law rises at both ends of that interval, so that this energy is convex there.
     """
 
     name: str
@@ -71,6 +73,18 @@ class Relation:
     transform: Callable = identity
     known: Callable | None = None
     argument: str = "c"
+    symmetric: bool = False
+    convex_ends: bool = False
+
+    @property
+    def absent(self) -> list[int]:
+        """Coefficients that stay zero."""
+        return list(range(0, self.basis.size, 2)) if self.symmetric else []
+
+    @property
+    def rising_at(self) -> np.ndarray:
+        """Where the slope must be positive."""
+        return np.array(self.basis.interval if self.convex_ends else ())
 
     def expansion(self, coefficients, z):
         """Sum of coefficients times basis functions, before the transform."""

@@ -8,6 +8,7 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from io import BytesIO, StringIO
 from itertools import cycle, pairwise
@@ -18,9 +19,10 @@ import numpy as np
 from firedrake import CheckpointFile, Function, VTKFile
 
 from fe_phaseinv import __version__
-from fe_phaseinv.bases import Constant
+from fe_phaseinv.bases import COMPLEX_STEP, Constant
+from fe_phaseinv.determination import Determination
 from fe_phaseinv.parallel import on_root
-from fe_phaseinv.relations import COMPLEX_STEP, Law
+from fe_phaseinv.relations import Law
 from fe_phaseinv.result import Result
 
 POTENTIAL, ENERGY, KERNEL = "chemical_potential", "gradient_energy", "direct_correlation"
@@ -49,6 +51,7 @@ def summary(result: Result) -> dict[str, Any]:
     before, after = ("model", "status", "iterations", "cost", "misfit_rms"), ("history", "counts", "seconds", "ranks")
     content = {key: getattr(result, key) for key in before}
     content["laws"] = {name: _law_summary(result, law) for name, law in result.laws.items()}
+    content["determination"] = _determination(result.determination)
     return _plain(content | {key: getattr(result, key) for key in after} | {"versions": _versions()})
 
 
@@ -127,6 +130,16 @@ def _law_summary(result: Result, law: Law) -> dict[str, Any]:
     if relation.name == POTENTIAL:
         entry["slope"] = law.slope(z)
     return entry | _band(result, law, z) | {"coefficients": relation.basis.standard() @ law.coefficients}
+
+
+def _determination(found: Determination | None) -> dict[str, Any] | None:
+    return found and {
+        "words": found.sentences(),
+        "eigenvalues": found.eigenvalues,
+        "directions": found.directions,
+        "coefficients": {name: {"determined": seen, "of": size} for name, (seen, size) in found.numbers.items()},
+        "freedom": asdict(found.freedom),
+    }
 
 
 def _points(result: Result, law: Law) -> np.ndarray:

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from fe_phaseinv.inversion import Problem, Progress
+from fe_phaseinv.determination import Determination, determination
+from fe_phaseinv.inversion import Progress, posterior
 from fe_phaseinv.posterior import Laplace
+from fe_phaseinv.problem import Problem
 from fe_phaseinv.relations import Law
 from fe_phaseinv.trust_region import Outcome
 
@@ -29,6 +31,8 @@ class Result:
         By name.
     posterior : Laplace or None
         Without it there are no bands.
+    determination : Determination or None
+        What the images say of the laws, and what they leave open.
     range : tuple of float
         Smallest and largest pixel value of the data used; of the predictions where the data are noisy.
     frames, times : tuple
@@ -52,6 +56,7 @@ class Result:
     misfit_rms: float
     laws: dict[str, Law]
     posterior: Laplace | None
+    determination: Determination | None
     range: tuple[float, float]
     frames: tuple[int, ...]
     times: tuple[float, ...]
@@ -85,6 +90,7 @@ def collect(
     how = problem.discretisation(progress.stage)
     images, frames = how.pixels.images, list(point.frames)
     predicted = np.array([how.pixels.picture(prediction) for prediction in point.predictions])
+    laplace = posterior(problem, progress) if uncertainty else None
     seen = predicted if problem.noise else images.frames[sorted({problem.initial, *frames})]
     return Result(
         model=how.forward.model.name,
@@ -93,7 +99,8 @@ def collect(
         cost=point.value,
         misfit_rms=point.misfit_rms,
         laws=problem.parameters.laws(problem.coordinates.natural(point.x[: len(problem.coordinates)])),
-        posterior=problem.posterior(progress) if uncertainty else None,
+        posterior=laplace,
+        determination=determination(laplace, how.forward.model) if laplace else None,
         range=(float(np.nanmin(seen)), float(np.nanmax(seen))),
         frames=point.frames,
         times=tuple(images.times[frames]),

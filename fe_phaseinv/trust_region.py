@@ -25,6 +25,9 @@ DOUBTFUL = 0.1
 """A step is not refused for a change of the cost below this share of it before the discretisation is frozen."""
 NOISE = 1e-5
 """A promise of less than this share of the cost that is not kept is put down to the solver's own noise."""
+STALL, STALLS = 1e-3, 3
+"""After so many trial points in a row that lower the cost by less than this share, on a frozen discretisation, no more
+is to be had: along a narrow curved valley Gauss-Newton steps promise what they cannot keep."""
 COLLAPSED = 1e-8
 
 
@@ -70,6 +73,8 @@ class State:
         Number of trial points so far.
     settled : bool
         Whether the discretisation is frozen.
+    stalls : int
+        Number of the last trial points that hardly lowered the cost.
     accepted : bool
         Whether the last trial point was.
     outcome : Outcome, optional
@@ -80,6 +85,7 @@ class State:
     radius: float
     iteration: int = 0
     settled: bool = False
+    stalls: int = 0
     accepted: bool = True
     outcome: Outcome | None = None
 
@@ -155,15 +161,18 @@ def _advance(objective: Objective, state: State, tolerance: float, max_iteration
     trial = objective.at(point.x + step, like=point if settled else None)
     reduction = point.value - trial.value
     ratio = reduction / predicted
-    state = replace(state, iteration=state.iteration + 1, settled=settled)
+    stalls = state.stalls + 1 if settled and reduction < STALL * point.value else 0
+    outcome = Outcome.CONVERGED if stalls == STALLS else None
+    state = replace(state, iteration=state.iteration + 1, settled=settled, stalls=stalls)
     if not ratio > ACCEPT:
         if not settled and abs(reduction) < DOUBTFUL * point.value:
             return replace(state, accepted=False, settled=True)
-        noise = settled and inside and predicted < NOISE * point.value
-        outcome = Outcome.CONVERGED if noise else None
+        if settled and inside and predicted < NOISE * point.value:
+            outcome = Outcome.CONVERGED
         return replace(state, accepted=False, radius=0.25 * length, outcome=outcome)
     if ratio < SHRINK:
         radius = 0.25 * length
     elif ratio > GROW and length >= 0.999 * radius:
         radius = 2.0 * radius
-    return replace(state, point=trial, radius=radius, accepted=True, settled=settled and reduction < 0.5 * point.value)
+    settled = settled and reduction < 0.5 * point.value
+    return replace(state, point=trial, radius=radius, accepted=True, settled=settled, outcome=outcome)

@@ -237,6 +237,73 @@ def test_refused_key(folder, override, message):
     assert message in refusal(write(folder, FULL), override)
 
 
+CRYSTAL = """
+model = "phase-field-crystal"
+images = {file = "images.npz"}
+[laws.chemical_potential]
+[laws.direct_correlation]
+wavenumber = 10
+"""
+
+
+def test_defaults_of_a_crystal(folder):
+    laws = read_case(write(folder, CRYSTAL)).laws
+    assert (laws.chemical_potential.basis, laws.chemical_potential.size) == ("polynomial", 3)
+    kernel = laws.direct_correlation
+    assert (kernel.basis, kernel.size, kernel.wavenumber) == ("hermite", None, 10.0)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["wavenumber=0"], "wavenumber: found 0; accepted: a finite number > 0"),
+        (["wavenumber=-1"], "wavenumber: found -1; accepted: a finite number > 0"),
+        (["size=4"], 'size: found 4; accepted: 5 to 14, where basis = "hermite"'),
+        (["size=15"], 'size: found 15; accepted: 5 to 14, where basis = "hermite"'),
+        (["basis=quartic", "size=4"], 'size: found 4; accepted: 3, where basis = "quartic"'),
+        (["basis=quartic", "coefficients=[0, 1, 2]"], "coefficients: found [0.0, 1.0, 2.0]; accepted: three numbers"),
+        (["basis=spline"], 'basis: found "spline"; accepted: "quartic" or "hermite"'),
+    ],
+)
+def test_refused_kernel(folder, overrides, message):
+    overrides = [f"laws.direct_correlation.{override}" for override in overrides]
+    assert message in refusal(write(folder, CRYSTAL), *overrides)
+
+
+def test_crystals_have_no_boundary_from_images(folder):
+    message = 'domain.boundary: found "from-images"; accepted: "periodic" or "no-flux"'
+    assert message in refusal(write(folder, CRYSTAL), "domain.boundary=from-images")
+
+
+def test_refused_periodic_mesh(folder):
+    message = 'accepted: "rectangle", where domain.boundary = "periodic"'
+    assert message in refusal(write(folder, FULL), "domain.boundary=periodic")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["symmetric=true", "coefficients=[0, 1, 2]"],
+            "coefficients: found [0.0, 1.0, 2.0]; accepted: zeros for the even polynomials, where symmetric = true",
+        ),
+        (["convex_ends=true", "ideal_entropy=false"], "found slopes -0.005 and -0.005; accepted: two or more"),
+        (["convex_ends=true", "ideal_entropy=false", "size=1", "coefficients=[]"], "found slopes 0 and 0; accepted"),
+    ],
+)
+def test_refused_constraints(folder, overrides, message):
+    overrides = [f"laws.chemical_potential.{override}" for override in overrides]
+    assert message in refusal(write(folder, FULL), *overrides)
+
+
+def test_laws_without_entropy_begin_with_a_line_where_they_must_rise(folder):
+    overrides = [f"laws.chemical_potential.{key}" for key in ("convex_ends=true", "ideal_entropy=false")]
+    law = read_case(write(folder, SMALLEST), overrides).laws.chemical_potential
+    assert law.starting == (0.0, 0.5)
+    overrides[1] = overrides[1].replace("false", "true")
+    assert read_case(write(folder, SMALLEST), overrides).laws.chemical_potential.starting == ()
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

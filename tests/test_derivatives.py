@@ -10,13 +10,13 @@ from fe_phaseinv import meshes
 from fe_phaseinv.bases import Legendre
 from fe_phaseinv.boundary import from_images
 from fe_phaseinv.forward import Forward
-from fe_phaseinv.inversion import coordinates_for
 from fe_phaseinv.models.allen_cahn import AllenCahn
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
 from fe_phaseinv.objective import Objective, intervals, trajectory, uncertain_trajectory
 from fe_phaseinv.observation import Pixels
 from fe_phaseinv.parameters import Parameters
 from fe_phaseinv.priors import Prior
+from fe_phaseinv.problem import coordinates_for
 from fe_phaseinv.relations import Relation, ideal_entropy, positive
 from fe_phaseinv.smoothing import Smoother
 from fe_phaseinv.stepping.trajectory import Tolerances
@@ -36,7 +36,7 @@ def problem(movie, comm, cut=trajectory, fixed=(), kind=CahnHilliard, noise=0.0,
     outside = from_images(movie, mesh, 2) if cropped else None
     forward = Forward(model, mesh, 2, coordinates.free, Tolerances(newton=1e-8), outside)
     pixels = Pixels(movie, forward.space)
-    prior = Prior.smooth(model.relations, START, 1e-3)
+    prior = Prior.smooth(model.relations, START, (1e-3,) * 3)
     chosen = Smoother(pixels, flat=not cropped), 0, (1, 2), (0.001, 0.999)
     if noise:
         segment, field = uncertain_trajectory(*chosen)

@@ -9,8 +9,8 @@ from fe_phaseinv import meshes
 from fe_phaseinv.bases import EvenPowers, Powers
 from fe_phaseinv.forward import Forward
 from fe_phaseinv.images import ImageSeries
-from fe_phaseinv.inversion import pose
 from fe_phaseinv.models.phase_field_crystal import QuarticCrystal
+from fe_phaseinv.problem import pose
 from fe_phaseinv.relations import Relation
 from fe_phaseinv.stepping.trajectory import Tolerances
 from fe_phaseinv.verification import verify
@@ -53,7 +53,8 @@ def test_checks_hold():
     problem = pose(movie(), MODEL, mesh, start, degree=2, tolerances=Tolerances(newton=1e-7), boundary="periodic")
     coordinates = problem.coordinates
     assert coordinates.scaling is None and len(coordinates) == 5
-    checks = verify(problem.objective("intervals", 1e-3), coordinates.from_natural(coordinates.start))
+    objective = problem.objective("intervals", problem.first_strengths)
+    checks = verify(objective, coordinates.from_natural(coordinates.start))
     assert [check.name for check in checks if not check.holds] == []
 
 

@@ -16,6 +16,8 @@ from firedrake import (
 )
 
 from fe_phaseinv.bases import Constant, Legendre
+from fe_phaseinv.determination import determination
+from fe_phaseinv.models.cahn_hilliard import CahnHilliard
 from fe_phaseinv.parameters import Parameters
 from fe_phaseinv.posterior import Laplace
 from fe_phaseinv.relations import Relation, ideal_entropy, positive
@@ -28,6 +30,7 @@ RELATIONS = (
     Relation("diffusivity", Legendre(2), positive),
     Relation("gradient_energy", Constant(), positive),
 )
+MODEL = CahnHilliard(*RELATIONS)
 COEFFICIENTS = np.array([0.2, -2.5, 0.1, -0.7, -0.6, np.log(8e-4)])
 TRUTH = {"mu": "log(c/(1-c)) + 3*(1-2*c)", "D": "1 - c", "kappa": 7.5e-4}
 
@@ -37,9 +40,11 @@ def entry(iteration, stage, cost, accepted=True):
     return dict(zip(names, (iteration, stage, accepted, cost, cost / 9, 0.1, 1.0, 0.5), strict=True))
 
 
-def made(relations=RELATIONS, coefficients=COEFFICIENTS, posterior=True, truth=TRUTH):
+def made(relations=RELATIONS, coefficients=COEFFICIENTS, posterior=True, truth=TRUTH, model=MODEL):
     parameters = Parameters(relations, UnitSquareMesh(1, 1))
-    laplace = Laplace(parameters, coefficients, 1e-3 * np.eye(len(coefficients)), 0.01, 5.0)
+    count = len(coefficients)
+    by_prior = {relation.name: 0.5 for relation in relations}
+    laplace = Laplace(parameters, coefficients, 3 * np.eye(count), np.linspace(0, 1, count + 2)[1:-1], by_prior, 0.01)
     y, x = np.mgrid[0:6, 0:8] / 8
     observed = 0.5 + 0.4 * np.sin(5 * x + 3 * y) * np.array([0.5, 1.0])[:, None, None]
     observed[:, 0, 0] = np.nan
@@ -51,6 +56,7 @@ def made(relations=RELATIONS, coefficients=COEFFICIENTS, posterior=True, truth=T
         misfit_rms=np.float64(0.01),
         laws=parameters.laws(coefficients),
         posterior=laplace if posterior else None,
+        determination=determination(laplace, model) if posterior else None,
         range=(0.1, 0.9),
         frames=(1, 2),
         times=(0.5, 1.0),
@@ -74,8 +80,8 @@ def made(relations=RELATIONS, coefficients=COEFFICIENTS, posterior=True, truth=T
 def test_summary_has_the_promised_keys():
     content = summary(made())
     assert list(content) == [
-        *("model", "status", "iterations", "cost", "misfit_rms", "laws", "history", "counts", "seconds", "ranks"),
-        "versions",
+        *("model", "status", "iterations", "cost", "misfit_rms", "laws", "determination"),
+        *("history", "counts", "seconds", "ranks", "versions"),
     ]
     laws = content["laws"]
     keys = {"argument", "z", "value", "lower", "upper", "coefficients"}
@@ -101,6 +107,14 @@ def test_summary_tabulates_the_laws():
     assert np.isclose(kappa["value"], 8e-4)
     for law in laws.values():
         assert np.all(np.array(law["lower"]) < law["value"]) and np.all(np.array(law["value"]) < law["upper"])
+
+
+def test_summary_tells_what_the_images_determine():
+    found = summary(made())["determination"]
+    assert len(found["eigenvalues"]) == len(COEFFICIENTS) == sum(c["of"] for c in found["coefficients"].values())
+    assert found["freedom"]["measure"] == "kappa"
+    assert all(sentence.endswith(".") for sentence in found["words"])
+    assert summary(made(posterior=False))["determination"] is None
 
 
 def test_summary_has_no_bands_without_a_posterior():

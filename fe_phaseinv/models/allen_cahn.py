@@ -38,6 +38,7 @@ class AllenCahn:
     immaterial: ClassVar[tuple[str, ...]] = ()
     scaling: ClassVar[tuple[str, str, str]] = ("chemical_potential", "gradient_energy", "kinetic_prefactor")
     """The laws (mu_h, kappa, R0) that (s mu_h, s kappa, R0/s) leave the dynamics unchanged."""
+    freedom: ClassVar[str] = "(mu_h, kappa, R0) and (s mu_h, s kappa, R0/s)"
     negative: ClassVar[tuple[tuple[str, int], ...]] = ()
     """Coefficients below zero, by law and number."""
 

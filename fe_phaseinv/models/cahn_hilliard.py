@@ -41,6 +41,7 @@ class CahnHilliard:
     """Laws whose constant changes nothing."""
     scaling: ClassVar[tuple[str, str, str]] = ("chemical_potential", "gradient_energy", "diffusivity")
     """The laws (mu_h, kappa, D) that (s mu_h, s kappa, D/s) leave the dynamics unchanged."""
+    freedom: ClassVar[str] = "(mu_h, kappa, D) and (s mu_h, s kappa, D/s)"
     negative: ClassVar[tuple[tuple[str, int], ...]] = ()
     """Coefficients below zero, by law and number."""
 

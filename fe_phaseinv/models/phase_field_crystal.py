@@ -19,6 +19,7 @@ class _Crystal:
     name: ClassVar[str] = "phase-field-crystal"
     bounds: ClassVar[tuple[float, float]] = (-np.inf, np.inf)
     scaling: ClassVar[None] = None
+    freedom: ClassVar[str] = "(mu_h', C2) and (mu_h' + a, C2 + a)"
 
     @property
     def relations(self) -> tuple[Relation, ...]:

@@ -1,0 +1,216 @@
+"""What is asked: images, forward models, and which laws are to be learnt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from fe_phaseinv.boundary import from_images
+from fe_phaseinv.coordinates import Coordinates, Scaling
+from fe_phaseinv.forward import Counts, Forward
+from fe_phaseinv.images import ImageSeries
+from fe_phaseinv.objective import Objective, intervals, trajectory, uncertain_trajectory
+from fe_phaseinv.observation import Pixels
+from fe_phaseinv.parallel import total
+from fe_phaseinv.parameters import Parameters
+from fe_phaseinv.priors import Prior
+from fe_phaseinv.smoothing import Smoother
+from fe_phaseinv.stepping.trajectory import Tolerances
+
+FIRST_STRENGTH = 1e-4
+"""Prior strength to begin with where the program is to choose it."""
+ROUGH_TIME = 5.0
+"""The intervals are solved with a degree less and a time tolerance larger by this factor."""
+INSIDE, INSIDE_NOISE = 1e-3, 0.3
+"""A fitted initial field is kept this far inside the model's bounds, or by this share of the noise where that is more:
+the entropy makes much of values that noise has brought to a bound."""
+
+
+def coordinates_for(model, parameters, start: np.ndarray, fixed: np.ndarray) -> Coordinates:
+    """Unknowns of a model.
+
+    Parameters
+    ----------
+    model : CahnHilliard or another model
+    parameters : Parameters
+    start : numpy.ndarray, shape (n,)
+        Starting coefficients.
+    fixed : numpy.ndarray of bool, shape (n,)
+        Coefficients to keep.
+    """
+    free = ~fixed
+    for name in model.immaterial:
+        free[parameters.slices[name].start] = False
+    for relation in model.relations:
+        free[parameters.slices[relation.name]][relation.absent] = False
+    negative = tuple(parameters.slices[name].start + number for name, number in model.negative)
+    return Coordinates(np.asarray(start, float), free, _scaling(model, parameters, free, fixed), negative)
+
+
+def _scaling(model, parameters: Parameters, free: np.ndarray, fixed: np.ndarray) -> Scaling | None:
+    """Where the freedom of scale is, if the model has it and nothing that scales is fixed."""
+    if model.scaling is None:
+        return None
+    potential, energy, kinetics = (parameters.slices[name] for name in model.scaling)
+    moving = [i for i in range(potential.start, potential.stop) if free[i]]
+    whole = not fixed[potential].any() and free[energy.start] and free[kinetics.start]
+    return Scaling(tuple(moving), energy.start, kinetics.start) if whole else None
+
+
+@dataclass(frozen=True, eq=False)
+class Discretisation:
+    """A forward model with its view of the images, and back."""
+
+    forward: Forward
+    pixels: Pixels
+    smoother: Smoother
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Images, forward models, and what is to be learnt.
+
+    Parameters
+    ----------
+    rough : Discretisation
+        For the intervals, which only lead to a start for the trajectory.
+    fine : Discretisation
+        For the trajectory.
+    coordinates : Coordinates
+    frames : tuple of int
+        Frames to compare with.
+    initial : int
+        Frame that starts the run.
+    strength : float or "auto"
+        Of the prior of every law; "auto" takes the variance of a pixel (of its noise, or of what the misfit leaves), so
+        that curvatures of order one, in units of kT and of logarithms, are what is expected of the laws. Where the
+        noise is known, larger curvatures of a law are allowed for as far as the images show them.
+    """
+
+    rough: Discretisation
+    fine: Discretisation
+    coordinates: Coordinates
+    frames: tuple[int, ...]
+    initial: int = 0
+    strength: float | Literal["auto"] = "auto"
+
+    @property
+    def parameters(self) -> Parameters:
+        """Where each law's coefficients are."""
+        return self.fine.forward.parameters
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of a pixel; zero where it is not known."""
+        return self.fine.pixels.images.noise
+
+    @property
+    def start_unknown(self) -> bool:
+        """Whether the images leave the start of the trajectory open: noisy ones, or coarser ones than the elements."""
+        pixels, space = self.fine.pixels, self.fine.forward.space
+        return self.noise > 0 or total(pixels.comm, np.isfinite(pixels.frame(self.initial)).sum()) < space.dim()
+
+    @property
+    def counts(self) -> Counts:
+        """Work done by both forward models."""
+        return self.rough.forward.counts + self.fine.forward.counts
+
+    def discretisation(self, stage: str) -> Discretisation:
+        """How a stage is solved."""
+        return self.rough if stage == "intervals" else self.fine
+
+    def objective(self, stage: str, strengths: Sequence[float]) -> Objective:
+        """Return the cost of a stage, "intervals" or "trajectory"."""
+        how, prior = self.discretisation(stage), self.prior(strengths)
+        low, high = how.forward.model.bounds
+        margin = max(INSIDE, INSIDE_NOISE * self.noise)
+        chosen = how.smoother, self.initial, self.frames, (low + margin, high - margin)
+        field = None
+        if stage == "intervals":
+            segments = intervals(*chosen)
+        elif self.start_unknown:
+            segment, field = uncertain_trajectory(*chosen)
+            segments = [segment]
+        else:
+            segments = trajectory(*chosen)
+        return Objective(how.forward, how.pixels, self.coordinates, prior, segments, field)
+
+    @property
+    def first_strengths(self) -> tuple[float, ...]:
+        """Strengths of the priors to begin with."""
+        strength = FIRST_STRENGTH if self.strength == "auto" else self.strength
+        return (strength,) * len(self.parameters.relations)
+
+    def prior(self, strengths: Sequence[float]) -> Prior:
+        """Return the prior of all laws."""
+        return Prior.smooth(self.parameters.relations, self.coordinates.start, strengths)
+
+
+def pose(
+    images: ImageSeries,
+    model,
+    mesh,
+    start: dict[str, Sequence[float]],
+    fixed: Sequence[str] = (),
+    frames: Sequence[int] | None = None,
+    initial: int = 0,
+    degree: int = 3,
+    tolerances: Tolerances = Tolerances(),  # noqa: B008 (a frozen value)
+    strength: float | Literal["auto"] = "auto",
+    boundary: Literal["no-flux", "from-images", "periodic"] = "no-flux",
+) -> Problem:
+    """Ask which laws of a model turn the initial frame into the others.
+
+    Parameters
+    ----------
+    images : ImageSeries
+    model : CahnHilliard or another model
+    mesh : firedrake.MeshGeometry
+        Inside the picture.
+    start : dict of sequence of float
+        By law, the first coefficients to start from; the others are zero.
+    fixed : sequence of str
+        Laws to leave as they start.
+    frames : sequence of int, optional
+        Frames to compare with; all after the initial one where not given.
+    initial : int
+        Frame that starts the run.
+    degree : int
+        Of the elements; the intervals are solved with one less.
+    tolerances : Tolerances
+        In time; the intervals are solved with a larger one.
+    strength : float or "auto"
+        Of the prior.
+    boundary : str
+        "no-flux": nothing passes the boundary, and the normal gradient is zero; "from-images": values and normal
+        gradients come from all frames of the images, which show a part of a larger domain; "periodic": the mesh is.
+
+    Raises
+    ------
+    InputError
+        Where the images and the mesh do not fit, or have no data on the boundary.
+    """
+    parameters = Parameters(model.relations, mesh)
+    is_fixed = np.zeros(parameters.size, bool)
+    for name in fixed:
+        is_fixed[parameters.slices[name]] = True
+    coordinates = coordinates_for(model, parameters, parameters.flat(start), is_fixed)
+
+    def discretise(degree: int, tolerances: Tolerances) -> Discretisation:
+        cropped = boundary == "from-images"
+        outside = from_images(images, mesh, degree) if cropped else None
+        forward = Forward(model, mesh, degree, coordinates.free, tolerances, outside)
+        pixels = Pixels(images, forward.space)
+        return Discretisation(forward, pixels, Smoother(pixels, flat=not cropped))
+
+    return Problem(
+        rough=discretise(max(1, degree - 1), replace(tolerances, rtol=ROUGH_TIME * tolerances.rtol)),
+        fine=discretise(degree, tolerances),
+        coordinates=coordinates,
+        frames=tuple(range(initial + 1, len(images.times)) if frames is None else frames),
+        initial=initial,
+        strength=strength,
+    )
