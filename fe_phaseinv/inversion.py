@@ -16,7 +16,8 @@ from fe_phaseinv.stepping.bdf import TimeGrid
 from fe_phaseinv.trust_region import Outcome, State, iterate, start
 
 FIRST_RADIUS = 1.0
-"""First radius of the trust region: coefficients of this size change a law by about as much as kT."""
+"""Least radius of the trust region at the start of a stage: coefficients of this size change a law by about as much as
+kT."""
 TOLERANCE = {"intervals": 0.1, "trajectory": 1e-6}
 """Promised reduction of the cost, relative to it, at which a stage ends."""
 SAME_STRENGTH = 3.0
@@ -111,7 +112,8 @@ def invert(problem: Problem, max_iterations: int = 50, progress: Progress | None
             yield progress
             return
         objective = problem.objective(*following)
-        progress = run.begin(objective, *following, progress.state.point.x, progress.state.radius, progress)
+        radius = max(progress.state.radius, FIRST_RADIUS)
+        progress = run.begin(objective, *following, progress.state.point.x, radius, progress)
         yield progress
 
 

@@ -26,8 +26,9 @@ DOUBTFUL = 0.1
 NOISE = 1e-5
 """A promise of less than this share of the cost that is not kept is put down to the solver's own noise."""
 STALL, STALLS = 1e-3, 3
-"""After so many trial points in a row that lower the cost by less than this share, on a frozen discretisation, no more
-is to be had: along a narrow curved valley Gauss-Newton steps promise what they cannot keep."""
+"""After so many trial points in a row that lower the cost by less than this share, on a frozen discretisation, although
+the whole step promises little and there is no reason to lengthen it, no more is to be had: along a narrow curved valley
+Gauss-Newton steps promise what they cannot keep."""
 COLLAPSED = 1e-8
 
 
@@ -112,6 +113,14 @@ def solve_subproblem(gradient: np.ndarray, hessian: np.ndarray, radius: float) -
     return -vectors @ (g / (gaps + brentq(excess, low, high, xtol=1e-300, rtol=1e-12)))
 
 
+def promise(gradient: np.ndarray, hessian: np.ndarray) -> float:
+    """Decrease of the model g.s + s.H.s/2 that no region bounds; infinite where H is not positive definite."""
+    values, vectors = eigh(hessian)
+    if values[0] <= 0:
+        return np.inf
+    return float(0.5 * np.sum((vectors.T @ gradient) ** 2 / values))
+
+
 def start(objective: Objective, x: np.ndarray, radius: float) -> State:
     """Evaluate the first point.
 
@@ -161,7 +170,10 @@ def _advance(objective: Objective, state: State, tolerance: float, max_iteration
     trial = objective.at(point.x + step, like=point if settled else None)
     reduction = point.value - trial.value
     ratio = reduction / predicted
-    stalls = state.stalls + 1 if settled and reduction < STALL * point.value else 0
+    growing = ratio > GROW and length >= 0.999 * radius
+    stalled = settled and reduction < STALL * point.value and not growing
+    near = stalled and promise(point.gradient, point.hessian) < DOUBTFUL * point.value
+    stalls = state.stalls + 1 if near else 0
     outcome = Outcome.CONVERGED if stalls == STALLS else None
     state = replace(state, iteration=state.iteration + 1, settled=settled, stalls=stalls)
     if not ratio > ACCEPT:
@@ -172,7 +184,7 @@ def _advance(objective: Objective, state: State, tolerance: float, max_iteration
         return replace(state, accepted=False, radius=0.25 * length, outcome=outcome)
     if ratio < SHRINK:
         radius = 0.25 * length
-    elif ratio > GROW and length >= 0.999 * radius:
+    elif growing:
         radius = 2.0 * radius
     settled = settled and reduction < 0.5 * point.value
     return replace(state, point=trial, radius=radius, accepted=True, settled=settled, outcome=outcome)

@@ -217,3 +217,30 @@ def test_a_step_that_was_cut_is_no_convergence():
     assert first.accepted and first.outcome is None
     assert first.point.x == pytest.approx([0.5])
     assert last.point.x[0] < 0.3
+
+
+class Promising:
+    """A cost that falls by a share of what its derivatives promise."""
+
+    def __init__(self, kept, hessian):
+        self.kept, self.hessian = kept, hessian
+
+    def shorten(self, x, step):
+        return step
+
+    def at(self, x, like=None):
+        return Point(x, 1 - self.kept * 0.02 * x[0], np.array([-0.02]), np.array([[self.hessian]]))
+
+
+def test_promises_that_are_not_kept_three_times_are_convergence():
+    states = list(iterate(Promising(0.01, 0.04), start(Promising(0.01, 0.04), np.zeros(1), 1.0), 1e-6, 10))
+    assert [state.stalls for state in states] == [1, 2, 3]
+    assert [state.outcome for state in states] == [None, None, Outcome.CONVERGED]
+
+
+def test_short_steps_that_keep_their_promise_are_no_convergence():
+    objective = Promising(1.0, 1e-2)
+    first = State(objective.at(np.zeros(1)), 1e-3, settled=True)
+    states = list(iterate(objective, first, 1e-6, 6))
+    assert [state.radius for state in states[:6]] == pytest.approx([1e-3 * 2**n for n in range(1, 7)])
+    assert all(state.stalls == 0 for state in states)

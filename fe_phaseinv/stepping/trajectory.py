@@ -29,7 +29,7 @@ PATIENCE = 8
 MAX_FACTORISATIONS = 6
 FIRST_RATE = 0.1
 """Contraction expected of a factor before it has shown any."""
-POLISHED = 100.0
+POLISHED = 10.0
 """Share by which the correction with a step's own factor, which its sensitivities need anyway, lowers the error."""
 SMALLEST_STEP = 1e-9
 
@@ -49,7 +49,7 @@ class Tolerances:
     """
 
     rtol: float = 3e-3
-    newton: float = 1e-4
+    newton: float = 1e-5
     max_order: int = 3
 
 
