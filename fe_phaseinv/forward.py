@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 
 import numpy as np
-from firedrake import FunctionSpace
+from firedrake import Function, FunctionSpace
 
 from fe_phaseinv.parameters import Parameters
 from fe_phaseinv.stepping.bdf import TimeGrid
@@ -46,6 +46,8 @@ class Forward:
     outside : callable, optional
         By time, the field whose values and normal gradient hold on the boundary, as `from_images` makes it (a local
         array of the elements of a degree more); without it nothing passes the boundary and the normal gradient is zero.
+    heterogeneous : bool
+        Whether the kinetics are multiplied by exp(h), where the map h is that of `Forward.heterogeneity`.
     """
 
     def __init__(
@@ -56,13 +58,15 @@ class Forward:
         unknown: np.ndarray | None = None,
         tolerances: Tolerances = Tolerances(),  # noqa: B008 (a frozen value)
         outside: Callable[[float], np.ndarray] | None = None,
+        heterogeneous: bool = False,
     ):
         self.model, self.mesh, self.degree = model, mesh, degree
         self.space = FunctionSpace(mesh, "CG", degree)
         self.parameters = Parameters(model.relations, mesh)
         self.unknown = np.ones(self.parameters.size, bool) if unknown is None else unknown
         unknown_of = self.parameters.local(self.unknown)
-        self.step = Step(model, self.space, self.parameters.functions, unknown_of, 2 * degree, outside is not None)
+        functions, prescribed = self.parameters.functions, outside is not None
+        self.step = Step(model, self.space, functions, unknown_of, 2 * degree, prescribed, heterogeneous)
         self.integrator = Integrator(self.step, model.bounds, tolerances, outside)
         self.counts = Counts()
 
@@ -74,6 +78,8 @@ class Forward:
         grid: TimeGrid | None = None,
         sensitivities: bool = False,
         modes: np.ndarray | None = None,
+        record: bool = False,
+        max_steps: float = np.inf,
     ) -> Trajectory:
         """Solve with coefficients m from times[0], where the field is start, to the other times.
 
@@ -90,6 +96,10 @@ class Forward:
             Whether to carry derivatives by the unknown coefficients along.
         modes : numpy.ndarray, shape (local size, k), optional
             Fields whose shares in the start are unknown too: their derivatives follow those of the coefficients.
+        record : bool
+            Whether to keep the states after all steps, from which `Sweeps` go.
+        max_steps : float
+            Largest number of steps between two frames; a run that needs more has failed.
 
         Raises
         ------
@@ -97,13 +107,19 @@ class Forward:
             Where the equations cannot be solved.
         """
         self.parameters.assign(m)
+        tangent = self.tangent(modes) if sensitivities else None
         began, factorisations = time.perf_counter(), self.step.factorisations
         try:
-            trajectory = self.integrator.march(start, times, grid, self.tangent(modes) if sensitivities else None)
+            trajectory = self.integrator.march(start, times, grid, tangent, record, max_steps)
         finally:
             self._count(time.perf_counter() - began, self.step.factorisations - factorisations, sensitivities)
         self.counts.steps += len(trajectory.grid.orders)
         return trajectory
+
+    @property
+    def heterogeneity(self) -> Function | None:
+        """The map h, in the space of c; None where the kinetics are the same everywhere."""
+        return self.step.heterogeneity
 
     def tangent(self, modes: np.ndarray | None) -> np.ndarray:
         """Return the derivatives of the start: by the coefficients, on which it does not depend, then by the modes."""

@@ -17,7 +17,10 @@ from fe_phaseinv.priors import Prior
 from fe_phaseinv.smoothing import Smoother, UnknownField
 from fe_phaseinv.stepping.bdf import TimeGrid
 from fe_phaseinv.stepping.step import StepFailed
-from fe_phaseinv.stepping.trajectory import Trajectory
+from fe_phaseinv.stepping.trajectory import Tolerances, Trajectory
+
+MOST_STEPS = 120
+"""Trial laws with which more steps are needed between two frames, at the usual tolerance, are taken for failed ones."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,11 +200,17 @@ class Objective:
 
     def _run(self, m: np.ndarray, q: np.ndarray, segment: Segment, grid: TimeGrid | None) -> Trajectory:
         """Solve a segment; where the start is unknown, its own frame comes first."""
+        start, modes = (self.field.at(q), self.field.modes) if self.field else (segment.start, None)
+        most = self._most_steps
+        run = self.forward.run(m, start, segment.times, grid, sensitivities=True, modes=modes, max_steps=most)
         if self.field is None:
-            return self.forward.run(m, segment.start, segment.times, grid, sensitivities=True)
-        start, modes = self.field.at(q), self.field.modes
-        run = self.forward.run(m, start, segment.times, grid, sensitivities=True, modes=modes)
+            return run
         return Trajectory(run.grid, [start, *run.states], [self.forward.tangent(modes), *run.sensitivities])
+
+    @property
+    def _most_steps(self) -> float:
+        """More of them, which grow as the cube root of the tolerance by the usual order, show a bad trial law."""
+        return MOST_STEPS * max(1.0, Tolerances.rtol / self.forward.integrator.tolerances.rtol) ** (1 / 3)
 
     def _compared(self, runs: Sequence[Trajectory]) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
         for segment, run in zip(self.segments, runs, strict=True):

@@ -21,7 +21,7 @@ LEVELS = (
     {"convolution"},
     {"stepping.step"},
     {"smoothing", "stepping.trajectory"},
-    {"boundary", "forward"},
+    {"boundary", "forward", "stepping.adjoint"},
     {"objective"},
     {"posterior", "problem", "verification"},
     {"determination", "inversion"},

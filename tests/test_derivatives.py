@@ -19,6 +19,7 @@ from fe_phaseinv.priors import Prior
 from fe_phaseinv.problem import coordinates_for
 from fe_phaseinv.relations import Relation, ideal_entropy, positive
 from fe_phaseinv.smoothing import Smoother
+from fe_phaseinv.stepping.step import StepFailed
 from fe_phaseinv.stepping.trajectory import Tolerances
 from fe_phaseinv.verification import verify
 
@@ -129,6 +130,15 @@ def test_a_replay_repeats_the_adaptive_run(movie):
     assert replayed.grid == adaptive.grid
     assert np.abs(replayed.states[-1] - adaptive.states[-1]).max() < 1e-9
     assert set(segment.times) <= set(adaptive.grid.times)
+
+
+def test_a_run_that_needs_too_many_steps_fails(movie):
+    objective = problem(movie, MPI.COMM_SELF)
+    forward, (segment,) = objective.forward, objective.segments
+    count = len(forward.run(START, segment.start, segment.times).grid.orders)
+    assert len(forward.run(START, segment.start, segment.times, max_steps=count).grid.orders) == count
+    with pytest.raises(StepFailed, match="^3 steps do not lead from one frame to the next$"):
+        forward.run(START, segment.start, segment.times, max_steps=3)
 
 
 @models

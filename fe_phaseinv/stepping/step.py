@@ -66,6 +66,9 @@ class Step:
     prescribed : bool
         Whether c and its normal gradient on the boundary are those of a given field, `outside`; otherwise nothing
         passes the boundary and the normal gradient is zero.
+    heterogeneous : bool
+        Whether the kinetics (the last law of the model's `scaling`) are multiplied by exp(h) with a field h of the same
+        space, `heterogeneity`.
     """
 
     def __init__(
@@ -76,8 +79,10 @@ class Step:
         unknown: dict[str, Sequence[int]],
         quadrature: int,
         prescribed: bool = False,
+        heterogeneous: bool = False,
     ):
-        self.comm, self.fields = space.mesh().comm, len(model.fields)
+        self.comm, self.fields, self.space = space.mesh().comm, len(model.fields), space
+        self.coefficients, self.unknown = coefficients, unknown
         together = VectorFunctionSpace(space.mesh(), space.ufl_element(), dim=self.fields)
         self.state = Function(together)
         self.lead = Constant(1.0)
@@ -85,7 +90,11 @@ class Step:
         # One degree more, so that its gradient is as exact as c.
         self.outside = Function(FunctionSpace(space.mesh(), "CG", space.ufl_element().embedded_superdegree + 1))
         self.fixed = boundary_nodes(space) if prescribed else np.empty(0, PETSc.IntType)
+        self.heterogeneity = Function(space) if heterogeneous else None
         laws = {r.name: Law(r, list(coefficients[r.name])) for r in model.relations}
+        if heterogeneous:
+            kinetics = laws[model.scaling[-1]]
+            laws[model.scaling[-1]] = lambda c: kinetics(c) * ufl.exp(self.heterogeneity)
         self._convolution = _convolution(model, coefficients, space)
         if self._convolution:
             laws[model.kernel] = lambda field: self._convolution.field()
@@ -99,6 +108,7 @@ class Step:
             slope = ufl.dot(ufl.grad(self.outside), ufl.FacetNormal(space.mesh()))
             return inside + model.boundary(fields, slope, laws, tests) * ds(degree=quadrature)
 
+        self.form = form
         residual = form(split(TestFunction(together)))
         self._residual = get_assembler(residual)
         self._residual_value = self._residual.allocate()
@@ -110,40 +120,33 @@ class Step:
         self._rate = assemble(derivative(residual, self.history, TrialFunction(space)), mat_type="aij").petscmat
         self._rate.zeroRows(self._rows, diag=0.0)
         self.columns = sum(len(indices) for indices in unknown.values())
-        self._sensitivity = self._parameter_assembler(form, space, coefficients, unknown)
+        self._sensitivity = self._parameter_assembler()
         self._sensitivity_value = self._sensitivity.allocate() if self.columns else None
         self._lumped = np.abs(assemble(TestFunction(space) * dx(degree=quadrature)).dat.data_ro)
         self._volume = total(self.comm, self._lumped.sum())
-        self._solver = self._linear_solver()
+        self._solver = _mumps(self._matrix.petscmat)
         if self._convolution:
             change = derivative(residual, self._convolution.change, TrialFunction(space))
             self._nonlocal = assemble(change, mat_type="aij").petscmat
         self.factorised_lead = 0.0
         self.factorisations = self.residuals = self.solves = 0
 
-    def _parameter_assembler(self, form, space, coefficients, unknown):
+    def _parameter_assembler(self):
         """Return the derivatives by all unknown coefficients as one form, whose tests have a component for each."""
         if not self.columns:
             return None
-        block = TensorFunctionSpace(space.mesh(), space.ufl_element(), shape=(self.fields, self.columns))
+        shape = (self.fields, self.columns)
+        block = TensorFunctionSpace(self.space.mesh(), self.space.ufl_element(), shape=shape)
         tests = TestFunction(block)
         together, column = 0, 0
-        for name, indices in unknown.items():
-            values = coefficients[name]
+        for name, indices in self.unknown.items():
+            values = self.coefficients[name]
             for index in indices:
                 direction = ufl.as_vector([float(i == index) for i in range(values.ufl_shape[0])])
-                residual = form([tests[field, column] for field in range(self.fields)])
+                residual = self.form([tests[field, column] for field in range(self.fields)])
                 together += derivative(residual, values, direction)
                 column += 1
         return get_assembler(together)
-
-    def _linear_solver(self, workspace: int = MUMPS[14]) -> PETSc.KSP:
-        solver = direct_solver(self._matrix.petscmat)
-        pc = solver.getPC()
-        pc.setFactorSetUpSolverType()
-        for option, value in (MUMPS | {14: workspace}).items():
-            pc.getFactorMatrix().setMumpsIcntl(option, value)
-        return solver
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -181,8 +184,7 @@ class Step:
         StepFailed
             Where it is singular, not finite, or needs too much memory.
         """
-        self._jacobian.assemble(tensor=self._matrix)
-        self._matrix.petscmat.zeroRows(self._rows, diag=1.0)
+        self._assemble_jacobian()
         for workspace in WORKSPACES:
             self._solver.setOperators(self._matrix.petscmat)
             self._solver.setUp()
@@ -191,8 +193,34 @@ class Step:
                 self.factorisations += 1
                 return
             # A solver that has failed once fails for ever.
-            self._solver = self._linear_solver(workspace)
+            self._solver = _mumps(self._matrix.petscmat, workspace)
         raise StepFailed("the Jacobian could not be factorised")
+
+    def factor(self) -> PETSc.KSP:
+        """Return a solver of its own with the Jacobian at the state."""
+        self._assemble_jacobian()
+        solver = _mumps(self._matrix.petscmat.copy())
+        solver.setUp()
+        self.factorisations += 1
+        return solver
+
+    def _assemble_jacobian(self) -> None:
+        self._jacobian.assemble(tensor=self._matrix)
+        self._matrix.petscmat.zeroRows(self._rows, diag=1.0)
+
+    def rate(self, history: np.ndarray) -> np.ndarray:
+        """Return the derivative of the residual by the history, times a local array; shape (nodes, fields)."""
+        nodes, rows = self._rate.createVecs()
+        nodes.array[:] = history
+        self._rate.mult(nodes, rows)
+        return rows.array.reshape(self.shape).copy()
+
+    def rate_transposed(self, multiplier: np.ndarray) -> np.ndarray:
+        """Transpose of `rate`, shape (nodes,)."""
+        nodes, rows = self._rate.createVecs()
+        rows.array[:] = multiplier.ravel()
+        self._rate.multTranspose(rows, nodes)
+        return nodes.array.copy()
 
     def solve(self, rhs: np.ndarray) -> np.ndarray:
         """Solve with the factorised Jacobian; where a part of it is nonlocal, to a share `CHORD` of the residual."""
@@ -261,6 +289,15 @@ class Step:
         extremes = np.empty(2)
         self.comm.Allreduce(np.array([c.min(initial=np.inf), -c.max(initial=-np.inf)]), extremes, op=MPI.MIN)
         return float(extremes[0]), -float(extremes[1])
+
+
+def _mumps(matrix: PETSc.Mat, workspace: int = MUMPS[14]) -> PETSc.KSP:
+    solver = direct_solver(matrix)
+    pc = solver.getPC()
+    pc.setFactorSetUpSolverType()
+    for option, value in (MUMPS | {14: workspace}).items():
+        pc.getFactorMatrix().setMumpsIcntl(option, value)
+    return solver
 
 
 def _convolution(model, coefficients: dict, space: FunctionSpace) -> Convolution | None:

@@ -64,11 +64,17 @@ class Trajectory:
         Local arrays of c at the frame times.
     sensitivities : list of numpy.ndarray, shape (local size of c, columns)
         Their derivatives by the unknowns; empty where not asked for.
+    times : tuple of float
+        The frame times.
+    steps : list of numpy.ndarray, shape (nodes, fields)
+        States of all fields at the start and after every step; empty where not asked for.
     """
 
     grid: TimeGrid
     states: list[np.ndarray]
     sensitivities: list[np.ndarray]
+    times: tuple[float, ...] = ()
+    steps: list[np.ndarray] = field(default_factory=list)
 
 
 @dataclass(eq=False)
@@ -108,7 +114,13 @@ class Integrator:
         self.step, self.bounds, self.tolerances, self.outside = step, bounds, tolerances, outside
 
     def march(
-        self, start: np.ndarray, times: Sequence[float], grid: TimeGrid | None = None, tangent: np.ndarray | None = None
+        self,
+        start: np.ndarray,
+        times: Sequence[float],
+        grid: TimeGrid | None = None,
+        tangent: np.ndarray | None = None,
+        record: bool = False,
+        max_steps: float = np.inf,
     ) -> Trajectory:
         """Solve from times[0] to the other times.
 
@@ -122,6 +134,10 @@ class Integrator:
             Steps to take; chosen by the error estimate where not given.
         tangent : numpy.ndarray, shape (local size of c, columns), optional
             Derivatives of the start by the unknowns, the coefficients first; they are carried along.
+        record : bool
+            Whether to keep the states after all steps.
+        max_steps : float
+            Largest number of steps between two frames.
 
         Raises
         ------
@@ -136,15 +152,21 @@ class Integrator:
         if tangent is not None:
             past.derivatives.append(np.asfortranarray(tangent))
         self.step.factorised_lead = 0.0
-        states, derivatives = [], []
+        states, derivatives, steps = [], [], [first] if record else []
         chooser = _Replay(grid) if grid else _Adaptive(self, float(times[0]), float(times[-1]))
         for target in times[1:]:
+            most = len(past.orders) + max_steps
             while past.times[-1] < target:
+                if len(past.orders) >= most:
+                    raise StepFailed(f"{max_steps} steps do not lead from one frame to the next")
                 chooser.advance(self, past, float(target))
+                if record:
+                    steps.append(past.states[0])
             states.append(past.states[0][:, 0].copy())
             if past.derivatives:
                 derivatives.append(past.derivatives[0])
-        return Trajectory(TimeGrid(tuple(past.times), tuple(past.orders)), states, derivatives)
+        grid = TimeGrid(tuple(past.times), tuple(past.orders))
+        return Trajectory(grid, states, derivatives, tuple(map(float, times[1:])), steps)
 
     def attempt(self, past: _March, time: float, order: int) -> np.ndarray:
         """Solve one step; gives its state, or raises StepFailed."""

@@ -36,7 +36,7 @@ KAPPA = 7.5e-4
 LEVELS = (0.0, 0.02, 0.05, 0.1, 0.2)
 """Standard deviations of a pixel."""
 FACTORS = (1e-2, 1.0, 1e2)
-"""Of the strength that the program chooses."""
+"""Of the variance of a pixel; with 1 the program chooses."""
 
 
 def true_slope(c):
@@ -50,7 +50,7 @@ def true_diffusivity(c):
 
 
 def learn(noise, seed, factor=1.0):
-    """Result of an inversion of a noise draw, and the strength of its prior."""
+    """Result of an inversion of a noise draw, and the strengths of its priors."""
     draw = noise * np.random.default_rng(seed).standard_normal(CLEAN.frames.shape)
     images = replace(CLEAN, frames=CLEAN.frames + draw, noise=noise)
     mu = Relation("chemical_potential", Legendre(10), known=ideal_entropy)
@@ -60,7 +60,7 @@ def learn(noise, seed, factor=1.0):
         images, model, rectangle(images, 24, COMM_WORLD), {"gradient_energy": [log(2e-3)]}, strength=strength
     )
     *_, progress = invert(problem)
-    return collect(problem, progress), progress.strength
+    return collect(problem, progress), progress.strengths
 
 
 def errors(result):
@@ -76,8 +76,8 @@ def strengths(seed=0):
     """Errors by noise and prior strength."""
     for noise in LEVELS:
         for factor in FACTORS:
-            result, strength = learn(noise, seed, factor)
-            yield {"noise": noise, "factor": factor, "strength": strength, **errors(result)}
+            result, strengths = learn(noise, seed, factor)
+            yield {"noise": noise, "factor": factor, "strengths": strengths, **errors(result)}
 
 
 def coverage(draws=40, noise=0.1):
@@ -85,7 +85,7 @@ def coverage(draws=40, noise=0.1):
     c = np.linspace(0.12, 0.86, 38)
     inside = {"mu_h'": [], "D": []}
     for seed in range(draws):
-        result, _ = learn(noise, 1000 + seed)
+        result, strengths = learn(noise, 1000 + seed)
         laws, posterior = result.laws, result.posterior
         bands = {
             "mu_h'": (*posterior.slope_band(laws["chemical_potential"].relation, c), true_slope(c)),
@@ -94,7 +94,7 @@ def coverage(draws=40, noise=0.1):
         for name, (low, high, truth) in bands.items():
             inside[name].append(np.mean((low <= truth) & (truth <= high)))
         shares = {name: float(np.mean(share)) for name, share in inside.items()}
-        yield {"draws": seed + 1, "covered": shares, "errors of the last": errors(result)}
+        yield {"draws": seed + 1, "covered": shares, "last": errors(result) | {"strengths": strengths}}
 
 
 if __name__ == "__main__":

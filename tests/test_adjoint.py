@@ -1,0 +1,137 @@
+"""Tangent, adjoint and second-order sweeps on frozen grids: against each other, sensitivities and differences."""
+
+import numpy as np
+import pytest
+from firedrake import SpatialCoordinate, assemble, interpolate, sin
+from mpi4py import MPI
+
+from fe_phaseinv import meshes
+from fe_phaseinv.bases import Legendre
+from fe_phaseinv.forward import Forward
+from fe_phaseinv.models.allen_cahn import AllenCahn
+from fe_phaseinv.models.cahn_hilliard import CahnHilliard
+from fe_phaseinv.relations import Relation, ideal_entropy, positive
+from fe_phaseinv.stepping.adjoint import Inputs, Sweeps, Weighted
+from fe_phaseinv.stepping.trajectory import Tolerances
+
+LAWS = np.array([0.0, -2.5, 0.1, -0.4, -0.3, np.log(4e-3)])
+UNKNOWN = np.arange(6) != 0
+TIMES = (0.0, 0.006, 0.01)
+both_models = pytest.mark.parametrize("kind", [CahnHilliard, AllenCahn])
+ranks = pytest.mark.parallel([1, 3])
+
+
+def smooth(space, number):
+    x, y = SpatialCoordinate(space.mesh())
+    return assemble(interpolate(sin((2 + number) * x + number) * sin(3 * y + number), space)).dat.data_ro.copy()
+
+
+class Setting:
+    """A forward model with a map, its base point, a direction in all inputs, and weights of the frames."""
+
+    def __init__(self, kind, comm, movie, cropped=False):
+        model = kind(
+            Relation("chemical_potential", Legendre(3), known=ideal_entropy),
+            Relation(kind.scaling[2], Legendre(2), positive),
+        )
+        mesh = meshes.rectangle(movie, 5, comm)
+        outside = None
+        if cropped:
+            fine = Forward(model, mesh, 3).space
+            base, change = 0.5 + 0.1 * smooth(fine, 1), smooth(fine, 2)
+            outside = lambda time: base + 5 * time * change  # noqa: E731
+        self.forward = Forward(model, mesh, 2, UNKNOWN, Tolerances(newton=1e-9), outside, heterogeneous=True)
+        space = self.forward.space
+        self.at = Inputs(LAWS[UNKNOWN], 0.5 + 0.2 * smooth(space, 1), 0.5 * smooth(space, 2))
+        self.change = Inputs(np.array([1.0, -0.5, 0.3, 0.2, 0.4]), smooth(space, 3), smooth(space, 4))
+        lumped = self.forward.step.rate(np.ones(len(self.at.start)))[:, 0]
+        self.weights = [lumped * smooth(space, number) for number in (5, 6)]
+        self.trajectory = self.run(self.at)
+
+    def run(self, inputs, grid=None):
+        m = LAWS.copy()
+        m[UNKNOWN] = inputs.coefficients
+        self.forward.heterogeneity.dat.data_wo[:] = inputs.heterogeneity
+        return self.forward.run(m, inputs.start, TIMES, grid, record=True)
+
+    def moved(self, share):
+        pairs = zip(vars(self.at).values(), vars(self.change).values(), strict=True)
+        return self.run(Inputs(*(a + share * d for a, d in pairs)), self.trajectory.grid)
+
+    def sweeps(self, trajectory=None, keep=0):
+        return Sweeps(Weighted(self.forward.step), trajectory or self.trajectory, self.forward.integrator.outside, keep)
+
+    def dot(self, a, b):
+        local = a.start @ b.start + a.heterogeneity @ b.heterogeneity
+        return a.coefficients @ b.coefficients + self.forward.mesh.comm.allreduce(local)
+
+    def frames_dot(self, frames):
+        local = sum(w @ frame for w, frame in zip(self.weights, frames, strict=True))
+        return self.forward.mesh.comm.allreduce(local)
+
+
+@ranks
+@both_models
+@pytest.mark.parametrize("cropped", [False, True])
+def test_tangent_against_differences_and_adjoint_identity(movie, kind, cropped):
+    setting = Setting(kind, MPI.COMM_WORLD, movie, cropped)
+    h = 1e-4
+    ahead, behind = setting.moved(h), setting.moved(-h)
+    setting.run(setting.at, setting.trajectory.grid)
+    sweeps = setting.sweeps()
+    tangent = sweeps.tangent(setting.change)
+    for change, a, b in zip(tangent, ahead.states, behind.states, strict=True):
+        assert np.abs(change - (a - b) / (2 * h)).max(initial=0) < 1e-5
+    assert setting.frames_dot([np.abs(change) for change in tangent]) != 0
+    gradient = sweeps.adjoint(setting.weights)
+    assert setting.dot(gradient, setting.change) == pytest.approx(setting.frames_dot(tangent), rel=1e-10)
+
+
+@both_models
+def test_adjoint_against_sensitivities(movie, kind):
+    setting = Setting(kind, MPI.COMM_SELF, movie)
+    gradient = setting.sweeps().adjoint(setting.weights)
+    m = LAWS.copy()
+    run = setting.forward.run(m, setting.at.start, TIMES, setting.trajectory.grid, sensitivities=True)
+    expected = sum(w @ rows for w, rows in zip(setting.weights, run.sensitivities, strict=True))
+    np.testing.assert_allclose(gradient.coefficients, expected, rtol=1e-7)
+
+
+@ranks
+@both_models
+@pytest.mark.parametrize("cropped", [False, True])
+def test_second_order_against_differences(movie, kind, cropped):
+    """The functional is the sum of w.c + w.c^2, so that its weights change too."""
+    setting = Setting(kind, MPI.COMM_WORLD, movie, cropped)
+
+    def loads(states):
+        return [w * (1 + 2 * c) for w, c in zip(setting.weights, states, strict=True)]
+
+    def gradient(share):
+        trajectory = setting.moved(share)
+        return setting.sweeps(trajectory).adjoint(loads(trajectory.states))
+
+    h = 1e-4
+    ahead, behind = gradient(h), gradient(-h)
+    setting.run(setting.at, setting.trajectory.grid)
+    sweeps = setting.sweeps(keep=3)
+    sweeps.adjoint(loads(setting.trajectory.states))
+    tangent = sweeps.tangent(setting.change)
+    found = sweeps.second([2 * w * change for w, change in zip(setting.weights, tangent, strict=True)])
+    for name in ("coefficients", "start", "heterogeneity"):
+        difference = (getattr(ahead, name) - getattr(behind, name)) / (2 * h)
+        largest = setting.forward.mesh.comm.allreduce(np.abs(difference).max(initial=0), MPI.MAX)
+        assert np.abs(getattr(found, name) - difference).max(initial=0) < 1e-5 * largest
+
+
+def test_kept_factors_change_nothing(movie):
+    setting = Setting(CahnHilliard, MPI.COMM_SELF, movie)
+    step = setting.forward.step
+    fresh = setting.sweeps().adjoint(setting.weights)
+    steps = len(setting.trajectory.steps) - 1
+    sweeps = setting.sweeps(keep=steps)
+    before = step.factorisations
+    sweeps.tangent(setting.change)
+    kept = sweeps.adjoint(setting.weights)
+    assert step.factorisations - before == steps
+    np.testing.assert_allclose(kept.coefficients, fresh.coefficients, rtol=1e-10)
