@@ -20,6 +20,7 @@ from fe_phaseinv.problem import Problem, pose
 from fe_phaseinv.relations import Law, Relation, ideal_entropy, identity, positive
 from fe_phaseinv.report import write, write_states
 from fe_phaseinv.result import Result, collect
+from fe_phaseinv.tape import coefficient_functions, run_on_tape
 
 __all__ = [
     "AllenCahn",
@@ -42,6 +43,7 @@ __all__ = [
     "Problem",
     "Relation",
     "Result",
+    "coefficient_functions",
     "collect",
     "from_file",
     "from_images",
@@ -52,6 +54,7 @@ __all__ = [
     "pose",
     "positive",
     "rectangle",
+    "run_on_tape",
     "write",
     "write_states",
 ]

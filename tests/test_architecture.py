@@ -22,7 +22,7 @@ LEVELS = (
     {"stepping.step"},
     {"smoothing", "stepping.trajectory"},
     {"boundary", "forward", "stepping.adjoint"},
-    {"objective"},
+    {"objective", "tape"},
     {"posterior", "problem", "verification"},
     {"determination", "inversion"},
     {"result"},

@@ -1,0 +1,119 @@
+"""The run on the tape: Taylor orders for every input, composed with other blocks, and on 1 and 3 ranks."""
+
+import numpy as np
+import pytest
+from firedrake import Function, SpatialCoordinate, assemble, dx, exp, grad, inner, sin
+from firedrake.adjoint import Control, ReducedFunctional, continue_annotation, pause_annotation, taylor_to_dict
+from mpi4py import MPI
+from pyadjoint import Tape, set_working_tape
+
+from fe_phaseinv import meshes
+from fe_phaseinv.bases import Legendre
+from fe_phaseinv.forward import Forward
+from fe_phaseinv.models.allen_cahn import AllenCahn
+from fe_phaseinv.models.cahn_hilliard import CahnHilliard
+from fe_phaseinv.relations import Relation, ideal_entropy, positive
+from fe_phaseinv.stepping.trajectory import Tolerances
+from fe_phaseinv.tape import coefficient_functions, run_on_tape
+
+LAWS = np.array([0.0, -2.5, 0.1, -0.4, -0.3, np.log(4e-3)])
+TIMES = (0.0, 0.006, 0.01)
+
+
+@pytest.fixture
+def tape():
+    """Annotate on a tape of its own."""
+    with set_working_tape(Tape()):
+        continue_annotation()
+        yield
+        pause_annotation()
+
+
+def forward_model(kind, comm, movie, heterogeneous):
+    model = kind(
+        Relation("chemical_potential", Legendre(3), known=ideal_entropy),
+        Relation(kind.scaling[2], Legendre(2), positive),
+    )
+    mesh = meshes.rectangle(movie, 5, comm)
+    return Forward(model, mesh, 2, tolerances=Tolerances(newton=1e-9), heterogeneous=heterogeneous)
+
+
+def waves(space, number):
+    x, y = SpatialCoordinate(space.mesh())
+    return Function(space).interpolate(sin((2 + number) * x + number) * sin(3 * y + number))
+
+
+def build(kind, comm, movie, heterogeneous=True):
+    """Return the functional and its controls: other blocks come before the run and after it."""
+    forward = forward_model(kind, comm, movie, heterogeneous)
+    raw, h = waves(forward.space, 1), waves(forward.space, 2)
+    start = Function(forward.space).interpolate(0.5 + 0.2 * raw + 0.05 * raw**2)
+    laws = coefficient_functions(forward, LAWS)
+    first, last = run_on_tape(forward, laws, start, TIMES, h if heterogeneous else None, keep=100)
+    J = assemble(exp(first) * last**2 * dx + 0.01 * inner(grad(last), grad(last)) * dx + 0.1 * h**2 * dx)
+    return J, [*laws, raw, *([h] if heterogeneous else [])]
+
+
+def directions(controls):
+    found = [Function(control.function_space()) for control in controls]
+    rng = np.random.default_rng(1)
+    for direction, control in zip(found, controls, strict=True):
+        if control.function_space().ufl_element().family() == "Real":
+            direction.assign(rng.uniform(0.2, 0.6))
+        else:
+            direction.assign(waves(control.function_space(), 3))
+    return found
+
+
+@pytest.mark.parametrize("kind", [CahnHilliard, AllenCahn])
+@pytest.mark.parametrize("heterogeneous", [True, False])
+def test_taylor_orders_for_every_input(tape, movie, kind, heterogeneous):
+    J, controls = build(kind, MPI.COMM_SELF, movie, heterogeneous)
+    pause_annotation()
+    chosen = [1, 3, 5, *range(6, len(controls))]
+    for control, direction in [(controls[i], directions(controls)[i]) for i in chosen]:
+        # Long enough for the third order to be above the rounding.
+        direction.assign((20 if control in controls[:6] else 5) * direction)
+        found = taylor_to_dict(ReducedFunctional(J, Control(control)), control, direction)
+        for order in (0, 1, 2):
+            assert found[f"R{order}"]["Rate"][-1] == pytest.approx(order + 1, abs=0.1)
+
+
+@pytest.mark.parallel(3)
+def test_three_ranks_agree_with_one(tape, movie):
+    values = []
+    for comm in (MPI.COMM_SELF, MPI.COMM_WORLD):
+        J, controls = build(CahnHilliard, comm, movie)
+        changes = directions(controls)
+        reduced = ReducedFunctional(J, [Control(control) for control in controls])
+        gradient = reduced.derivative()
+        action = reduced.hessian(changes)
+        along = [sum(d._ad_dot(c) for d, c in zip(by, changes, strict=True)) for by in (gradient, action)]
+        values.append([float(J), *map(float, along)])
+    np.testing.assert_allclose(values[1], values[0], rtol=1e-8)
+
+
+def test_a_replay_keeps_the_grid_and_is_not_annotated_twice(tape, movie):
+    J, controls = build(CahnHilliard, MPI.COMM_SELF, movie)
+    pause_annotation()
+    reduced = ReducedFunctional(J, Control(controls[1]))
+    moved = controls[1].copy(deepcopy=True)
+    moved.assign(moved + 0.3)
+    assert abs(reduced(moved) - J) > 1e-4
+    assert reduced(controls[1]) == pytest.approx(J, rel=1e-8)
+
+
+def test_nothing_is_taped_where_annotation_is_off(movie):
+    forward = forward_model(CahnHilliard, MPI.COMM_SELF, movie, False)
+    start = Function(forward.space).assign(0.5)
+    with set_working_tape(Tape()) as tape:
+        (frame,) = run_on_tape(forward, coefficient_functions(forward, LAWS), start, (0.0, 0.01))
+        assert tape.get_blocks() == []
+    assert frame.dat.data_ro == pytest.approx(0.5)
+
+
+def test_a_map_needs_a_heterogeneous_model(movie):
+    forward = forward_model(CahnHilliard, MPI.COMM_SELF, movie, False)
+    field = Function(forward.space)
+    with pytest.raises(ValueError, match="^a map goes with a Forward that is heterogeneous"):
+        run_on_tape(forward, coefficient_functions(forward, LAWS), field, (0.0, 0.01), field)
