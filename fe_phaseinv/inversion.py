@@ -20,7 +20,7 @@ FIRST_RADIUS = 1.0
 kT."""
 TOLERANCE = {"intervals": 0.1, "trajectory": 1e-6}
 """Promised reduction of the cost, relative to it, at which a stage ends."""
-SAME_STRENGTH = 3.0
+SAME_STRENGTH = 2.0
 """The strengths chosen are taken for converged once they change by less than this factor."""
 
 

@@ -18,8 +18,9 @@ QUANTILE = 1.959963984540054
 """Half-width of the central 95 % of a standard normal distribution."""
 SMALLEST_SHARE = 1e-12
 """Shares of the prior below this cannot be told from rounding."""
-EXPECTED = 2.0
-"""Curvatures of order one that are taken for seen already when the strength of a law's prior is chosen."""
+SEEN, SQUARED = 1.0, 0.1
+"""Number and summed square of the curvatures that are taken for seen already when the strength of a law's prior is
+chosen: so few and small ones that those in the images decide, but for laws of which they show none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,8 +110,8 @@ class Laplace:
     def strengths(self, strengths: tuple[float, ...]) -> tuple[float, ...]:
         """Strengths of the prior of each law that explain the noisy images better than those given.
 
-        One step towards the largest evidence, with a Gamma density for the precision of the curvatures whose mean is
-        that of curvatures of order one: MacKay, Neural Comput. 4, 415 (1992), equation 2.22.
+        One step towards the largest evidence, with a wide Gamma density for the precision of the curvatures: MacKay,
+        Neural Comput. 4, 415 (1992), equation 2.22.
 
         Parameters
         ----------
@@ -122,10 +123,12 @@ class Laplace:
     def _strength(self, relation: Relation, strength: float) -> float:
         part = self.parameters.slices[relation.name]
         free = np.any(self.directions[part] != 0, axis=1)
+        if not np.any(relation.basis.roughness()[free]):
+            return self.deviation**2
         roughness, directions = relation.basis.roughness()[np.ix_(free, free)], self.directions[part][free]
         m = self.coefficients[part][free]
         seen = np.linalg.matrix_rank(roughness) - strength * np.sum(directions * (roughness @ directions))
-        return self.deviation**2 * float((seen + EXPECTED) / (m @ roughness @ m + EXPECTED))
+        return self.deviation**2 * float((seen + SEEN) / (m @ roughness @ m + SQUARED))
 
     def band(self, relation: Relation, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper end of the pointwise 95 % band of a law at z, formed before its transform."""

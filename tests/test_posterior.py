@@ -101,14 +101,14 @@ def test_curved_laws_have_weaker_priors():
     flat = np.array([0.0, -1.0, 0, 0, 0, 0.5, -0.4, 0, 0, -1.0])
     curved = flat + np.array([0.0, 0, 0, 0, 0, 0, 0, 2.0, 1.0, 0])
     start = (NOISE**2,) * 3
-    for truth, most in ((flat, 3.0), (curved, 0.05)):
+    for truth, least, most in ((flat, 1, 50), (curved, 0, 0.05)):
         strengths = start
         for _ in range(10):
             strengths = posterior(truth, strengths=strengths)[0].strengths(strengths)
-        assert strengths[1] < most * NOISE**2
+        assert least * NOISE**2 < strengths[1] < most * NOISE**2
         again = posterior(truth, strengths=strengths)[0].strengths(strengths)
         assert again == pytest.approx(strengths, rel=0.05)
-        assert strengths[0] == pytest.approx(NOISE**2, rel=1.0)
+        assert NOISE**2 < strengths[0] < 50 * NOISE**2
         assert strengths[2] == pytest.approx(NOISE**2)
 
 

@@ -7,6 +7,7 @@ from firedrake import Constant as Number
 from firedrake import UnitSquareMesh, assemble, dx
 
 from fe_phaseinv.bases import Constant, Legendre
+from fe_phaseinv.models.cahn_hilliard import kept_positive
 from fe_phaseinv.relations import ENTROPY_CUT, Law, Relation, ideal_entropy, positive
 
 POINTS = np.array([-0.1, 0.0, 0.3 * ENTROPY_CUT, 0.02, 0.5, 0.9, 1 - 0.4 * ENTROPY_CUT, 1.15])
@@ -78,6 +79,19 @@ def test_entropy_goes_on_outside():
     values = ideal_entropy(z)
     assert np.isfinite(values).all() and (np.diff(values) > 0).all()
     np.testing.assert_allclose(values, -ideal_entropy(1 - z), rtol=1e-9, atol=1e-9)
+
+
+def test_concentrations_of_a_mobility_are_positive():
+    number, mesh = Number(0.0), UnitSquareMesh(1, 1)
+    c = ufl.variable(number)
+    value, slope = (assemble(f * dx(domain=mesh)) for f in (kept_positive(c), ufl.diff(kept_positive(c), c)))
+    assert value > 0 and slope > 0
+    for point, h in ((0.3, 1e-6), (ENTROPY_CUT, 1e-8)):
+        found = []
+        for z in (point - h, point, point + h):
+            number.assign(z)
+            found.append(assemble(kept_positive(c) * dx(domain=mesh)))
+        np.testing.assert_allclose(found, [point - h, point, point + h], rtol=1e-9)
 
 
 def test_as_many_coefficients_as_functions():

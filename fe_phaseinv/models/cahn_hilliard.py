@@ -8,7 +8,13 @@ from typing import ClassVar
 import ufl
 
 from fe_phaseinv.bases import Constant
-from fe_phaseinv.relations import Relation, positive
+from fe_phaseinv.relations import ENTROPY_CUT, Relation, positive
+
+
+def kept_positive(c):
+    """Return c, continued below `ENTROPY_CUT` by an exponential: with a negative mobility nothing can be solved."""
+    cut = ENTROPY_CUT
+    return ufl.conditional(ufl.gt(c, cut), c, cut * ufl.exp((ufl.min_value(c, cut) - cut) / cut))
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,7 @@ class CahnHilliard:
             Test functions of the two equations.
         """
         (c, mu), (v, q) = fields, tests
-        mobility = laws["diffusivity"](c) * c
+        mobility = laws["diffusivity"](c) * kept_positive(c)
         kappa = laws["gradient_energy"](c)
         balance = rate * v + mobility * ufl.dot(ufl.grad(mu), ufl.grad(v))
         potential = (mu - laws["chemical_potential"](c)) * q - kappa * ufl.dot(ufl.grad(c), ufl.grad(q))
