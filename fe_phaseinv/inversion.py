@@ -177,7 +177,7 @@ def _better_strengths(problem: Problem, progress: Progress) -> tuple[float, ...]
     """Choose the strengths of the priors anew; the misfit of clean images is no noise and tells but its size."""
     found = posterior(problem, progress)
     if problem.noise and progress.stage == "trajectory":
-        return found.strengths(progress.strengths)
+        return found.strengths(problem.prior(progress.strengths), progress.strengths)
     return (found.deviation**2,) * len(progress.strengths)
 
 

@@ -18,6 +18,8 @@ QUANTILE = 1.959963984540054
 """Half-width of the central 95 % of a standard normal distribution."""
 SMALLEST_SHARE = 1e-12
 """Shares of the prior below this cannot be told from rounding."""
+SWEEPS = 50
+"""Of the fixed-point iteration for the strengths."""
 SEEN, SQUARED = 1.0, 0.1
 """Number and summed square of the curvatures that are taken for seen already when the strength of a law's prior is
 chosen: so few and small ones that those in the images decide, but for laws of which they show none."""
@@ -107,27 +109,41 @@ class Laplace:
         total = float(along.sum())
         return self.deviation * np.sqrt(total), float(1 - self.shares @ along / total) if total else 0.0
 
-    def strengths(self, strengths: tuple[float, ...]) -> tuple[float, ...]:
-        """Strengths of the prior of each law that explain the noisy images better than those given.
+    def strengths(self, prior: Prior, strengths: tuple[float, ...]) -> tuple[float, ...]:
+        """Strengths of the prior of each law that explain the noisy images best.
 
-        One step towards the largest evidence, with a wide Gamma density for the precision of the curvatures: MacKay,
-        Neural Comput. 4, 415 (1992), equation 2.22.
+        Fixed point of the largest evidence with a wide Gamma density for the precision of the curvatures, the misfit
+        being taken for quadratic: MacKay, Neural Comput. 4, 415 (1992), equation 2.22.
 
         Parameters
         ----------
-        strengths : tuple of float
+        prior : Prior
             With which this posterior was found.
+        strengths : tuple of float
+            Those of that prior, all positive.
         """
-        return tuple(map(self._strength, self.parameters.relations, strengths))
+        first = np.array(strengths)
+        parts = [self.parameters.slices[relation.name] for relation in self.parameters.relations]
+        units = [prior.precision[part, part] / strength for part, strength in zip(parts, first, strict=True)]
+        rows, distance = [self.directions[part] for part in parts], self.coefficients - prior.mean
+        stiff = np.array([row.T @ unit @ row for row, unit in zip(rows, units, strict=True)])
+        pulls = np.array([r.T @ unit @ distance[p] for r, unit, p in zip(rows, units, parts, strict=True)])
+        chosen = first
+        for _ in range(SWEEPS):
+            covariance = np.linalg.inv(np.diag(1 - self.shares) + np.tensordot(chosen, stiff, 1))
+            m = self.coefficients - self.directions @ (covariance @ ((chosen - first) @ pulls))
+            pairs = zip(self.parameters.relations, chosen, strict=True)
+            chosen = np.array([self._strength(relation, strength, m, covariance) for relation, strength in pairs])
+        return tuple(chosen.tolist())
 
-    def _strength(self, relation: Relation, strength: float) -> float:
+    def _strength(self, relation: Relation, strength: float, m: np.ndarray, covariance: np.ndarray) -> float:
+        """Better strength for a law at coefficients with a covariance, given for the directions."""
         part = self.parameters.slices[relation.name]
         free = np.any(self.directions[part] != 0, axis=1)
-        if not np.any(relation.basis.roughness()[free]):
+        roughness, rows, m = relation.basis.roughness()[np.ix_(free, free)], self.directions[part][free], m[part][free]
+        if not np.any(roughness):
             return self.deviation**2
-        roughness, directions = relation.basis.roughness()[np.ix_(free, free)], self.directions[part][free]
-        m = self.coefficients[part][free]
-        seen = np.linalg.matrix_rank(roughness) - strength * np.sum(directions * (roughness @ directions))
+        seen = np.linalg.matrix_rank(roughness) - strength * np.sum(roughness * (rows @ covariance @ rows.T))
         return self.deviation**2 * float((seen + SEEN) / (m @ roughness @ m + SQUARED))
 
     def band(self, relation: Relation, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

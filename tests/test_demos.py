@@ -68,6 +68,23 @@ def test_examples_of_the_paper(name, replacements, tmp_path):
     assert (tmp_path / "laws.png").stat().st_size > 1000
 
 
+@pytest.mark.parametrize("name", ["crystal", "correlation"])
+def test_crystals(name, tmp_path):
+    path = DEMOS / name / "demo.py"
+    replacements = {
+        "CELLS = 32": "CELLS = 14",
+        'pfc_nucleus.npz")': 'pfc_nucleus.npz").downsample(4).select([0, 1])',
+        "Hermite(10," if name == "correlation" else "Powers(3)": "Hermite(6," if name == "correlation" else "Powers(2)",
+        "invert(problem)": "invert(problem, 6)",
+        'HERE / "out"': f'Path("{tmp_path}")',
+    }
+    run_shortened(path, path.read_text(), replacements)
+    summary = json.loads((tmp_path / "result.json").read_text())
+    costs = [entry["misfit_rms"] for entry in summary["history"]]
+    assert costs[-1] < 0.9 * costs[0]
+    assert (tmp_path / "laws.png").stat().st_size > 1000
+
+
 def test_script_of_the_readme(tmp_path):
     path = DEMOS.parent / "README.md"
     source = path.read_text().split("```python\n")[1].split("```")[0]
