@@ -55,6 +55,7 @@ size = 3
 [laws.gradient_energy]
 initial = 8e-3
 """
+TRUE_KERNEL = "coefficients = [0.0, 1.9, -0.9]"
 ALL_FIXED = (
     "laws.chemical_potential.fixed=true",
     "laws.diffusivity.fixed=true",
@@ -358,6 +359,65 @@ def test_simulated_images_can_be_inverted(folder, finished):
     assert result["status"] == "converged" and result["misfit_rms"] < 1e-4
     for name, law in result["laws"].items():
         np.testing.assert_allclose(law.get("coefficients", law["value"]), TRUE[name], rtol=2e-3, atol=2e-3)
+
+
+CRYSTAL = """
+model = "phase-field-crystal"
+images = {file = "FILE"}
+domain = {cells = 6, degree = 3, boundary = "periodic"}
+[laws.chemical_potential]
+size = 2
+coefficients = POTENTIAL
+[laws.direct_correlation]
+basis = "quartic"
+wavenumber = 6.3
+KERNEL
+"""
+
+
+def periodic_pattern() -> np.ndarray:
+    x = (np.arange(24) + 0.5) / 12
+    wave = np.cos(2 * np.pi * x)
+    return 0.1 * np.add.outer(wave, np.roll(wave, 3)) + 0.05 * np.cos(2 * np.pi * np.add.outer(x, x))
+
+
+def test_crystals_are_simulated_and_learnt(tmp_path):
+    ImageSeries(np.array([periodic_pattern()] * 3), [0, 0.02, 0.05], (2, 2)).save(tmp_path / "start.npz")
+    (tmp_path / "truth.toml").write_text(
+        CRYSTAL.replace("FILE", "start.npz").replace("POTENTIAL", "[1.0, -0.5]").replace("KERNEL", TRUE_KERNEL)
+    )
+    (tmp_path / "case.toml").write_text(
+        CRYSTAL.replace("FILE", "simulated/images.npz").replace("POTENTIAL", "[1.0]").replace("KERNEL", "")
+    )
+    assert run("simulate", tmp_path / "truth.toml", "--output", tmp_path / "simulated") == 0
+    assert run("invert", tmp_path / "case.toml", "--output", tmp_path / "out") == 0
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    laws = result["laws"]
+    np.testing.assert_allclose(laws["chemical_potential"]["coefficients"], [1.0, -0.5], rtol=0.02)
+    np.testing.assert_allclose(laws["direct_correlation"]["coefficients"], [0.0, 1.9, -0.9], rtol=0.02, atol=1e-12)
+    assert laws["direct_correlation"]["argument"] == "k"
+    assert result["determination"]["freedom"]["measure"] == "mu_h'(0)"
+    columns = (tmp_path / "out" / "curves.csv").read_text().splitlines()[0].split(",")
+    assert {"z", "k", "direct_correlation", "direct_correlation_lower"} <= set(columns)
+
+
+def test_pictures_that_do_not_repeat_are_refused(refusal, tmp_path):
+    frames = np.array([np.add.outer(np.arange(8.0), 0 * np.arange(8.0))] * 2) / 10
+    np.savez(tmp_path / "ramp.npz", images=frames, times=[0, 1], extent=[1, 1])
+    case = tmp_path / "crystal.toml"
+    case.write_text(CRYSTAL.replace("FILE", "ramp.npz").replace("POTENTIAL", "[1.0]").replace("KERNEL", ""))
+    err = refusal(case=case)
+    assert "domain.boundary: found pixels at the two ends of y that differ by 0.7, neighbours by 0.1" in err
+
+
+def test_a_symmetric_law_is_learnt_as_such(folder, tmp_path):
+    constraints = [f"laws.chemical_potential.{key}=true" for key in ("symmetric", "convex_ends")]
+    to = ("--output", tmp_path / "out")
+    assert run("invert", folder / "case.toml", *to, *settings("optimizer.max_iterations=3", *constraints)) == 3
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    first, slope, second = result["laws"]["chemical_potential"]["coefficients"]
+    assert first == second == 0 and slope < -1.5
+    assert result["determination"]["coefficients"]["chemical_potential"]["of"] == 1
 
 
 def test_check_proves_the_derivatives(folder, capsys):

@@ -3,7 +3,10 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from firedrake.adjoint import pause_annotation
+from pyadjoint import Tape, set_working_tape
 
 DEMOS = Path(__file__).parents[1] / "demos"
 
@@ -96,5 +99,10 @@ def test_script_of_the_readme(tmp_path):
         "invert(problem)": "invert(problem, 1)",
         'Path("out")': f'Path("{tmp_path}")',
     }
-    run_shortened(path, source, replacements)
+    names = run_shortened(path, source, replacements)
     assert (tmp_path / "laws.pdf").stat().st_size > 1000
+    on_tape = path.read_text().split("```python\n")[2].split("```")[0]
+    with set_working_tape(Tape()):
+        exec(compile(on_tape, str(path), "exec"), names)
+        pause_annotation()
+    assert all(np.abs(part.dat.data_ro).max() > 0 for part in (*names["gradient"], *names["action"]))
