@@ -6,10 +6,11 @@ from firedrake import SpatialCoordinate, assemble, interpolate, sin
 from mpi4py import MPI
 
 from fe_phaseinv import meshes
-from fe_phaseinv.bases import Legendre
+from fe_phaseinv.bases import Hermite, Legendre, Powers
 from fe_phaseinv.forward import Forward
 from fe_phaseinv.models.allen_cahn import AllenCahn
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
+from fe_phaseinv.models.phase_field_crystal import PhaseFieldCrystal
 from fe_phaseinv.relations import Relation, ideal_entropy, positive
 from fe_phaseinv.stepping.adjoint import Inputs, Sweeps, Weighted
 from fe_phaseinv.stepping.trajectory import Tolerances
@@ -122,6 +123,15 @@ def test_second_order_against_differences(movie, kind, cropped):
         difference = (getattr(ahead, name) - getattr(behind, name)) / (2 * h)
         largest = setting.forward.mesh.comm.allreduce(np.abs(difference).max(initial=0), MPI.MAX)
         assert np.abs(getattr(found, name) - difference).max(initial=0) < 1e-5 * largest
+
+
+def test_models_without_an_adjoint_are_refused(movie):
+    mesh, relation = meshes.periodic(movie, 4, MPI.COMM_SELF), Relation("chemical_potential", Powers(2))
+    crystal = PhaseFieldCrystal(relation, Relation("direct_correlation", Hermite(5, 6.0)))
+    with pytest.raises(ValueError, match="^the adjoint needs a model whose laws are local"):
+        Weighted(Forward(crystal, mesh, 2).step)
+    with pytest.raises(ValueError, match="^phase-field-crystal has no kinetics"):
+        Forward(crystal, mesh, 2, heterogeneous=True)
 
 
 def test_kept_factors_change_nothing(movie):

@@ -55,9 +55,16 @@ class Weighted:
     ----------
     step : Step
         Of a model whose laws are local.
+
+    Raises
+    ------
+    ValueError
+        Where a law is not.
     """
 
     def __init__(self, step: Step):
+        if step.convolution is not None:
+            raise ValueError("the adjoint needs a model whose laws are local, without a convolution")
         self.step = step
         together = step.state.function_space()
         self.multiplier, self.change = Function(together), Function(together)

@@ -69,6 +69,11 @@ class Step:
     heterogeneous : bool
         Whether the kinetics (the last law of the model's `scaling`) are multiplied by exp(h) with a field h of the same
         space, `heterogeneity`.
+
+    Raises
+    ------
+    ValueError
+        Where a model without kinetics is to be heterogeneous.
     """
 
     def __init__(
@@ -93,11 +98,13 @@ class Step:
         self.heterogeneity = Function(space) if heterogeneous else None
         laws = {r.name: Law(r, list(coefficients[r.name])) for r in model.relations}
         if heterogeneous:
+            if model.scaling is None:
+                raise ValueError(f"{model.name} has no kinetics for a map to multiply")
             kinetics = laws[model.scaling[-1]]
             laws[model.scaling[-1]] = lambda c: kinetics(c) * ufl.exp(self.heterogeneity)
-        self._convolution = _convolution(model, coefficients, space)
-        if self._convolution:
-            laws[model.kernel] = lambda field: self._convolution.field()
+        self.convolution = _convolution(model, coefficients, space)
+        if self.convolution:
+            laws[model.kernel] = lambda field: self.convolution.field()
 
         def form(tests):
             fields = split(self.state)
@@ -125,8 +132,8 @@ class Step:
         self._lumped = np.abs(assemble(TestFunction(space) * dx(degree=quadrature)).dat.data_ro)
         self._volume = total(self.comm, self._lumped.sum())
         self._solver = _mumps(self._matrix.petscmat)
-        if self._convolution:
-            change = derivative(residual, self._convolution.change, TrialFunction(space))
+        if self.convolution:
+            change = derivative(residual, self.convolution.change, TrialFunction(space))
             self._nonlocal = assemble(change, mat_type="aij").petscmat
         self.factorised_lead = 0.0
         self.factorisations = self.residuals = self.solves = 0
@@ -170,8 +177,8 @@ class Step:
     def residual(self) -> np.ndarray:
         """Residual at the state, as a local array; the state is taken to be right where it is prescribed."""
         self.residuals += 1
-        if self._convolution:
-            self._convolution.update(self.state.dat.data_ro.reshape(self.shape)[:, 0])
+        if self.convolution:
+            self.convolution.update(self.state.dat.data_ro.reshape(self.shape)[:, 0])
         value = self._residual.assemble(tensor=self._residual_value).dat.data_ro.reshape(self.shape).copy()
         value[self.fixed, 0] = 0.0
         return value
@@ -225,7 +232,7 @@ class Step:
     def solve(self, rhs: np.ndarray) -> np.ndarray:
         """Solve with the factorised Jacobian; where a part of it is nonlocal, to a share `CHORD` of the residual."""
         self.solves += 1
-        if self._convolution:
+        if self.convolution:
             return self._corrected(roughly=True).solve(rhs, CHORD)
         return self._solve_columns(rhs.reshape(-1, 1)).reshape(rhs.shape)
 
@@ -238,7 +245,7 @@ class Step:
         """Return the systems with the whole Jacobian, of which the factor is the local part."""
 
         def nonlocal_part(columns: np.ndarray) -> np.ndarray:
-            convolved = np.asfortranarray(self._convolution.apply(columns, roughly))
+            convolved = np.asfortranarray(self.convolution.apply(columns, roughly))
             return self._nonlocal.matMult(dense(self.comm, convolved)).getDenseArray()
 
         return Corrected(self._matrix.petscmat, self._solver, nonlocal_part)
@@ -266,7 +273,7 @@ class Step:
         rhs[self.fields * self.fixed] = 0.0
         rhs[:, -1] = self.residual().ravel()
         self.solves += 1
-        if self._convolution:
+        if self.convolution:
             solution = self._corrected(roughly=False).solve(
                 rhs, EXACT, -np.column_stack([expected, np.zeros(len(expected))])
             )
