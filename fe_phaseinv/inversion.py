@@ -18,8 +18,9 @@ from fe_phaseinv.trust_region import Outcome, State, iterate, start
 FIRST_RADIUS = 1.0
 """Least radius of the trust region at the start of a stage: coefficients of this size change a law by about as much as
 kT."""
-TOLERANCE = {"intervals": 0.1, "trajectory": 1e-6}
-"""Promised reduction of the cost, relative to it, at which a stage ends."""
+TOLERANCE = {"intervals": 0.2, "search": 1e-2, "trajectory": 1e-6}
+"""Promised reduction of the cost, relative to it, at which a stage ends. The search is for the strengths of the prior,
+which follow from a trajectory that fits well enough."""
 SAME_STRENGTH = 2.0
 """The strengths chosen are taken for converged once they change by less than this factor."""
 
@@ -94,7 +95,7 @@ def invert(problem: Problem, max_iterations: int = 50, progress: Progress | None
     run = _Run(problem, time.perf_counter(), progress)
     if progress is None:
         strengths = problem.first_strengths
-        stage = "intervals" if len(problem.frames) > 1 else "trajectory"
+        stage = "intervals" if len(problem.frames) > 1 else _first_trajectory(problem)
         x = problem.coordinates.from_natural(problem.coordinates.start)
         objective = problem.objective(stage, strengths)
         progress = run.begin(objective, stage, strengths, x, FIRST_RADIUS)
@@ -111,9 +112,14 @@ def invert(problem: Problem, max_iterations: int = 50, progress: Progress | None
         if following is None:
             yield progress
             return
-        objective = problem.objective(*following)
         radius = max(progress.state.radius, FIRST_RADIUS)
-        progress = run.begin(objective, *following, progress.state.point.x, radius, progress)
+        if progress.stage == "intervals":
+            objective = problem.objective(*following)
+            progress = run.begin(objective, *following, progress.state.point.x, radius, progress)
+        else:
+            before, objective = objective, objective.with_prior(problem.prior(following[1]))
+            state = State(objective.carried(progress.state.point, before), radius, progress.state.iteration)
+            progress = run.record(*following, state, progress, new_stage=True)
         yield progress
 
 
@@ -166,17 +172,23 @@ def _next_stage(problem: Problem, progress: Progress) -> tuple[str, tuple[float,
     if progress.state.outcome in (Outcome.NO_START, Outcome.MAX_ITERATIONS):
         return None
     strengths = _better_strengths(problem, progress) if problem.strength == "auto" else progress.strengths
-    converged = progress.stage == "trajectory" and all(
+    if progress.stage == "intervals":
+        return _first_trajectory(problem), strengths
+    same = all(
         new == old or abs(np.log(new / old)) < np.log(SAME_STRENGTH)
         for new, old in zip(strengths, progress.strengths, strict=True)
     )
-    return None if converged else ("trajectory", strengths)
+    return None if same and progress.stage == "trajectory" else ("trajectory", strengths)
+
+
+def _first_trajectory(problem: Problem) -> str:
+    return "search" if problem.strength == "auto" else "trajectory"
 
 
 def _better_strengths(problem: Problem, progress: Progress) -> tuple[float, ...]:
     """Choose the strengths of the priors anew; the misfit of clean images is no noise and tells but its size."""
     found = posterior(problem, progress)
-    if problem.noise and progress.stage == "trajectory":
+    if problem.noise and progress.stage != "intervals":
         return found.strengths(problem.prior(progress.strengths), progress.strengths)
     return (found.deviation**2,) * len(progress.strengths)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -196,6 +196,22 @@ class Objective:
             frames=tuple(frame for segment in self.segments for frame in segment.frames),
             states=[state for run in runs for state in run.states],
             predictions=predictions,
+        )
+
+    def with_prior(self, prior: Prior) -> Objective:
+        """Return the objective with another prior."""
+        return Objective(self.forward, self.pixels, self.coordinates, prior, self.segments, self.field)
+
+    def carried(self, point: Linearisation, before: Objective) -> Linearisation:
+        """Return a point that an objective which differs in its prior alone has evaluated."""
+        value, gradient, hessian = (
+            new - old for new, old in zip(self.prior_at(point.x), before.prior_at(point.x), strict=True)
+        )
+        return replace(
+            point,
+            value=point.value + value,
+            gradient=point.gradient + gradient,
+            hessian=point.hessian + hessian,
         )
 
     def _run(self, m: np.ndarray, q: np.ndarray, segment: Segment, grid: TimeGrid | None) -> Trajectory:

@@ -123,7 +123,7 @@ class Problem:
         return self.rough if stage == "intervals" else self.fine
 
     def objective(self, stage: str, strengths: Sequence[float]) -> Objective:
-        """Return the cost of a stage, "intervals" or "trajectory"."""
+        """Return the cost of a stage: of the intervals, or of the trajectory."""
         how, prior = self.discretisation(stage), self.prior(strengths)
         low, high = how.forward.model.bounds
         margin = max(INSIDE, INSIDE_NOISE * self.noise)

@@ -132,6 +132,18 @@ def test_a_replay_repeats_the_adaptive_run(movie):
     assert set(segment.times) <= set(adaptive.grid.times)
 
 
+@pytest.mark.parametrize("noise", [0.0, 0.05])
+def test_a_point_is_carried_to_another_prior(movie, noise):
+    objective = problem(movie, MPI.COMM_SELF, noise=noise)
+    other = objective.with_prior(Prior.smooth(objective.forward.model.relations, START, (1e-2, 3e-4, 1.0)))
+    point = objective.at(unknowns(objective))
+    carried, exact = other.carried(point, objective), other.at(point.x, point)
+    assert carried.value == pytest.approx(exact.value, rel=1e-9)
+    np.testing.assert_allclose(carried.gradient, exact.gradient, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(carried.hessian, exact.hessian, rtol=1e-6, atol=1e-9)
+    assert carried.value != pytest.approx(point.value, rel=1e-3)
+
+
 def test_a_run_that_needs_too_many_steps_fails(movie):
     objective = problem(movie, MPI.COMM_SELF)
     forward, (segment,) = objective.forward, objective.segments
