@@ -20,7 +20,7 @@ SMALLEST_SHARE = 1e-12
 """Shares of the prior below this cannot be told from rounding."""
 SWEEPS = 50
 """Of the fixed-point iteration for the strengths."""
-SEEN, SQUARED = 1.0, 0.1
+SEEN, SQUARED = 1.0, 0.03
 """Number and summed square of the curvatures that are taken for seen already when the strength of a law's prior is
 chosen: so few and small ones that those in the images decide, but for laws of which they show none."""
 
