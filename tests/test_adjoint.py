@@ -125,6 +125,22 @@ def test_second_order_against_differences(movie, kind, cropped):
         assert np.abs(getattr(found, name) - difference).max(initial=0) < 1e-5 * largest
 
 
+def test_the_start_alone(movie):
+    """With all coefficients known."""
+    setting = Setting(CahnHilliard, MPI.COMM_SELF, movie)
+    forward, at = setting.forward, setting.at
+    known = Forward(forward.model, forward.mesh, 2, np.zeros(6, bool), Tolerances(newton=1e-9))
+    trajectory = known.run(LAWS, at.start, TIMES, record=True)
+    gradient = Sweeps(Weighted(known.step), trajectory).adjoint(setting.weights)
+    h = 1e-5
+    ahead, behind = (
+        known.run(LAWS, at.start + s * h * setting.change.start, TIMES, trajectory.grid).states for s in (1, -1)
+    )
+    difference = (setting.frames_dot(ahead) - setting.frames_dot(behind)) / (2 * h)
+    assert gradient.start @ setting.change.start == pytest.approx(difference, rel=1e-5)
+    assert len(gradient.coefficients) == 0
+
+
 def test_models_without_an_adjoint_are_refused(movie):
     mesh, relation = meshes.periodic(movie, 4, MPI.COMM_SELF), Relation("chemical_potential", Powers(2))
     crystal = PhaseFieldCrystal(relation, Relation("direct_correlation", Hermite(5, 6.0)))
