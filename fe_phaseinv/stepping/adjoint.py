@@ -248,10 +248,12 @@ class Sweeps:
         step.lead.assign(formula[0])
         if self.outside is not None:
             step.prescribe(self.outside(grid.times[n]))
-        solver = self._kept.get(n) or step.factor()
-        if len(self._kept) < self.keep:
-            self._kept[n] = solver
-        return solver, formula
+        if n not in self._kept and len(self._kept) < self.keep:
+            self._kept[n] = step.factor()
+        if n in self._kept:
+            return self._kept[n], formula
+        step.factorise()
+        return step.solver, formula
 
 
 def _parts(step: Step) -> dict[str, slice]:

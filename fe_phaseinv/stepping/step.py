@@ -131,7 +131,7 @@ class Step:
         self._sensitivity_value = self._sensitivity.allocate() if self.columns else None
         self._lumped = np.abs(assemble(TestFunction(space) * dx(degree=quadrature)).dat.data_ro)
         self._volume = total(self.comm, self._lumped.sum())
-        self._solver = _mumps(self._matrix.petscmat)
+        self.solver = _mumps(self._matrix.petscmat)
         if self.convolution:
             change = derivative(residual, self.convolution.change, TrialFunction(space))
             self._nonlocal = assemble(change, mat_type="aij").petscmat
@@ -193,18 +193,18 @@ class Step:
         """
         self._assemble_jacobian()
         for workspace in WORKSPACES:
-            self._solver.setOperators(self._matrix.petscmat)
-            self._solver.setUp()
-            if not self._solver.getPC().getFailedReason():
+            self.solver.setOperators(self._matrix.petscmat)
+            self.solver.setUp()
+            if not self.solver.getPC().getFailedReason():
                 self.factorised_lead = float(self.lead)
                 self.factorisations += 1
                 return
             # A solver that has failed once fails for ever.
-            self._solver = _mumps(self._matrix.petscmat, workspace)
+            self.solver = _mumps(self._matrix.petscmat, workspace)
         raise StepFailed("the Jacobian could not be factorised")
 
     def factor(self) -> PETSc.KSP:
-        """Return a solver of its own with the Jacobian at the state."""
+        """Return a solver with the Jacobian at the state that is not changed by what comes later, as `solver` is."""
         self._assemble_jacobian()
         solver = _mumps(self._matrix.petscmat.copy())
         solver.setUp()
@@ -238,7 +238,7 @@ class Step:
 
     def _solve_columns(self, rhs: np.ndarray) -> np.ndarray:
         solution = np.empty_like(rhs, order="F")
-        self._solver.matSolve(dense(self.comm, rhs), dense(self.comm, solution))
+        self.solver.matSolve(dense(self.comm, rhs), dense(self.comm, solution))
         return solution
 
     def _corrected(self, roughly: bool) -> Corrected:
@@ -248,7 +248,7 @@ class Step:
             convolved = np.asfortranarray(self.convolution.apply(columns, roughly))
             return self._nonlocal.matMult(dense(self.comm, convolved)).getDenseArray()
 
-        return Corrected(self._matrix.petscmat, self._solver, nonlocal_part)
+        return Corrected(self._matrix.petscmat, self.solver, nonlocal_part)
 
     def sensitivity(self, history: np.ndarray, expected: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Newton update and derivatives by the unknown coefficients, in one solve with the factor of this state.
