@@ -19,8 +19,8 @@ FIRST_RADIUS = 1.0
 """Least radius of the trust region at the start of a stage: coefficients of this size change a law by about as much as
 kT."""
 TOLERANCE = {"intervals": 0.2, "search": 1e-2, "trajectory": 1e-6}
-"""Promised reduction of the cost, relative to it, at which a stage ends. The search is for the strengths of the prior,
-which follow from a trajectory that fits well enough."""
+"""Promised reduction of the cost, relative to it, at which a stage ends. The search is for the strength of the prior
+of clean images, which follows from a trajectory that fits well enough."""
 SAME_STRENGTH = 2.0
 """The strengths chosen are taken for converged once they change by less than this factor."""
 
@@ -182,7 +182,8 @@ def _next_stage(problem: Problem, progress: Progress) -> tuple[str, tuple[float,
 
 
 def _first_trajectory(problem: Problem) -> str:
-    return "search" if problem.strength == "auto" else "trajectory"
+    """Name the stage after the intervals: evidence wants a trajectory that fits as well as it can."""
+    return "search" if problem.strength == "auto" and not problem.noise else "trajectory"
 
 
 def _better_strengths(problem: Problem, progress: Progress) -> tuple[float, ...]:

@@ -20,6 +20,8 @@ SMALLEST_SHARE = 1e-12
 """Shares of the prior below this cannot be told from rounding."""
 SWEEPS = 50
 """Of the fixed-point iteration for the strengths."""
+WEAKEST = 1e-2
+"""Least strength, for curvatures of order ten: nothing but the prior keeps the laws from the freedom of scale."""
 SEEN, SQUARED = 1.0, 0.03
 """Number and summed square of the curvatures that are taken for seen already when the strength of a law's prior is
 chosen: so few and small ones that those in the images decide, but for laws of which they show none."""
@@ -144,7 +146,7 @@ class Laplace:
         if not np.any(roughness):
             return self.deviation**2
         seen = np.linalg.matrix_rank(roughness) - strength * np.sum(roughness * (rows @ covariance @ rows.T))
-        return self.deviation**2 * float((seen + SEEN) / (m @ roughness @ m + SQUARED))
+        return self.deviation**2 * max(WEAKEST, float((seen + SEEN) / (m @ roughness @ m + SQUARED)))
 
     def band(self, relation: Relation, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper end of the pointwise 95 % band of a law at z, formed before its transform."""
