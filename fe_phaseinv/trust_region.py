@@ -18,9 +18,9 @@ from scipy.linalg import eigh
 from scipy.optimize import brentq
 
 ACCEPT, SHRINK, GROW = 1e-3, 0.25, 0.75
-SETTLED = 1e-2
+SETTLED = 0.3
 """Once a step promises less than this share of the cost, the discretisation is frozen, so that its changes do not
-mask the last reductions."""
+mask the last reductions: where patterns amplify the errors in time, they are of this size."""
 DOUBTFUL = 0.1
 """A step is not refused for a change of the cost below this share of it before the discretisation is frozen."""
 NOISE = 1e-5

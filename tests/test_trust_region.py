@@ -157,7 +157,7 @@ class Noisy:
     def at(self, x, like=None):
         self.frozen.append(like)
         jump = self.noise if like is None and len(self.frozen) > 1 else 0.0
-        return Point(x, 10 + 0.5 * float(x @ x) + jump, x.copy(), np.eye(len(x)))
+        return Point(x, 1 + 0.5 * float(x @ x) + jump, x.copy(), np.eye(len(x)))
 
 
 def test_a_doubtful_rejection_freezes_before_it_shrinks():
@@ -180,7 +180,7 @@ def test_a_clear_rejection_shrinks_at_once():
 
 
 def test_small_promises_freeze():
-    """A step that promises less than a hundredth of the cost is taken on the discretisation of the point."""
+    """A step that promises little of the cost is taken on the discretisation of the point."""
     objective = Noisy(0.9)
     first = start(objective, np.array([0.3]), 1.0)
     state = next(iterate(objective, first, 1e-6, 10))
