@@ -546,7 +546,7 @@ def test_ranks_agree(folder, tmp_path):
     for name, law in expected.items():
         key = "coefficients" if "coefficients" in law else "value"
         np.testing.assert_allclose(laws[name][key], law[key], rtol=0, atol=1e-6)
-    assert json.loads((together / "progress.json").read_text())["stage"] == "trajectory"
+    assert json.loads((together / "progress.json").read_text())["stage"] == "search"
     written = {path.name for path in together.iterdir()}
     assert {"result.json", "curves.csv", "states.pvd", "states.h5", "case.toml", "progress.json"} <= written
     assert (together / "laws.pdf").read_bytes().startswith(b"%PDF")
