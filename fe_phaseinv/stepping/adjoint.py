@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import ufl
 from firedrake import Function, TestFunction, VectorFunctionSpace, derivative, split
 from firedrake.assemble import get_assembler
 from firedrake.petsc import PETSc
@@ -94,14 +93,10 @@ class Weighted:
         if not step.columns:
             return None, None
         cells = VectorFunctionSpace(step.space.mesh(), "DG", 0, dim=step.columns)
-        tests, column, first = TestFunction(cells), 0, 0
-        for name, indices in step.unknown.items():
-            values = step.coefficients[name]
-            for index in indices:
-                direction = ufl.as_vector([float(i == index) for i in range(values.ufl_shape[0])])
-                form = step.form([tests[column] * part for part in split(self.multiplier)])
-                first += derivative(form, values, direction)
-                column += 1
+        tests, first = TestFunction(cells), 0
+        for column, (values, direction) in enumerate(step.unknown_directions()):
+            form = step.form([tests[column] * part for part in split(self.multiplier)])
+            first += derivative(form, values, direction)
         second = derivative(first, step.state, self.change)
         second += sum(derivative(first, f, change) for f, change in by_inputs)
         return get_assembler(first), get_assembler(second)

@@ -144,16 +144,18 @@ class Step:
             return None
         shape = (self.fields, self.columns)
         block = TensorFunctionSpace(self.space.mesh(), self.space.ufl_element(), shape=shape)
-        tests = TestFunction(block)
-        together, column = 0, 0
+        tests, together = TestFunction(block), 0
+        for column, (values, direction) in enumerate(self.unknown_directions()):
+            residual = self.form([tests[field, column] for field in range(self.fields)])
+            together += derivative(residual, values, direction)
+        return get_assembler(together)
+
+    def unknown_directions(self):
+        """Give, for every unknown coefficient, the function that holds it and the unit vector of its place there."""
         for name, indices in self.unknown.items():
             values = self.coefficients[name]
             for index in indices:
-                direction = ufl.as_vector([float(i == index) for i in range(values.ufl_shape[0])])
-                residual = self.form([tests[field, column] for field in range(self.fields)])
-                together += derivative(residual, values, direction)
-                column += 1
-        return get_assembler(together)
+                yield values, ufl.as_vector([float(i == index) for i in range(values.ufl_shape[0])])
 
     @property
     def shape(self) -> tuple[int, int]:
