@@ -12,6 +12,7 @@ from fe_phaseinv.observation import Pixels
 from fe_phaseinv.parallel import total
 from fe_phaseinv.smoothing import Smoother
 from fe_phaseinv.spaces import boundary_nodes
+from fe_phaseinv.stepping.boundary_data import BoundaryData
 
 FEWEST_FRAMES = 4
 """For an interpolation that is cubic in time."""
@@ -19,7 +20,7 @@ HALVED = 2.0**4
 """Share by which its error falls with half the time between frames."""
 
 
-def from_images(images: ImageSeries, mesh, degree: int) -> CubicSpline:
+def from_images(images: ImageSeries, mesh, degree: int) -> BoundaryData:
     """Interpolate fields of all frames in time: their values and normal gradients hold on the boundary.
 
     Parameters
@@ -31,8 +32,8 @@ def from_images(images: ImageSeries, mesh, degree: int) -> CubicSpline:
 
     Returns
     -------
-    scipy.interpolate.CubicSpline
-        By time, local nodal values; twice continuously differentiable, exact at the frames.
+    BoundaryData
+        Twice continuously differentiable in time, exact at the frames.
 
     Raises
     ------
@@ -44,21 +45,22 @@ def from_images(images: ImageSeries, mesh, degree: int) -> CubicSpline:
         raise InputError(images.source, "images", found, accepted)
     smoother = Smoother(Pixels(images, FunctionSpace(mesh, "CG", degree + 1)), flat=False)
     _require_boundary(smoother.pixels)
-    return CubicSpline(images.times, [smoother.fit(index) for index in range(len(images.times))])
+    fields = np.array([smoother.fit(index) for index in range(len(images.times))])
+    return BoundaryData(tuple(map(float, images.times)), fields)
 
 
-def interpolation_error(outside: CubicSpline, mesh, degree: int) -> float:
+def interpolation_error(outside: BoundaryData, mesh, degree: int) -> float:
     """Estimate the error between frames (root mean square on the boundary), from what half of the frames would give.
 
     Parameters
     ----------
-    outside : scipy.interpolate.CubicSpline
+    outside : BoundaryData
         From `from_images` with the same mesh and degree.
     mesh : firedrake.MeshGeometry
     degree : int
     """
-    times = outside.x
-    fields = outside(times)[:, boundary_nodes(FunctionSpace(mesh, "CG", degree + 1))]
+    times = outside.times
+    fields = outside.fields[:, boundary_nodes(FunctionSpace(mesh, "CG", degree + 1))]
     coarse = CubicSpline(times[::2], fields[::2])
     errors = coarse(times[1:-1:2]) - fields[1:-1:2]
     squares, count = total(mesh.comm, [np.sum(errors**2), errors.size])

@@ -111,6 +111,19 @@ class Coordinates:
             jacobian[s.log_energy, s.log_energy] = -1 / beta
         return jacobian[:, self.free]
 
+    def curvature(self, x: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+        """Second derivative of gradient . natural(x), shape (len(self), len(self))."""
+        n = len(self.start)
+        second = np.zeros((n, n))
+        if self.scaling:
+            s, y = self.scaling, self._full(x)
+            potential, energy, beta = list(s.potential), s.log_energy, y[s.log_energy]
+            mixed = -gradient[potential] / beta**2
+            second[potential, energy] = second[energy, potential] = mixed
+            own = gradient[energy] - gradient[s.log_kinetics] - 2 * mixed @ y[potential] * beta
+            second[energy, energy] = own / beta**2
+        return second[np.ix_(self.free, self.free)]
+
     def _full(self, x: np.ndarray) -> np.ndarray:
         y = self.start.copy()
         y[self.free] = x

@@ -8,9 +8,11 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 from firedrake import Function, FunctionSpace
+from mpi4py import MPI
 
 from fe_phaseinv.parameters import Parameters
 from fe_phaseinv.stepping.bdf import TimeGrid
+from fe_phaseinv.stepping.history import Storage
 from fe_phaseinv.stepping.step import Step
 from fe_phaseinv.stepping.trajectory import Integrator, Tolerances, Trajectory
 
@@ -78,7 +80,7 @@ class Forward:
         grid: TimeGrid | None = None,
         sensitivities: bool = False,
         modes: np.ndarray | None = None,
-        record: bool = False,
+        record: float = 0,
         max_steps: float = np.inf,
     ) -> Trajectory:
         """Solve with coefficients m from times[0], where the field is start, to the other times.
@@ -96,8 +98,8 @@ class Forward:
             Whether to carry derivatives by the unknown coefficients along.
         modes : numpy.ndarray, shape (local size, k), optional
             Fields whose shares in the start are unknown too: their derivatives follow those of the coefficients.
-        record : bool
-            Whether to keep the states after all steps, from which `Sweeps` go.
+        record : float
+            Largest number of steps after which to keep the states, for `Sweeps`; they compute them again otherwise.
         max_steps : float
             Largest number of steps between two frames; a run that needs more has failed.
 
@@ -120,6 +122,15 @@ class Forward:
     def heterogeneity(self) -> Function | None:
         """The map h, in the space of c; None where the kinetics are the same everywhere."""
         return self.step.heterogeneity
+
+    @property
+    def outside_space(self) -> FunctionSpace:
+        """Space of what is prescribed on the boundary: that of c with a degree more."""
+        return self.step.outside.function_space()
+
+    def steps_in(self, storage: Storage) -> float:
+        """Return the number of steps of which all states may be kept, the same on all ranks."""
+        return storage.states / self.mesh.comm.allreduce(8 * np.prod(self.step.shape), MPI.MAX) - 1
 
     def tangent(self, modes: np.ndarray | None) -> np.ndarray:
         """Return the derivatives of the start: by the coefficients, on which it does not depend, then by the modes."""

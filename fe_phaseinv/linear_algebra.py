@@ -29,6 +29,12 @@ def direct_solver(matrix: PETSc.Mat) -> PETSc.KSP:
     return solver
 
 
+def factor_bytes(solver: PETSc.KSP) -> float:
+    """Return the size of the factor of a solver by MUMPS, on all processes together."""
+    entries = solver.getPC().getFactorMatrix().getMumpsInfog(29)
+    return 8.0 * (entries if entries >= 0 else -1e6 * entries)
+
+
 class Corrected:
     """Systems whose matrix is a factorised one plus a nonlocal part, by GMRES on all columns together.
 

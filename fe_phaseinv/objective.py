@@ -127,11 +127,10 @@ class Objective:
         """Return the number of unknowns."""
         return len(self.coordinates) + (self.field.modes.shape[1] if self.field else 0)
 
-    def shorten(self, x: np.ndarray, step: np.ndarray) -> np.ndarray:
-        """Cut a step from x to what the unknowns allow."""
+    def share(self, x: np.ndarray, step: np.ndarray) -> float:
+        """Share of a step from x that the unknowns allow."""
         laws = slice(len(self.coordinates))
-        share = self.coordinates.allowed(x[laws], step[laws])
-        return step if share == 1 else share * step
+        return self.coordinates.allowed(x[laws], step[laws])
 
     def prior_at(self, x: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         """Value, gradient and Gauss-Newton Hessian of the priors' share in the cost."""
@@ -221,7 +220,8 @@ class Objective:
         run = self.forward.run(m, start, segment.times, grid, sensitivities=True, modes=modes, max_steps=most)
         if self.field is None:
             return run
-        return Trajectory(run.grid, [start, *run.states], [self.forward.tangent(modes), *run.sensitivities])
+        derivatives = [self.forward.tangent(modes), *run.sensitivities]
+        return replace(run, states=[start, *run.states], sensitivities=derivatives)
 
     @property
     def _most_steps(self) -> float:

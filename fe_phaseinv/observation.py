@@ -70,6 +70,13 @@ class Pixels:
         block = dense(self.comm, np.asfortranarray(c))
         return self.matrix.matMult(block).getDenseArray()[:, : c.shape[1]].copy()
 
+    def spread(self, rows: np.ndarray) -> np.ndarray:
+        """Transpose of `average`, of local pixels; those that are NaN do not count."""
+        nodes, pixels = self.matrix.createVecs()
+        pixels.array[:] = np.nan_to_num(rows)
+        self.matrix.multTranspose(pixels, nodes)
+        return nodes.array.copy()
+
     def picture(self, local: np.ndarray) -> np.ndarray:
         """Return the whole picture from its local pixels, shape (ny, nx), the same on all ranks."""
         picture = np.zeros(self.images.shape).ravel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from firedrake import Cofunction, Function, FunctionSpace
@@ -11,6 +12,7 @@ from pyadjoint import Block, annotate_tape, get_working_tape, stop_annotating
 from fe_phaseinv.forward import Forward
 from fe_phaseinv.stepping.adjoint import Inputs, Sweeps, Weighted
 from fe_phaseinv.stepping.bdf import TimeGrid
+from fe_phaseinv.stepping.history import Storage
 
 
 def coefficient_functions(forward: Forward, m: np.ndarray) -> list[Function]:
@@ -31,14 +33,15 @@ def run_on_tape(
     start: Function,
     times: Sequence[float],
     heterogeneity: Function | None = None,
+    boundary: Sequence[Function] | None = None,
     grid: TimeGrid | None = None,
-    keep: int = 0,
+    storage: Storage = Storage(),  # noqa: B008 (a frozen value)
 ) -> list[Function]:
     """Solve, and put the run on the tape where it is annotated.
 
     Afterwards a `ReducedFunctional` of the frames can be evaluated, differentiated and have its Hessian applied, by one
-    sweep over the time steps each; its controls may be the coefficients, the start, and the map. Coefficients that are
-    not among `forward.unknown` count as constants.
+    sweep over the time steps each; its controls may be the coefficients, the start, the map, and the boundary data.
+    Coefficients that are not among `forward.unknown` count as constants.
 
     Parameters
     ----------
@@ -51,10 +54,13 @@ def run_on_tape(
     times : sequence of float
     heterogeneity : firedrake.Function, optional
         The map h of a `Forward` that is heterogeneous, in `forward.space`.
+    boundary : sequence of firedrake.Function, optional
+        The fields at the times of the `BoundaryData` of a `Forward` that has them, in `forward.outside_space`; those
+        that it has where not given.
     grid : TimeGrid, optional
         Steps to take; where not given they are chosen now, and kept whenever the run is replayed.
-    keep : int
-        Most factors of Jacobians to keep from one sweep to the next.
+    storage : Storage
+        What may be kept for the derivatives.
 
     Returns
     -------
@@ -66,14 +72,17 @@ def run_on_tape(
     StepFailed
         Where the equations cannot be solved, now or when the run is replayed.
     ValueError
-        Where a map is given to a model without one, or the other way round.
+        Where a map is given to a model without one, or the other way round, or boundary data that do not fit.
     """
     if (heterogeneity is None) != (forward.heterogeneity is None):
         raise ValueError("a map goes with a Forward that is heterogeneous, and with no other")
-    inputs = [*coefficients, start, *([] if heterogeneity is None else [heterogeneity])]
-    block = _TrajectoryBlock(forward, inputs, times, keep)
+    outside = forward.integrator.outside
+    if boundary is not None and (outside is None or len(boundary) != len(outside.times)):
+        wanted = 0 if outside is None else len(outside.times)
+        raise ValueError(f"{len(boundary)} fields on the boundary, for a Forward that takes {wanted}")
+    block = _TrajectoryBlock(forward, coefficients, start, heterogeneity, boundary, times, storage)
     with stop_annotating():
-        frames = block.solve(inputs, grid)
+        frames = block.solve([dependency.output for dependency in block.get_dependencies()], grid)
     if annotate_tape():
         for frame in frames:
             block.add_output(frame.create_block_variable())
@@ -82,24 +91,26 @@ def run_on_tape(
 
 
 class _TrajectoryBlock(Block):
-    """One trajectory: its inputs are the coefficients, the start, and the map where there is one."""
+    """One trajectory: its inputs are the coefficients, the start, the map and the boundary data where there are any."""
 
-    def __init__(self, forward: Forward, inputs: Sequence[Function], times: Sequence[float], keep: int):
+    def __init__(self, forward: Forward, coefficients, start, heterogeneity, boundary, times, storage: Storage):
         super().__init__()
-        self.forward, self.times, self.keep = forward, tuple(times), keep
+        self.forward, self.times, self.storage = forward, tuple(times), storage
         self.grid: TimeGrid | None = None
         self.sweeps: Sweeps | None = None
         self.weighted = Weighted(forward.step)
-        self.laws = forward.parameters.size
-        for function in inputs:
+        groups = coefficients, [start], [] if heterogeneity is None else [heterogeneity], boundary or []
+        ends = np.cumsum([0, *map(len, groups)])
+        self.laws, self.start, self.map, self.boundary = map(slice, ends[:-1], ends[1:])
+        for function in (function for group in groups for function in group):
             self.add_dependency(function)
 
     def solve(self, inputs: Sequence[Function], grid: TimeGrid | None) -> list[Function]:
         """Run from given inputs, and be ready for sweeps."""
         m, start = self._set(inputs)
-        trajectory = self.forward.run(m, start, self.times, grid, record=True)
+        trajectory = self.forward.run(m, start, self.times, grid, record=self.forward.steps_in(self.storage))
         self.grid = trajectory.grid
-        self.sweeps = Sweeps(self.weighted, trajectory, self.forward.integrator.outside, self.keep)
+        self.sweeps = Sweeps(self.weighted, self.forward.integrator, trajectory, self.storage)
         frames = [Function(self.forward.space) for _ in trajectory.states]
         for frame, state in zip(frames, trajectory.states, strict=True):
             frame.dat.data_wo[:] = state
@@ -134,9 +145,9 @@ class _TrajectoryBlock(Block):
         return change
 
     def prepare_evaluate_hessian(self, inputs, hessian_inputs, adj_inputs, relevant_dependencies):
-        """Sweep backwards for the change of the derivatives, after a tangent and an adjoint sweep."""
+        """Sweep backwards for the change of the derivatives, after a tangent sweep."""
         self._set(inputs)
-        return self.sweeps.second(self._loads(hessian_inputs))
+        return self.sweeps.second(self._loads(adj_inputs), self._loads(hessian_inputs))
 
     def evaluate_hessian_component(
         self, inputs, hessian_inputs, adj_inputs, block_variable, idx, relevant_dependencies, prepared=None
@@ -145,30 +156,37 @@ class _TrajectoryBlock(Block):
         return self._derivative(prepared, idx)
 
     def _set(self, inputs: Sequence[Function]) -> tuple[np.ndarray, np.ndarray]:
-        """Write laws and map into the forward model; gives all coefficients, and the start."""
-        m = np.array([float(function) for function in inputs[: self.laws]])
+        """Write laws, map and boundary data into the forward model; gives all coefficients, and the start."""
+        m = np.array([float(function) for function in inputs[self.laws]])
         self.forward.parameters.assign(m)
-        if self.forward.heterogeneity is not None:
-            self.forward.heterogeneity.dat.data_wo[:] = inputs[-1].dat.data_ro
-        return m, inputs[self.laws].dat.data_ro.copy()
+        for field in inputs[self.map]:
+            self.forward.heterogeneity.dat.data_wo[:] = field.dat.data_ro
+        if inputs[self.boundary]:
+            fields = np.array([field.dat.data_ro for field in inputs[self.boundary]])
+            self.forward.integrator.outside = replace(self.forward.integrator.outside, fields=fields)
+        (start,) = inputs[self.start]
+        return m, start.dat.data_ro.copy()
 
     def _loads(self, values: Sequence[Cofunction | None]) -> list[np.ndarray]:
-        zero = np.zeros(self.forward.step.shape[0])
-        return [zero if value is None else value.dat.data_ro.copy() for value in values]
+        return [self._local(value, self.forward.space) for value in values]
+
+    def _local(self, value: Function | Cofunction | None, space: FunctionSpace) -> np.ndarray:
+        return np.zeros(space.dof_dset.size) if value is None else value.dat.data_ro.copy()
 
     def _inputs(self, values: Sequence[Function | None]) -> Inputs:
         """Return the changes of all inputs; those not given do not change."""
-        laws = np.array([0.0 if value is None else float(value) for value in values[: self.laws]])
-        start, *maps = self._loads(values[self.laws :])
-        return Inputs(laws[self.forward.unknown], start, maps[0] if maps else np.zeros_like(start))
+        laws = np.array([0.0 if value is None else float(value) for value in values[self.laws]])
+        (start,), maps = (self._loads(values[part]) for part in (self.start, self.map))
+        outside = [self._local(value, self.forward.outside_space) for value in values[self.boundary]]
+        heterogeneity = maps[0] if maps else np.zeros_like(start)
+        return Inputs(laws[self.forward.unknown], start, heterogeneity, np.array(outside))
 
     def _derivative(self, by: Inputs, index: int) -> Cofunction:
         """Return the part of a derivative that belongs to one input."""
+        laws = np.zeros(self.forward.parameters.size)
+        laws[self.forward.unknown] = by.coefficients
+        maps = [by.heterogeneity] * (self.map.stop - self.map.start)
+        values = [*laws, by.start, *maps, *by.boundary][index]
         derivative = Cofunction(self.get_dependencies()[index].output.function_space().dual())
-        if index < self.laws:
-            whole = np.zeros(self.laws)
-            whole[self.forward.unknown] = by.coefficients
-            derivative.dat.data_wo[:] = whole[index]
-        else:
-            derivative.dat.data_wo[:] = by.start if index == self.laws else by.heterogeneity
+        derivative.dat.data_wo[:] = values
         return derivative

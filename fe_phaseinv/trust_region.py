@@ -1,8 +1,8 @@
-"""Trust-region Newton method with the exact subproblem, for tens of unknowns.
+"""Trust-region Newton method, with the exact subproblem for tens of unknowns.
 
 It knows nothing but `objective.at(x)`, which returns value, gradient and Hessian (or its Gauss-Newton part) at
-an explicit point, `objective.at(x, like=point)`, the same on the frozen discretisation of that point, and
-`objective.shorten(x, step)`, which keeps steps to where the unknowns make sense.
+an explicit point, `objective.at(x, like=point)`, the same on the frozen discretisation of that point,
+`objective.share(x, step)`, which keeps steps to where the unknowns make sense, and a `Subproblem`.
 Nocedal and Wright, Numerical Optimization (2006), algorithms 4.1 and 4.3.
 """
 
@@ -30,6 +30,7 @@ STALL, STALLS = 1e-3, 3
 the whole step promises little and there is no reason to lengthen it, no more is to be had: along a narrow curved valley
 Gauss-Newton steps promise what they cannot keep."""
 COLLAPSED = 1e-8
+"""Share of the radius to begin with below which a region is taken for collapsed."""
 
 
 class Point(Protocol):
@@ -37,8 +38,6 @@ class Point(Protocol):
 
     x: np.ndarray
     value: float
-    gradient: np.ndarray
-    hessian: np.ndarray
 
 
 class Objective(Protocol):
@@ -47,8 +46,42 @@ class Objective(Protocol):
     def at(self, x: np.ndarray, like: Point | None = None) -> Point:
         """Evaluate at x; value is inf where it cannot be evaluated."""
 
-    def shorten(self, x: np.ndarray, step: np.ndarray) -> np.ndarray:
-        """Cut a step from x to what the unknowns allow."""
+    def share(self, x: np.ndarray, step: np.ndarray) -> float:
+        """Share of a step from x that the unknowns allow."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A step that minimises the model g.s + s.H.s/2 in the region, more or less.
+
+    Parameters
+    ----------
+    step : numpy.ndarray, shape (n,)
+    slope, curvature : float
+        g.s and s.H.s.
+    length, gradient_norm : float
+        In the norm of the region, and in the one dual to it.
+    promise : float
+        Decrease of the model where no region bounds it; infinite where it has no minimum.
+    """
+
+    step: np.ndarray
+    slope: float
+    curvature: float
+    length: float
+    gradient_norm: float
+    promise: float
+
+    def decrease(self, share: float) -> float:
+        """Return the decrease of the model after a share of the step."""
+        return -(share * self.slope + 0.5 * share**2 * self.curvature)
+
+
+class Subproblem(Protocol):
+    """Minimises the model of the cost."""
+
+    def solve(self, point: Point, state: State) -> Trial:
+        """Return a step from the state's point."""
 
 
 class Outcome(Enum):
@@ -76,6 +109,8 @@ class State:
         Whether the discretisation is frozen.
     stalls : int
         Number of the last trial points that hardly lowered the cost.
+    gradient_norm : float
+        Of the best point before this one.
     accepted : bool
         Whether the last trial point was.
     outcome : Outcome, optional
@@ -87,6 +122,7 @@ class State:
     iteration: int = 0
     settled: bool = False
     stalls: int = 0
+    gradient_norm: float = np.inf
     accepted: bool = True
     outcome: Outcome | None = None
 
@@ -121,6 +157,21 @@ def promise(gradient: np.ndarray, hessian: np.ndarray) -> float:
     return float(0.5 * np.sum((vectors.T @ gradient) ** 2 / values))
 
 
+class Exact:
+    """The whole problem, for points that have a dense `gradient` and `hessian`, in the Euclidean norm."""
+
+    def solve(self, point, state: State) -> Trial:
+        """Return the global minimiser in the region."""
+        gradient, hessian = point.gradient, point.hessian
+        step = solve_subproblem(gradient, hessian, state.radius)
+        length, norm = float(np.linalg.norm(step)), float(np.linalg.norm(gradient))
+        slope, curvature = float(gradient @ step), float(step @ hessian @ step)
+        return Trial(step, slope, curvature, length, norm, promise(gradient, hessian))
+
+
+EXACT = Exact()
+
+
 def start(objective: Objective, x: np.ndarray, radius: float) -> State:
     """Evaluate the first point.
 
@@ -135,7 +186,9 @@ def start(objective: Objective, x: np.ndarray, radius: float) -> State:
     return State(point, radius, outcome=None if np.isfinite(point.value) else Outcome.NO_START)
 
 
-def iterate(objective: Objective, state: State, tolerance: float, max_iterations: int) -> Iterator[State]:
+def iterate(
+    objective: Objective, state: State, tolerance: float, max_iterations: int, subproblem: Subproblem = EXACT
+) -> Iterator[State]:
     """Minimise, giving the state after every trial point; the last one has an outcome.
 
     Parameters
@@ -147,32 +200,35 @@ def iterate(objective: Objective, state: State, tolerance: float, max_iterations
         Converged once the model of the cost promises less than this share of the cost.
     max_iterations : int
         Largest number of trial points in all.
+    subproblem : Subproblem
     """
+    first = state.radius
     while state.outcome is None:
-        state = _advance(objective, state, tolerance, max_iterations)
+        state = _advance(objective, state, tolerance, max_iterations, subproblem, first)
         yield state
 
 
-def _advance(objective: Objective, state: State, tolerance: float, max_iterations: int) -> State:
+def _advance(
+    objective: Objective, state: State, tolerance: float, max_iterations: int, subproblem: Subproblem, first: float
+) -> State:
     point, radius = state.point, state.radius
-    whole = solve_subproblem(point.gradient, point.hessian, radius)
-    step = objective.shorten(point.x, whole)
-    predicted = -(point.gradient @ step + 0.5 * step @ point.hessian @ step)
-    length = float(np.linalg.norm(step))
-    inside = length < 0.999 * radius and step is whole
+    model = subproblem.solve(point, state)
+    share = objective.share(point.x, model.step)
+    predicted, length = model.decrease(share), share * model.length
+    inside = length < 0.999 * radius and share == 1
     if predicted <= tolerance * point.value and inside:
         return replace(state, accepted=False, outcome=Outcome.CONVERGED)
-    if radius < COLLAPSED * (1 + np.linalg.norm(point.x)):
+    if radius < COLLAPSED * first:
         return replace(state, accepted=False, outcome=Outcome.COLLAPSED)
     if state.iteration >= max_iterations:
         return replace(state, accepted=False, outcome=Outcome.MAX_ITERATIONS)
     settled = state.settled or bool(predicted < SETTLED * point.value and inside)
-    trial = objective.at(point.x + step, like=point if settled else None)
+    trial = objective.at(point.x + share * model.step, like=point if settled else None)
     reduction = point.value - trial.value
     ratio = reduction / predicted
     growing = ratio > GROW and length >= 0.999 * radius
     stalled = settled and reduction < STALL * point.value and not growing
-    near = stalled and promise(point.gradient, point.hessian) < DOUBTFUL * point.value
+    near = stalled and model.promise < DOUBTFUL * point.value
     stalls = state.stalls + 1 if near else 0
     outcome = Outcome.CONVERGED if stalls == STALLS else None
     state = replace(state, iteration=state.iteration + 1, settled=settled, stalls=stalls)
@@ -187,4 +243,12 @@ def _advance(objective: Objective, state: State, tolerance: float, max_iteration
     elif growing:
         radius = 2.0 * radius
     settled = settled and reduction < 0.5 * point.value
-    return replace(state, point=trial, radius=radius, accepted=True, settled=settled, outcome=outcome)
+    return replace(
+        state,
+        point=trial,
+        radius=radius,
+        gradient_norm=model.gradient_norm,
+        accepted=True,
+        settled=settled,
+        outcome=outcome,
+    )

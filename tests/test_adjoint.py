@@ -1,5 +1,7 @@
 """Tangent, adjoint and second-order sweeps on frozen grids: against each other, sensitivities and differences."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from firedrake import SpatialCoordinate, assemble, interpolate, sin
@@ -13,11 +15,15 @@ from fe_phaseinv.models.cahn_hilliard import CahnHilliard
 from fe_phaseinv.models.phase_field_crystal import PhaseFieldCrystal
 from fe_phaseinv.relations import Relation, ideal_entropy, positive
 from fe_phaseinv.stepping.adjoint import Inputs, Sweeps, Weighted
+from fe_phaseinv.stepping.boundary_data import BoundaryData
+from fe_phaseinv.stepping.history import Storage
 from fe_phaseinv.stepping.trajectory import Tolerances
 
 LAWS = np.array([0.0, -2.5, 0.1, -0.4, -0.3, np.log(4e-3)])
 UNKNOWN = np.arange(6) != 0
 TIMES = (0.0, 0.006, 0.01)
+NO_FACTORS = Storage(factors=0)
+FIELDS = ("start", "heterogeneity", "boundary")
 both_models = pytest.mark.parametrize("kind", [CahnHilliard, AllenCahn])
 ranks = pytest.mark.parallel([1, 3])
 
@@ -36,15 +42,18 @@ class Setting:
             Relation(kind.scaling[2], Legendre(2), positive),
         )
         mesh = meshes.rectangle(movie, 5, comm)
-        outside = None
+        outside, moves = None, np.zeros((0, 0))
         if cropped:
             fine = Forward(model, mesh, 3).space
             base, change = 0.5 + 0.1 * smooth(fine, 1), smooth(fine, 2)
-            outside = lambda time: base + 5 * time * change  # noqa: E731
+            knots = (0.0, 0.004, 0.007, 0.01)
+            outside = BoundaryData(knots, np.array([base + 5 * time * change for time in knots]))
+            moves = np.array([0.3 * smooth(fine, number) for number in (7, 8, 9, 10)])
         self.forward = Forward(model, mesh, 2, UNKNOWN, Tolerances(newton=1e-9), outside, heterogeneous=True)
         space = self.forward.space
-        self.at = Inputs(LAWS[UNKNOWN], 0.5 + 0.2 * smooth(space, 1), 0.5 * smooth(space, 2))
-        self.change = Inputs(np.array([1.0, -0.5, 0.3, 0.2, 0.4]), smooth(space, 3), smooth(space, 4))
+        fields = outside.fields if cropped else moves
+        self.at = Inputs(LAWS[UNKNOWN], 0.5 + 0.2 * smooth(space, 1), 0.5 * smooth(space, 2), fields)
+        self.change = Inputs(np.array([1.0, -0.5, 0.3, 0.2, 0.4]), smooth(space, 3), smooth(space, 4), moves)
         lumped = self.forward.step.rate(np.ones(len(self.at.start)))[:, 0]
         self.weights = [lumped * smooth(space, number) for number in (5, 6)]
         self.trajectory = self.run(self.at)
@@ -53,18 +62,21 @@ class Setting:
         m = LAWS.copy()
         m[UNKNOWN] = inputs.coefficients
         self.forward.heterogeneity.dat.data_wo[:] = inputs.heterogeneity
-        return self.forward.run(m, inputs.start, TIMES, grid, record=True)
+        if len(inputs.boundary):
+            integrator = self.forward.integrator
+            integrator.outside = replace(integrator.outside, fields=inputs.boundary)
+        return self.forward.run(m, inputs.start, TIMES, grid, record=1000)
 
     def moved(self, share):
         pairs = zip(vars(self.at).values(), vars(self.change).values(), strict=True)
         return self.run(Inputs(*(a + share * d for a, d in pairs)), self.trajectory.grid)
 
-    def sweeps(self, trajectory=None, keep=0):
-        return Sweeps(Weighted(self.forward.step), trajectory or self.trajectory, self.forward.integrator.outside, keep)
+    def sweeps(self, trajectory=None, storage=NO_FACTORS):
+        return Sweeps(Weighted(self.forward.step), self.forward.integrator, trajectory or self.trajectory, storage)
 
     def dot(self, a, b):
-        local = a.start @ b.start + a.heterogeneity @ b.heterogeneity
-        return a.coefficients @ b.coefficients + self.forward.mesh.comm.allreduce(local)
+        fields = (getattr(a, name).ravel() @ getattr(b, name).ravel() for name in FIELDS if len(getattr(b, name)))
+        return a.coefficients @ b.coefficients + self.forward.mesh.comm.allreduce(sum(fields))
 
     def frames_dot(self, frames):
         local = sum(w @ frame for w, frame in zip(self.weights, frames, strict=True))
@@ -115,11 +127,11 @@ def test_second_order_against_differences(movie, kind, cropped):
     h = 1e-4
     ahead, behind = gradient(h), gradient(-h)
     setting.run(setting.at, setting.trajectory.grid)
-    sweeps = setting.sweeps(keep=3)
-    sweeps.adjoint(loads(setting.trajectory.states))
+    sweeps = setting.sweeps(storage=Storage(factors=1e5))
     tangent = sweeps.tangent(setting.change)
-    found = sweeps.second([2 * w * change for w, change in zip(setting.weights, tangent, strict=True)])
-    for name in ("coefficients", "start", "heterogeneity"):
+    changes = [2 * w * change for w, change in zip(setting.weights, tangent, strict=True)]
+    found = sweeps.second(loads(setting.trajectory.states), changes)
+    for name in ("coefficients", *(name for name in FIELDS if getattr(setting.at, name).size)):
         difference = (getattr(ahead, name) - getattr(behind, name)) / (2 * h)
         largest = setting.forward.mesh.comm.allreduce(np.abs(difference).max(initial=0), MPI.MAX)
         assert np.abs(getattr(found, name) - difference).max(initial=0) < 1e-5 * largest
@@ -130,8 +142,8 @@ def test_the_start_alone(movie):
     setting = Setting(CahnHilliard, MPI.COMM_SELF, movie)
     forward, at = setting.forward, setting.at
     known = Forward(forward.model, forward.mesh, 2, np.zeros(6, bool), Tolerances(newton=1e-9))
-    trajectory = known.run(LAWS, at.start, TIMES, record=True)
-    gradient = Sweeps(Weighted(known.step), trajectory).adjoint(setting.weights)
+    trajectory = known.run(LAWS, at.start, TIMES, record=1000)
+    gradient = Sweeps(Weighted(known.step), known.integrator, trajectory).adjoint(setting.weights)
     h = 1e-5
     ahead, behind = (
         known.run(LAWS, at.start + s * h * setting.change.start, TIMES, trajectory.grid).states for s in (1, -1)
@@ -155,9 +167,28 @@ def test_kept_factors_change_nothing(movie):
     step = setting.forward.step
     fresh = setting.sweeps().adjoint(setting.weights)
     steps = len(setting.trajectory.steps) - 1
-    sweeps = setting.sweeps(keep=steps)
+    sweeps = setting.sweeps(storage=Storage())
     before = step.factorisations
     sweeps.tangent(setting.change)
     kept = sweeps.adjoint(setting.weights)
     assert step.factorisations - before == steps
     np.testing.assert_allclose(kept.coefficients, fresh.coefficients, rtol=1e-10)
+
+
+@ranks
+@pytest.mark.parametrize("cropped", [False, True])
+@pytest.mark.parametrize("files", [0, 2])
+def test_derivatives_from_checkpoints(movie, cropped, files):
+    """Without the states of the steps, in the room of two windows of states and changes, or in files alone."""
+    setting = Setting(CahnHilliard, MPI.COMM_WORLD, movie, cropped)
+    grid, step = setting.trajectory.grid, setting.forward.step
+    bare = replace(setting.trajectory, steps=[])
+    most = setting.forward.mesh.comm.allreduce(16 * step.shape[0], MPI.MAX)
+    assert len(grid.orders) > 12
+    storage = Storage(0 if files else 16 * most, files, 0)
+    found = []
+    for sweeps in (setting.sweeps(), setting.sweeps(bare, storage)):
+        frames = sweeps.tangent(setting.change)
+        actions = sweeps.second(setting.weights, frames), sweeps.adjoint(setting.weights)
+        found.append([*(setting.dot(by, setting.change) for by in actions), setting.frames_dot(frames)])
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-6)

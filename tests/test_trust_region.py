@@ -23,8 +23,8 @@ class LeastSquares:
         self.residuals, self.jacobian, self.limit = residuals, jacobian, limit
         self.refused = 0
 
-    def shorten(self, x, step):
-        return step
+    def share(self, x, step):
+        return 1.0
 
     def at(self, x, like=None):
         if x[0] > self.limit:
@@ -151,8 +151,8 @@ class Noisy:
     def __init__(self, noise):
         self.noise, self.frozen = noise, []
 
-    def shorten(self, x, step):
-        return step
+    def share(self, x, step):
+        return 1.0
 
     def at(self, x, like=None):
         self.frozen.append(like)
@@ -207,8 +207,8 @@ def test_noise_of_the_cost_is_taken_for_convergence():
 class Cut(LeastSquares):
     """Unknowns of which a step may do no more than halve the first one."""
 
-    def shorten(self, x, step):
-        return step if x[0] + step[0] >= 0.5 * x[0] else -step * 0.5 * x[0] / step[0]
+    def share(self, x, step):
+        return 1.0 if x[0] + step[0] >= 0.5 * x[0] else -0.5 * x[0] / step[0]
 
 
 def test_a_step_that_was_cut_is_no_convergence():
@@ -225,8 +225,8 @@ class Promising:
     def __init__(self, kept, hessian):
         self.kept, self.hessian = kept, hessian
 
-    def shorten(self, x, step):
-        return step
+    def share(self, x, step):
+        return 1.0
 
     def at(self, x, like=None):
         return Point(x, 1 - self.kept * 0.02 * x[0], np.array([-0.02]), np.array([[self.hessian]]))

@@ -95,6 +95,7 @@ class Step:
         # One degree more, so that its gradient is as exact as c.
         self.outside = Function(FunctionSpace(space.mesh(), "CG", space.ufl_element().embedded_superdegree + 1))
         self.fixed = boundary_nodes(space) if prescribed else np.empty(0, PETSc.IntType)
+        self._trace = _interpolation(self.outside.function_space(), space) if prescribed else None
         self.heterogeneity = Function(space) if heterogeneous else None
         laws = {r.name: Law(r, list(coefficients[r.name])) for r in model.relations}
         if heterogeneous:
@@ -174,7 +175,26 @@ class Step:
     def prescribe(self, outside: np.ndarray) -> np.ndarray:
         """Set the field whose values and normal gradient hold on the boundary, and return those at `fixed` nodes."""
         self.outside.dat.data_wo[:] = outside
-        return assemble(interpolate(self.outside, self.history.function_space())).dat.data_ro[self.fixed]
+        return self.trace(outside)
+
+    @property
+    def prescribed(self) -> bool:
+        """Whether values and normal gradients are prescribed on the boundary."""
+        return self._trace is not None
+
+    def trace(self, outside: np.ndarray) -> np.ndarray:
+        """Return the values at the `fixed` nodes of a local array in the elements of `outside`."""
+        nodes, rows = self._trace.createVecs()
+        nodes.array[:] = outside
+        self._trace.mult(nodes, rows)
+        return rows.array[self.fixed]
+
+    def trace_transposed(self, values: np.ndarray) -> np.ndarray:
+        """Transpose of `trace`."""
+        nodes, rows = self._trace.createVecs()
+        rows.array[self.fixed] = values
+        self._trace.multTranspose(rows, nodes)
+        return nodes.array.copy()
 
     def residual(self) -> np.ndarray:
         """Residual at the state, as a local array; the state is taken to be right where it is prescribed."""
@@ -298,6 +318,10 @@ class Step:
         extremes = np.empty(2)
         self.comm.Allreduce(np.array([c.min(initial=np.inf), -c.max(initial=-np.inf)]), extremes, op=MPI.MIN)
         return float(extremes[0]), -float(extremes[1])
+
+
+def _interpolation(source: FunctionSpace, target: FunctionSpace) -> PETSc.Mat:
+    return assemble(interpolate(TrialFunction(source), target)).petscmat
 
 
 def _mumps(matrix: PETSc.Mat, workspace: int = MUMPS[14]) -> PETSc.KSP:

@@ -64,16 +64,19 @@ class Trajectory:
         Local arrays of c at the frame times.
     sensitivities : list of numpy.ndarray, shape (local size of c, columns)
         Their derivatives by the unknowns; empty where not asked for.
+    start : numpy.ndarray, shape (nodes, fields)
+        State of all fields at the start.
     times : tuple of float
         The frame times.
     steps : list of numpy.ndarray, shape (nodes, fields)
-        States of all fields at the start and after every step; empty where not asked for.
+        States of all fields at the start and after every step; empty where not asked for, or where there are more.
     """
 
     grid: TimeGrid
     states: list[np.ndarray]
     sensitivities: list[np.ndarray]
-    times: tuple[float, ...] = ()
+    start: np.ndarray
+    times: tuple[float, ...]
     steps: list[np.ndarray] = field(default_factory=list)
 
 
@@ -119,7 +122,7 @@ class Integrator:
         times: Sequence[float],
         grid: TimeGrid | None = None,
         tangent: np.ndarray | None = None,
-        record: bool = False,
+        record: float = 0,
         max_steps: float = np.inf,
     ) -> Trajectory:
         """Solve from times[0] to the other times.
@@ -134,8 +137,8 @@ class Integrator:
             Steps to take; chosen by the error estimate where not given.
         tangent : numpy.ndarray, shape (local size of c, columns), optional
             Derivatives of the start by the unknowns, the coefficients first; they are carried along.
-        record : bool
-            Whether to keep the states after all steps.
+        record : float
+            Largest number of steps after which to keep the states.
         max_steps : float
             Largest number of steps between two frames.
 
@@ -160,13 +163,28 @@ class Integrator:
                 if len(past.orders) >= most:
                     raise StepFailed(f"{max_steps} steps do not lead from one frame to the next")
                 chooser.advance(self, past, float(target))
-                if record:
+                if len(past.orders) <= record:
                     steps.append(past.states[0])
             states.append(past.states[0][:, 0].copy())
             if past.derivatives:
                 derivatives.append(past.derivatives[0])
         grid = TimeGrid(tuple(past.times), tuple(past.orders))
-        return Trajectory(grid, states, derivatives, tuple(map(float, times[1:])), steps)
+        kept = steps if len(grid.orders) <= record else []
+        return Trajectory(grid, states, derivatives, first, tuple(map(float, times[1:])), kept)
+
+    def replay(self, grid: TimeGrid, number: int, states: list[np.ndarray]) -> np.ndarray:
+        """Return the state after a step of a grid again.
+
+        Parameters
+        ----------
+        grid : TimeGrid
+        number : int
+            From 1.
+        states : list of numpy.ndarray, shape (nodes, fields)
+            Those before it, newest first: `max_order` + 1, or all.
+        """
+        past = _March(list(grid.times[:number]), list(grid.orders[: number - 1]), states)
+        return self.attempt(past, grid.times[number], grid.orders[number - 1])
 
     def attempt(self, past: _March, time: float, order: int) -> np.ndarray:
         """Solve one step; gives its state, or raises StepFailed."""

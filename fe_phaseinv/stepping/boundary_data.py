@@ -1,0 +1,37 @@
+"""Data on the boundary as a function of time, linear in what is given at some times."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+
+
+@dataclass(frozen=True, eq=False)
+class BoundaryData:
+    """Fields whose values and normal gradients hold on the boundary, interpolated in time by a cubic spline.
+
+    Parameters
+    ----------
+    times : tuple of float, length k
+        At least two, increasing.
+    fields : numpy.ndarray, shape (k, nodes)
+        Local nodal values at these times, in the elements of a degree more than those of c.
+    """
+
+    times: tuple[float, ...]
+    fields: np.ndarray
+
+    def weights(self, time: float) -> np.ndarray:
+        """Return the weights of the given fields at a time, shape (k,)."""
+        return self._spline(time)
+
+    def __call__(self, time: float) -> np.ndarray:
+        """Return the field at a time, a local array."""
+        return self.weights(time) @ self.fields
+
+    @cached_property
+    def _spline(self) -> CubicSpline:
+        return CubicSpline(self.times, np.eye(len(self.times)))

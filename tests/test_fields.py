@@ -1,0 +1,195 @@
+"""Laws together with unknown fields: priors, derivatives of the cost, and its minimisation."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from firedrake import FunctionSpace, SpatialCoordinate, UnitSquareMesh, assemble, interpolate, sin
+from mpi4py import MPI
+
+from fe_phaseinv import meshes
+from fe_phaseinv.bases import Legendre
+from fe_phaseinv.field_objective import FieldObjective
+from fe_phaseinv.forward import Forward
+from fe_phaseinv.matern import FieldPrior, Matern
+from fe_phaseinv.models.allen_cahn import AllenCahn
+from fe_phaseinv.models.cahn_hilliard import CahnHilliard
+from fe_phaseinv.newton_cg import NewtonCG
+from fe_phaseinv.objective import Segment
+from fe_phaseinv.observation import Pixels
+from fe_phaseinv.parameters import Parameters
+from fe_phaseinv.priors import Prior
+from fe_phaseinv.problem import coordinates_for
+from fe_phaseinv.relations import Relation, ideal_entropy, positive
+from fe_phaseinv.stepping.history import Storage
+from fe_phaseinv.stepping.trajectory import Tolerances
+from fe_phaseinv.trust_region import Outcome, iterate, start
+
+LAWS = np.array([0.0, -2.5, 0.1, -0.4, -0.3, np.log(4e-3)])
+ranks = pytest.mark.parallel([1, 3])
+both_models = pytest.mark.parametrize("kind", [CahnHilliard, AllenCahn])
+
+
+def smooth(space, number):
+    x, y = SpatialCoordinate(space.mesh())
+    return assemble(interpolate(sin((2 + number) * x + number) * sin(3 * y + number), space)).dat.data_ro.copy()
+
+
+def test_covariance_is_that_of_matern():
+    """Inverse to the precision; in the middle of the domain the variance and the correlation are those asked for."""
+    space = FunctionSpace(UnitSquareMesh(24, 24, quadrilateral=True, comm=MPI.COMM_SELF), "CG", 2)
+    prior = FieldPrior(Matern(0.7, 0.1), space)
+    field = smooth(space, 1)
+    np.testing.assert_allclose(prior.covariance(prior.precision(field)), field, atol=1e-9)
+    nodes = np.stack([assemble(interpolate(x, space)).dat.data_ro for x in SpatialCoordinate(space.mesh())], axis=1)
+    middle, beside = (np.argmin(np.abs(nodes - at).sum(axis=1)) for at in ([0.5, 0.5], [0.75, 0.5]))
+    unit = np.zeros(len(nodes))
+    unit[middle] = 1.0
+    column = prior.covariance(unit)
+    assert column[middle] == pytest.approx(0.49, rel=0.05)
+    assert 0.0 < column[beside] < 0.25 * column[middle]
+
+
+def test_impossible_priors_are_refused():
+    with pytest.raises(ValueError, match=r"^deviation -1 and length 0.1 of a prior must be positive"):
+        Matern(-1, 0.1)
+
+
+def build(kind, comm, images, storage=None, fixed=(), start_unknown=True):
+    """Return an objective whose map is unknown, as is the start or not, and a point."""
+    known = np.isin(np.arange(6), fixed)
+    model = kind(
+        Relation("chemical_potential", Legendre(3), known=ideal_entropy),
+        Relation(kind.scaling[2], Legendre(2), positive),
+    )
+    mesh = meshes.rectangle(images, 5, comm)
+    coordinates = coordinates_for(model, Parameters(model.relations, mesh), LAWS, known)
+    forward = Forward(model, mesh, 2, coordinates.free, Tolerances(3e-2, 1e-9), heterogeneous=True)
+    frames = (0, 1, 2) if start_unknown else (1, 2)
+    segment = Segment(0.5 + 0.2 * smooth(forward.space, 1), tuple(images.times), frames)
+    objective = FieldObjective(
+        forward,
+        Pixels(images, forward.space),
+        coordinates,
+        Prior.smooth(model.relations, LAWS, (1e-2,) * 3),
+        segment,
+        1e-4,
+        FieldPrior(Matern(0.1, 0.2), forward.space) if start_unknown else None,
+        FieldPrior(Matern(0.5, 0.3), forward.space),
+        storage or Storage(),
+    )
+    return objective, unknowns(objective, [0.05, 0.1, -0.05, 0.1, 0.1, 0.2], 0.02, 0.3)
+
+
+def unknowns(objective, laws, start, map_):
+    space = objective.forward.space
+    x = np.zeros(objective.size)
+    x[objective.laws] = objective.coordinates.from_natural(LAWS) + np.array(laws)[: len(objective.coordinates)]
+    fields = {"start": start * smooth(space, 2), "heterogeneity": map_ * smooth(space, 3)}
+    for name, part in objective.parts.items():
+        x[part] = fields[name]
+    return x
+
+
+def change(objective, laws, start, map_):
+    return unknowns(objective, laws, start, map_) - unknowns(objective, np.zeros(6), 0, 0)
+
+
+@pytest.fixture
+def gaps(movie):
+    """The movie with pixels without data."""
+    frames = movie.frames.copy()
+    frames[1, :4, :4] = np.nan
+    return replace(movie, frames=frames, noise=0.01)
+
+
+def predicted(kind, movie, noise):
+    """Return the movie with the pictures that a point predicts, with noise."""
+    objective, x = build(kind, MPI.COMM_SELF, movie, start_unknown=False)
+    pictures = [objective.pixels.picture(rows) for rows in objective.at(x).predictions]
+    draw = noise * np.random.default_rng(0).standard_normal((2, *movie.shape))
+    return replace(movie, frames=np.concatenate([movie.frames[:1], pictures + draw]), noise=noise)
+
+
+@ranks
+@both_models
+def test_derivatives_of_the_cost(gaps, kind):
+    """Value, gradient and Hessian against differences on the frozen grid; the Gauss-Newton part is below."""
+    objective, x = build(kind, MPI.COMM_WORLD, gaps)
+    point, h = objective.at(x), 1e-4
+    v = change(objective, [0.3, -0.2, 0.4, 0.3, 0.2, 0.1], 0.1, 0.5)
+    gradient, action = point.gradient.copy(), point.action(v, full=True)
+    ahead, behind = objective.at(x + h * v, point), objective.at(x - h * v, point)
+    assert point.dot(gradient, v) == pytest.approx((ahead.value - behind.value) / (2 * h), rel=1e-6)
+    difference = (ahead.gradient - behind.gradient) / (2 * h)
+    largest = MPI.COMM_WORLD.allreduce(np.abs(difference[objective.laws.stop :]).max(initial=0), MPI.MAX)
+    assert np.abs(action - difference)[objective.laws.stop :].max(initial=0) < 1e-4 * largest
+    np.testing.assert_allclose(action[objective.laws], difference[objective.laws], rtol=1e-4)
+
+
+@ranks
+def test_gauss_newton_action(gaps):
+    """Symmetric, equal to the sensitivities' for the laws, and to J^T J v by differences of the predictions."""
+    objective, x = build(AllenCahn, MPI.COMM_WORLD, gaps)
+    point, h = objective.at(x), 1e-4
+    v = change(objective, [0.3, -0.2, 0.4, 0.3, 0.2, 0.1], 0.1, 0.5)
+    w = change(objective, [-0.1, 0.2, 0.1, 0.1, -0.2, 0.3], 0.2, -0.3)
+    action = point.action(v)
+    assert point.dot(action, w) == pytest.approx(point.dot(point.action(w), v), rel=1e-9)
+    laws = np.zeros_like(v)
+    laws[objective.laws] = v[objective.laws]
+    by_laws = point.by_laws @ v[objective.laws]
+    np.testing.assert_allclose(point.action(laws)[objective.laws], by_laws, rtol=1e-6)
+    ahead, behind = objective.at(x + h * v, point), objective.at(x - h * v, point)
+    changes = [
+        np.where(np.isfinite(objective.pixels.frame(frame)), (a - b) / (2 * h), 0)
+        for frame, a, b in zip(point.frames, ahead.predictions, behind.predictions, strict=True)
+    ]
+    squares = objective.pixels.comm.allreduce(sum(np.sum(c**2) for c in changes))
+    prior = point.dot(point._of_fields(v), v) + laws_prior(objective, point, v)
+    assert point.dot(action, v) == pytest.approx(squares + prior, rel=1e-5)
+
+
+def laws_prior(objective, point, v):
+    along = objective.coordinates.jacobian(point.x[objective.laws]) @ v[objective.laws]
+    return along @ objective.prior.hessian(point.m) @ along
+
+
+@ranks
+@pytest.mark.parametrize("hessian", ["gauss-newton", "both"])
+def test_minimisation(movie, hessian):
+    """The gradient vanishes at the minimum; its misfit is the noise."""
+    images = predicted(AllenCahn, replace(movie, times=30 * movie.times), 0.01)
+    objective, _ = build(AllenCahn, MPI.COMM_WORLD, images, fixed=[5], start_unknown=False)
+    subproblem = NewtonCG(hessian)
+    first = start(objective, unknowns(objective, np.zeros(6), 0, 0), 10.0)
+    *_, last = iterate(objective, first, 1e-5, 30, subproblem)
+    assert last.outcome is Outcome.CONVERGED
+    gradients = [np.sqrt(p.dot(p.gradient, p.precondition(p.gradient))) for p in (first.point, last.point)]
+    assert gradients[1] < 1e-3 * gradients[0]
+    assert 0.8 < last.point.misfit_rms / 0.01 < 1.05 and first.point.misfit_rms > 0.02
+
+
+@pytest.mark.parallel(3)
+def test_three_ranks_agree_with_one(gaps):
+    """With all states in memory and with checkpoints."""
+    found = []
+    for comm, storage in ((MPI.COMM_SELF, None), (MPI.COMM_WORLD, None), (MPI.COMM_WORLD, Storage(2e4))):
+        objective, x = build(CahnHilliard, comm, gaps, storage)
+        point = objective.at(x)
+        v = change(objective, [0.3, -0.2, 0.4, 0.3, 0.2, 0.1], 0.1, 0.5)
+        actions = [point.action(v, full=full) for full in (True, False)]
+        found.append([point.value, *(point.dot(each, v) for each in (point.gradient, *actions, point.precondition(v)))])
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-7)
+    np.testing.assert_allclose(found[2], found[0], rtol=1e-6)
+
+
+def test_coordinates_and_maps_that_do_not_fit_are_refused(movie):
+    objective, x = build(AllenCahn, MPI.COMM_SELF, movie)
+    beta = np.arange(len(x)) == len(objective.coordinates) - 1
+    assert objective.at(np.where(beta, -1.0, x)).value == np.inf
+    assert objective.share(x, np.where(beta, -10.0, 0.0)) < 1
+    with pytest.raises(ValueError, match="^a map goes with a Forward that is heterogeneous"):
+        FieldObjective(
+            objective.forward, objective.pixels, objective.coordinates, objective.prior, objective.segment, 1.0
+        )
