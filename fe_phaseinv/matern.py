@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,3 +68,8 @@ class FieldPrior:
         self._dual.dat.data_wo[:] = integrals
         with stop_annotating():
             return self._covariance.apply_action(self._dual).dat.data_ro.copy()
+
+    @property
+    def riesz_map(self) -> Callable[[Cofunction], Function]:
+        """The covariance, from derivatives to fields, as pyadjoint's controls take it."""
+        return self._covariance.apply_action

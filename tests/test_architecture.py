@@ -25,7 +25,7 @@ LEVELS = (
     {"boundary", "forward", "stepping.adjoint"},
     {"objective", "tape"},
     {"field_objective"},
-    {"posterior", "problem", "verification"},
+    {"posterior", "problem", "reduced_objective", "verification"},
     {"determination", "inversion"},
     {"result"},
     {"report"},
