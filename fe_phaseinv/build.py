@@ -17,6 +17,7 @@ from fe_phaseinv.bases import Basis, Constant, EvenPowers, Hermite, Legendre, Po
 from fe_phaseinv.case import Case, ChemicalPotential, CrystalLaws, Curve, Kernel, Number, Polynomial
 from fe_phaseinv.errors import InputError, refusing_unreadable
 from fe_phaseinv.images import ImageSeries
+from fe_phaseinv.matern import Matern
 from fe_phaseinv.models.allen_cahn import AllenCahn
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
 from fe_phaseinv.models.phase_field_crystal import PhaseFieldCrystal, QuarticCrystal
@@ -248,6 +249,8 @@ def build_problem(
         tolerances or (Tolerances() if case.time.rtol is None else Tolerances(rtol=case.time.rtol)),
         case.prior.strength,
         case.domain.boundary,
+        case.heterogeneity and Matern(case.heterogeneity.deviation, case.heterogeneity.length),
+        hessian=case.optimizer.hessian,
     )
     _require_data(problem)
     return problem

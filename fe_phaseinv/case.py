@@ -172,11 +172,19 @@ class Prior:
     strength: str | float = _key("auto", choices=("auto",), least=0)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """What is expected of an unknown field: its `deviation` at a point, correlated over a `length`."""
+
+    deviation: float = _key(above=0)
+    length: float = _key(above=0)
+
+
 @dataclass(frozen=True)
 class Optimizer:
     """The optimiser: its Hessian and the most iterations it may take."""
 
-    hessian: str = _key("gauss-newton", choices=("gauss-newton",))
+    hessian: str = _key("gauss-newton", choices=("gauss-newton", "newton", "both"))
     max_iterations: int = _key(50, least=1)
 
 
@@ -198,6 +206,7 @@ class Case:
     laws: CahnHilliardLaws | AllenCahnLaws | CrystalLaws = _key(by_model=LAWS)
     time: Time = _key(Time())
     prior: Prior = _key(Prior())
+    heterogeneity: Field | None = _key(None)
     optimizer: Optimizer = _key(Optimizer())
     uncertainty: Uncertainty = _key(Uncertainty())
 
@@ -221,8 +230,7 @@ def read_case(path: str | os.PathLike, overrides: Sequence[str] = ()) -> Case:
     InputError
         If the file cannot be read or is no TOML, a key is unknown or missing, or a value is refused.
     """
-    path = Path(path)
-    table = read_toml(path, "a case file (TOML)")
+    table = read_toml(path := Path(path), "a case file (TOML)")
     for override in overrides:
         _override(path, table, override)
     case = _section(path, Case, table, "")
@@ -253,21 +261,21 @@ def _check_crystal(source: Path, case: Case) -> None:
     """Check what only the phase-field crystal asks for."""
     if not isinstance(case.laws, CrystalLaws):
         return
+    where = f', where model = "{case.model}"'
     if case.domain.boundary == "from-images":
-        accepted = f'"periodic" or "no-flux", where model = "{case.model}"'
-        raise InputError(source, "domain.boundary", '"from-images"', accepted)
+        raise InputError(source, "domain.boundary", '"from-images"', f'"periodic" or "no-flux"{where}')
+    if case.optimizer.hessian != "gauss-newton":
+        raise InputError(source, "optimizer.hessian", _toml(case.optimizer.hessian), f'"gauss-newton"{where}')
+    if case.heterogeneity is not None:
+        raise InputError(source, "heterogeneity", "a section", f"none{where}")
     kernel, key = case.laws.direct_correlation, "laws.direct_correlation"
     least, most = KERNEL_SIZES[kernel.basis]
     if kernel.size is not None and not least <= kernel.size <= most:
         accepted = f"{least}" if least == most else f"{least} to {most}"
         raise InputError(source, f"{key}.size", kernel.size, f'{accepted}, where basis = "{kernel.basis}"')
-    if (
-        kernel.basis == "quartic"
-        and kernel.coefficients
-        and not (len(kernel.coefficients) == 3 and kernel.coefficients[2] < 0)
-    ):
-        accepted = "three numbers, the last one below zero: otherwise waves grow the faster the shorter they are"
-        raise InputError(source, f"{key}.coefficients", list(kernel.coefficients), accepted)
+    given = kernel.coefficients
+    if kernel.basis == "quartic" and given and not (len(given) == 3 and given[2] < 0):
+        raise InputError(source, f"{key}.coefficients", list(given), "three numbers, the last one below zero")
 
 
 def _override(source: Path, table: dict[str, Any], override: str) -> None:
@@ -319,8 +327,9 @@ def _check_together(source: Path, section: Any, table: dict[str, Any], prefix: s
 
 
 def _value(source: Path, kind: Any, rules: Mapping[str, Any], value: Any, name: str) -> Any:
-    if is_dataclass(kind):
-        return _section(source, kind, value, name)
+    for section in (kind, *get_args(kind)):
+        if is_dataclass(section):
+            return _section(source, section, value, name)
     converted = _convert(value, kind, rules, source.absolute().parent)
     if converted is None:
         raise InputError(source, name, _toml(value), _accepted(kind, rules))
@@ -330,8 +339,8 @@ def _value(source: Path, kind: Any, rules: Mapping[str, Any], value: Any, name: 
 def _convert(value: Any, kind: Any, rules: Mapping[str, Any], folder: Path) -> Any:
     """Return a TOML value as a `kind`; None if it is none or breaks the rules."""
     if isinstance(kind, UnionType):
-        options = (_convert(value, option, rules, folder) for option in get_args(kind))
-        return next((option for option in options if option is not None), None)
+        found = (_convert(value, option, rules, folder) for option in get_args(kind))
+        return next((value for value in found if value is not None), None)
     if get_origin(kind) is tuple and isinstance(value, list):
         items = tuple(_convert(item, get_args(kind)[0], rules, folder) for item in value)
         return None if None in items else items

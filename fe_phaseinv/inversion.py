@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
+from fe_phaseinv.field_objective import FieldObjective
 from fe_phaseinv.forward import Counts
 from fe_phaseinv.objective import Linearisation, Objective
 from fe_phaseinv.posterior import Laplace
@@ -51,20 +52,21 @@ class Progress:
     counts: Counts
 
     def to_dict(self) -> dict:
-        """Plain values from which `resume` goes on."""
+        """Plain values from which `resume` goes on; collective."""
         point, state = self.state.point, self.state
         return {
             "stage": self.stage,
             "strengths": self.strengths,
             "seconds": self.seconds,
             "counts": asdict(self.counts),
-            "x": point.x.tolist(),
+            "x": point.whole.tolist(),
             "replayed": point.replayed,
             "grids": [{"times": grid.times, "orders": grid.orders} for grid in point.grids],
             "radius": state.radius,
             "iteration": state.iteration,
             "settled": state.settled,
             "stalls": state.stalls,
+            "gradient_norm": state.gradient_norm if np.isfinite(state.gradient_norm) else None,
             "history": list(self.history),
         }
 
@@ -73,10 +75,11 @@ def resume(problem: Problem, saved: dict) -> Progress:
     """Rebuild the progress that `Progress.to_dict` recorded."""
     strengths = tuple(saved["strengths"])
     objective = problem.objective(saved["stage"], strengths)
-    x = np.array(saved["x"])
+    x = objective.local(np.array(saved["x"]))
     grids = tuple(TimeGrid(tuple(grid["times"]), tuple(grid["orders"])) for grid in saved["grids"])
     point = objective.at(x, Linearisation.on_grids(x, grids) if saved["replayed"] else None)
-    state = State(point, saved["radius"], saved["iteration"], saved["settled"], saved["stalls"])
+    norm = np.inf if saved["gradient_norm"] is None else saved["gradient_norm"]
+    state = State(point, saved["radius"], saved["iteration"], saved["settled"], saved["stalls"], norm)
     counts = Counts(**saved["counts"])
     return Progress(saved["stage"], strengths, state, tuple(saved["history"]), saved["seconds"], counts)
 
@@ -104,7 +107,7 @@ def invert(problem: Problem, max_iterations: int = 50, progress: Progress | None
         objective = problem.objective(progress.stage, progress.strengths)
     while True:
         stage, strengths = progress.stage, progress.strengths
-        for state in iterate(objective, progress.state, TOLERANCE[stage], max_iterations):
+        for state in iterate(objective, progress.state, TOLERANCE[stage], max_iterations, objective.subproblem):
             progress = run.record(stage, strengths, state, progress)
             if state.outcome is None:
                 yield progress
@@ -118,7 +121,8 @@ def invert(problem: Problem, max_iterations: int = 50, progress: Progress | None
             progress = run.begin(objective, *following, progress.state.point.x, radius, progress)
         else:
             before, objective = objective, objective.with_prior(problem.prior(following[1]))
-            state = State(objective.carried(progress.state.point, before), radius, progress.state.iteration)
+            point = objective.carried(progress.state.point, before)
+            state = State(point, objective.radius(point, radius), progress.state.iteration)
             progress = run.record(*following, state, progress, new_stage=True)
         yield progress
 
@@ -133,14 +137,15 @@ class _Run:
 
     def begin(
         self,
-        objective: Objective,
+        objective: Objective | FieldObjective,
         stage: str,
         strengths: tuple[float, ...],
         x: np.ndarray,
         radius: float,
         before: Progress | None = None,
     ) -> Progress:
-        state = start(objective, np.pad(x, (0, len(objective) - len(x))), radius)
+        state = start(objective, objective.begin(x), radius)
+        state = replace(state, radius=objective.radius(state.point, radius))
         if before:
             state = replace(state, iteration=before.state.iteration)
         return self.record(stage, strengths, state, before, new_stage=True)
@@ -201,7 +206,7 @@ def _entry(stage: str, state: State, seconds: float) -> dict:
         "stage": stage,
         "cost": point.value,
         "misfit_rms": point.misfit_rms,
-        "gradient_norm": float(np.linalg.norm(point.gradient)),
+        "gradient_norm": point.gradient_norm,
         "radius": state.radius,
         "accepted": state.accepted,
         "seconds": seconds,

@@ -18,6 +18,7 @@ from fe_phaseinv.smoothing import Smoother, UnknownField
 from fe_phaseinv.stepping.bdf import TimeGrid
 from fe_phaseinv.stepping.step import StepFailed
 from fe_phaseinv.stepping.trajectory import Tolerances, Trajectory
+from fe_phaseinv.trust_region import EXACT
 
 MOST_STEPS = 120
 """Trial laws with which more steps are needed between two frames, at the usual tolerance, are taken for failed ones."""
@@ -88,6 +89,16 @@ class Linearisation:
         return cls(x, np.inf, np.inf, 1, np.full(n, np.nan), np.full((n, n), np.nan), grids)
 
     @property
+    def whole(self) -> np.ndarray:
+        """Unknowns as they are kept: an array that is the same on any number of ranks."""
+        return self.x
+
+    @property
+    def gradient_norm(self) -> float:
+        """Euclidean norm of the gradient."""
+        return float(np.linalg.norm(self.gradient))
+
+    @property
     def misfit_rms(self) -> float:
         """Root mean square difference between prediction and images."""
         return float(np.sqrt(2 * self.misfit / self.pixels))
@@ -96,7 +107,8 @@ class Linearisation:
 class Objective:
     """Half the squared difference between predicted and given pixels, plus the prior.
 
-    The unknowns are those of the laws (`Coordinates`), then the shares of the modes of an unknown start.
+    The unknowns are those of the laws (`Coordinates`), then the shares of the modes of an unknown start: few enough for
+    all derivatives to be carried along, and for the exact subproblem of a trust region.
 
     Parameters
     ----------
@@ -110,6 +122,8 @@ class Objective:
     field : UnknownField, optional
         In place of the start of the only segment, whose frames then begin with the one at the start.
     """
+
+    subproblem = EXACT
 
     def __init__(
         self,
@@ -126,6 +140,18 @@ class Objective:
     def __len__(self) -> int:
         """Return the number of unknowns."""
         return len(self.coordinates) + (self.field.modes.shape[1] if self.field else 0)
+
+    def begin(self, laws: np.ndarray) -> np.ndarray:
+        """Return the unknowns with those of the laws as given, and a start as it is expected."""
+        return np.pad(laws, (0, len(self) - len(laws)))
+
+    def local(self, whole: np.ndarray) -> np.ndarray:
+        """Return the unknowns that a point gives as `whole`."""
+        return whole
+
+    def radius(self, point: Linearisation, least: float) -> float:
+        """Return the radius of the trust region to begin with at a point."""
+        return least
 
     def share(self, x: np.ndarray, step: np.ndarray) -> float:
         """Share of a step from x that the unknowns allow."""
@@ -233,10 +259,12 @@ class Objective:
             yield from zip(segment.frames, run.states, run.sensitivities, strict=True)
 
 
-def trajectory(smoother: Smoother, initial: int, frames: Sequence[int], limits) -> list[Segment]:
-    """One segment from the initial frame through all others."""
+def trajectory(
+    smoother: Smoother, initial: int, frames: Sequence[int], limits, uncertain: bool = False
+) -> list[Segment]:
+    """One segment from the initial frame, which is compared with where it is uncertain, through all others."""
     chain, times = _chain(smoother, initial, frames)
-    return [Segment(smoother.fit(initial, limits), times, chain[1:])]
+    return [Segment(smoother.fit(initial, limits), times, chain if uncertain else chain[1:])]
 
 
 def uncertain_trajectory(

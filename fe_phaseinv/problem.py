@@ -10,8 +10,10 @@ import numpy as np
 
 from fe_phaseinv.boundary import from_images
 from fe_phaseinv.coordinates import Coordinates, Scaling
+from fe_phaseinv.field_objective import FieldObjective
 from fe_phaseinv.forward import Counts, Forward
 from fe_phaseinv.images import ImageSeries
+from fe_phaseinv.matern import FieldPrior, Matern
 from fe_phaseinv.objective import Objective, intervals, trajectory, uncertain_trajectory
 from fe_phaseinv.observation import Pixels
 from fe_phaseinv.parallel import total
@@ -88,6 +90,12 @@ class Problem:
         Of the prior of every law; "auto" takes the variance of a pixel (of its noise, or of what the misfit leaves), so
         that curvatures of order one, in units of kT and of logarithms, are what is expected of the laws. Where the
         noise is known, larger curvatures of a law are allowed for as far as the images show them.
+    heterogeneity : Matern, optional
+        Prior of a map h to be learnt, too: the kinetics are multiplied by exp(h).
+    start_prior : Matern, optional
+        Prior of the deviation of the start from the smoothed initial frame, which is then learnt as a field.
+    hessian : str
+        "gauss-newton", "newton" or "both", as for `NewtonCG`.
     """
 
     rough: Discretisation
@@ -96,6 +104,9 @@ class Problem:
     frames: tuple[int, ...]
     initial: int = 0
     strength: float | Literal["auto"] = "auto"
+    heterogeneity: Matern | None = None
+    start_prior: Matern | None = None
+    hessian: Literal["gauss-newton", "newton", "both"] = "gauss-newton"
 
     @property
     def parameters(self) -> Parameters:
@@ -122,12 +133,19 @@ class Problem:
         """How a stage is solved."""
         return self.rough if stage == "intervals" else self.fine
 
-    def objective(self, stage: str, strengths: Sequence[float]) -> Objective:
+    @property
+    def by_fields(self) -> bool:
+        """Whether the trajectory is fitted with unknown fields, or whole Hessians, and so by conjugate gradients."""
+        return bool(self.heterogeneity or self.start_prior) or self.hessian != "gauss-newton"
+
+    def objective(self, stage: str, strengths: Sequence[float]) -> Objective | FieldObjective:
         """Return the cost of a stage: of the intervals, or of the trajectory."""
         how, prior = self.discretisation(stage), self.prior(strengths)
         low, high = how.forward.model.bounds
         margin = max(INSIDE, INSIDE_NOISE * self.noise)
         chosen = how.smoother, self.initial, self.frames, (low + margin, high - margin)
+        if stage != "intervals" and self.by_fields:
+            return self._field_objective(prior, chosen, self.noise**2 or strengths[0])
         field = None
         if stage == "intervals":
             segments = intervals(*chosen)
@@ -137,6 +155,17 @@ class Problem:
         else:
             segments = trajectory(*chosen)
         return Objective(how.forward, how.pixels, self.coordinates, prior, segments, field)
+
+    def _field_objective(self, prior: Prior, chosen: tuple, variance: float) -> FieldObjective:
+        how, start = self.fine, self.start_prior
+        if start is None and self.noise:
+            start = Matern(*how.smoother.uncertainty(self.initial))
+        start, heterogeneity = (
+            matern and FieldPrior(matern, how.forward.space) for matern in (start, self.heterogeneity)
+        )
+        (segment,) = trajectory(*chosen, uncertain=start is not None)
+        how = how.forward, how.pixels, self.coordinates
+        return FieldObjective(*how, prior, segment, variance, start, heterogeneity, self.hessian)
 
     @property
     def first_strengths(self) -> tuple[float, ...]:
@@ -161,6 +190,9 @@ def pose(
     tolerances: Tolerances = Tolerances(),  # noqa: B008 (a frozen value)
     strength: float | Literal["auto"] = "auto",
     boundary: Literal["no-flux", "from-images", "periodic"] = "no-flux",
+    heterogeneity: Matern | None = None,
+    start_prior: Matern | None = None,
+    hessian: Literal["gauss-newton", "newton", "both"] = "gauss-newton",
 ) -> Problem:
     """Ask which laws of a model turn the initial frame into the others.
 
@@ -187,11 +219,18 @@ def pose(
     boundary : str
         "no-flux": nothing passes the boundary, and the normal gradient is zero; "from-images": values and normal
         gradients come from all frames of the images, which show a part of a larger domain; "periodic": the mesh is.
+    heterogeneity, start_prior : Matern, optional
+        Priors of a map h to be learnt together with the laws, by exp(h) of which the kinetics are multiplied, and of
+        the start as an unknown field. With a map, the start of noisy images is one, too.
+    hessian : str
+        "gauss-newton", or with second derivatives of the forward model: "newton", or "both" in turn.
 
     Raises
     ------
     InputError
         Where the images and the mesh do not fit, or have no data on the boundary.
+    ValueError
+        Where a map or whole Hessians are asked of a model that has none.
     """
     parameters = Parameters(model.relations, mesh)
     is_fixed = np.zeros(parameters.size, bool)
@@ -199,18 +238,21 @@ def pose(
         is_fixed[parameters.slices[name]] = True
     coordinates = coordinates_for(model, parameters, parameters.flat(start), is_fixed)
 
-    def discretise(degree: int, tolerances: Tolerances) -> Discretisation:
+    def discretise(degree: int, tolerances: Tolerances, heterogeneous: bool = False) -> Discretisation:
         cropped = boundary == "from-images"
         outside = from_images(images, mesh, degree) if cropped else None
-        forward = Forward(model, mesh, degree, coordinates.free, tolerances, outside)
+        forward = Forward(model, mesh, degree, coordinates.free, tolerances, outside, heterogeneous)
         pixels = Pixels(images, forward.space)
         return Discretisation(forward, pixels, Smoother(pixels, flat=not cropped))
 
     return Problem(
         rough=discretise(max(1, degree - 1), replace(tolerances, rtol=ROUGH_TIME * tolerances.rtol)),
-        fine=discretise(degree, tolerances),
+        fine=discretise(degree, tolerances, heterogeneity is not None),
         coordinates=coordinates,
         frames=tuple(range(initial + 1, len(images.times)) if frames is None else frames),
         initial=initial,
         strength=strength,
+        heterogeneity=heterogeneity,
+        start_prior=start_prior,
+        hessian=hessian,
     )

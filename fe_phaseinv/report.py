@@ -68,7 +68,11 @@ def write(folder: Path, result: Result) -> list[Path]:
     lines = [f" {json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in content.items()]
     files: dict[str, bytes | str] = {"result.json": "{\n" + ",\n".join(lines) + "\n}\n"}
     files["curves.csv"] = _table(content["laws"])
-    for name, draw in {"laws": _draw_laws, "frames": _draw_frames, "history": _draw_history}.items():
+    drawings = {"laws": _draw_laws, "frames": _draw_frames, "history": _draw_history}
+    if result.heterogeneity is not None:
+        files["heterogeneity.npz"] = _map_file(result)
+        drawings["heterogeneity"] = _draw_map
+    for name, draw in drawings.items():
         figure = draw(result)
         for kind in ("png", "pdf"):
             buffer = BytesIO()
@@ -311,6 +315,27 @@ def _draw_frames(result: Result):
         bar = figure.colorbar(columns[0, 0].images[0], ax=columns, location="bottom", aspect=aspect, pad=0.1 / count)
         bar.ax.tick_params(labelsize="small")
         bar.ax.xaxis.set_major_locator(MaxNLocator(4))
+    return figure
+
+
+def _map_file(result: Result) -> bytes:
+    """Return the map as a NumPy archive with the keys of an image file."""
+    buffer = BytesIO()
+    np.savez_compressed(buffer, heterogeneity=result.heterogeneity, extent=result.extent, origin=result.origin)
+    return buffer.getvalue()
+
+
+def _draw_map(result: Result):
+    from matplotlib.figure import Figure
+
+    (x0, y0), (lx, ly) = result.origin, result.extent
+    factors = np.exp(result.heterogeneity)
+    figure = Figure(figsize=(4.6, 0.9 + 3.7 * ly / lx), layout="compressed")
+    axes = figure.subplots()
+    shown = axes.imshow(factors, origin="lower", extent=(x0, x0 + lx, y0, y0 + ly), cmap="viridis")
+    axes.set_title("the kinetics here, over those of the law", fontsize="medium")
+    axes.set_facecolor(MISSING)
+    figure.colorbar(shown, ax=axes, label="exp(h)")
     return figure
 
 

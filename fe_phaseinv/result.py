@@ -45,6 +45,8 @@ class Result:
         An entry for each trial point and each start of a stage: iteration, stage, accepted, cost, misfit_rms, ...
     counts, seconds : dict
         Solves and wall time by kind.
+    heterogeneity : numpy.ndarray or None, shape (ny, nx)
+        Map h of the kinetics, averaged over pixels, where one was learnt.
     truth : dict or None
         Formulas and numbers of the true laws, with the keys of `TRUTH_KEYS`.
     """
@@ -68,6 +70,7 @@ class Result:
     counts: dict[str, int]
     seconds: dict[str, float]
     ranks: int
+    heterogeneity: np.ndarray | None = None
     truth: dict[str, Any] | None = None
 
 
@@ -123,5 +126,13 @@ def collect(
             "sensitivities": work.seconds_sensitivities,
         },
         ranks=how.pixels.comm.size,
+        heterogeneity=_heterogeneity(problem, progress),
         truth=truth,
     )
+
+
+def _heterogeneity(problem: Problem, progress: Progress) -> np.ndarray | None:
+    point, pixels = progress.state.point, problem.fine.pixels
+    if problem.heterogeneity is None or progress.stage == "intervals":
+        return None
+    return pixels.picture(pixels.average(point.objective.field(point.x, "heterogeneity")))

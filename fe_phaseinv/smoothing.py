@@ -140,6 +140,15 @@ class Smoother:
         base = base if limits is None else np.clip(base, *limits)
         return UnknownField(base, modes, total(comm, rough.T @ base), total(comm, modes.T @ rough))
 
+    def uncertainty(self, index: int) -> tuple[float, float]:
+        """Return the standard deviation of the error of a noisy frame's fit, and the length of its correlation.
+
+        Where the smallest risk is, the noise that is left and the details that are lost are about as large.
+        """
+        length = self._length(_Equations(self.pixels, index))
+        left = _resolved(self.pixels.images.shape, length / self.size)
+        return self.pixels.images.noise * float(np.sqrt(2 * left)), 2 * length
+
     def _length(self, equations: _Equations) -> float:
         """Choose ell for a frame."""
         images, noise = self.pixels.images, self.pixels.images.noise

@@ -5,11 +5,42 @@ from __future__ import annotations
 import numpy as np
 from firedrake import DirichletBC, Function, FunctionSpace, SpatialCoordinate, VectorFunctionSpace
 
+from fe_phaseinv.parallel import total
+
 
 def boundary_nodes(space: FunctionSpace) -> np.ndarray:
     """Local numbers of the nodes on the boundary."""
     nodes = DirichletBC(space, 0.0, "on_boundary").nodes
     return nodes[nodes < space.dof_dset.size]
+
+
+class NodeOrder:
+    """An order of the nodes of a space by their positions, which does not depend on the number of ranks.
+
+    Parameters
+    ----------
+    space : firedrake.FunctionSpace
+        A scalar one.
+    """
+
+    def __init__(self, space: FunctionSpace):
+        self._comm = space.mesh().comm
+        parts = self._comm.allgather(node_positions(space))
+        positions = np.concatenate(parts)
+        digits = np.round(positions / (1e-9 * np.ptp(positions, axis=0).max()))
+        ranks = np.argsort(np.lexsort(digits.T))
+        first = sum(len(part) for part in parts[: self._comm.rank])
+        self._size, self._mine = len(ranks), ranks[first : first + len(parts[self._comm.rank])]
+
+    def gather(self, local: np.ndarray) -> np.ndarray:
+        """Return all nodal values in this order, on all ranks."""
+        whole = np.zeros(self._size)
+        whole[self._mine] = local
+        return total(self._comm, whole)
+
+    def scatter(self, whole: np.ndarray) -> np.ndarray:
+        """Return the inverse of `gather`."""
+        return whole[self._mine]
 
 
 def node_positions(space: FunctionSpace) -> np.ndarray:

@@ -24,6 +24,8 @@ LEVELS = (
     {"smoothing", "stepping.trajectory"},
     {"boundary", "forward", "stepping.adjoint"},
     {"objective", "tape"},
+    {"field_unknowns"},
+    {"field_point"},
     {"field_objective"},
     {"posterior", "problem", "reduced_objective", "verification"},
     {"determination", "inversion"},

@@ -199,7 +199,9 @@ def test_override(folder, override, section, key, value):
         ("prior.strength=weak", 'prior.strength: found "weak"; accepted: "auto" or a finite number >= 0'),
         ("prior.strength=-1", 'prior.strength: found -1; accepted: "auto" or a finite number >= 0'),
         ("prior.strength=1" + 400 * "0", '...; accepted: "auto" or a finite number >= 0'),
-        ("optimizer.hessian=newton", 'optimizer.hessian: found "newton"; accepted: "gauss-newton"'),
+        ("optimizer.hessian=bfgs", 'optimizer.hessian: found "bfgs"; accepted: "gauss-newton" or "newton" or "both"'),
+        ("heterogeneity.deviation=0.5", "heterogeneity.length: found nothing; accepted: a finite number > 0"),
+        ("heterogeneity=1", "heterogeneity: found 1; accepted: a section with the keys deviation, length"),
         ("optimizer.max_iterations=0", "optimizer.max_iterations: found 0; accepted: an integer >= 1"),
         ("uncertainty.method=mcmc", 'uncertainty.method: found "mcmc"; accepted: "laplace" or "none"'),
         ("uncertainty.method=[1]", 'uncertainty.method: found [1]; accepted: "laplace" or "none"'),
@@ -270,9 +272,19 @@ def test_refused_kernel(folder, overrides, message):
     assert message in refusal(write(folder, CRYSTAL), *overrides)
 
 
-def test_crystals_have_no_boundary_from_images(folder):
-    message = 'domain.boundary: found "from-images"; accepted: "periodic" or "no-flux"'
-    assert message in refusal(write(folder, CRYSTAL), "domain.boundary=from-images")
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["domain.boundary=from-images"], 'domain.boundary: found "from-images"; accepted: "periodic" or "no-flux"'),
+        (["optimizer.hessian=newton"], 'optimizer.hessian: found "newton"; accepted: "gauss-newton", where model ='),
+        (
+            ["heterogeneity.deviation=1", "heterogeneity.length=0.1"],
+            "heterogeneity: found a section; accepted: none, where model =",
+        ),
+    ],
+)
+def test_crystals_have_less(folder, overrides, message):
+    assert message in refusal(write(folder, CRYSTAL), *overrides)
 
 
 def test_refused_periodic_mesh(folder):

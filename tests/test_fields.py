@@ -76,7 +76,7 @@ def build(kind, comm, images, storage=None, fixed=(), start_unknown=True):
         1e-4,
         FieldPrior(Matern(0.1, 0.2), forward.space) if start_unknown else None,
         FieldPrior(Matern(0.5, 0.3), forward.space),
-        storage or Storage(),
+        storage=storage or Storage(),
     )
     return objective, unknowns(objective, [0.05, 0.1, -0.05, 0.1, 0.1, 0.2], 0.02, 0.3)
 
