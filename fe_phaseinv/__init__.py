@@ -6,9 +6,11 @@ from fe_phaseinv.bases import Constant, EvenPowers, Hermite, Legendre, Powers
 from fe_phaseinv.boundary import from_images
 from fe_phaseinv.coordinates import Coordinates
 from fe_phaseinv.errors import InputError
+from fe_phaseinv.field_objective import FieldObjective
 from fe_phaseinv.forward import Forward
 from fe_phaseinv.images import ImageSeries
 from fe_phaseinv.inversion import invert
+from fe_phaseinv.matern import Matern
 from fe_phaseinv.meshes import from_file, periodic, rectangle
 from fe_phaseinv.models.allen_cahn import AllenCahn
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
@@ -17,6 +19,7 @@ from fe_phaseinv.objective import Objective
 from fe_phaseinv.observation import Pixels
 from fe_phaseinv.posterior import Laplace
 from fe_phaseinv.problem import Problem, pose
+from fe_phaseinv.reduced_objective import ReducedObjective
 from fe_phaseinv.relations import Law, Relation, ideal_entropy, identity, positive
 from fe_phaseinv.report import write, write_states
 from fe_phaseinv.result import Result, collect
@@ -28,6 +31,7 @@ __all__ = [
     "Constant",
     "Coordinates",
     "EvenPowers",
+    "FieldObjective",
     "Forward",
     "Hermite",
     "ImageSeries",
@@ -35,12 +39,14 @@ __all__ = [
     "Laplace",
     "Law",
     "Legendre",
+    "Matern",
     "Objective",
     "PhaseFieldCrystal",
     "QuarticCrystal",
     "Pixels",
     "Powers",
     "Problem",
+    "ReducedObjective",
     "Relation",
     "Result",
     "coefficient_functions",

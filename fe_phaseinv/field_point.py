@@ -16,7 +16,7 @@ from fe_phaseinv.stepping.adjoint import Inputs, Sweeps
 from fe_phaseinv.stepping.bdf import TimeGrid
 from fe_phaseinv.stepping.trajectory import Trajectory
 
-ELIMINATED, MOST_SOLVES = 0.05, 300
+ELIMINATED, MOST_SOLVES = 0.02, 300
 """Share of a gradient that is left when fields are eliminated, and the most iterations for it."""
 
 

@@ -160,12 +160,10 @@ class Problem:
         how, start = self.fine, self.start_prior
         if start is None and self.noise:
             start = Matern(*how.smoother.uncertainty(self.initial))
-        start, heterogeneity = (
-            matern and FieldPrior(matern, how.forward.space) for matern in (start, self.heterogeneity)
-        )
         (segment,) = trajectory(*chosen, uncertain=start is not None)
-        how = how.forward, how.pixels, self.coordinates
-        return FieldObjective(*how, prior, segment, variance, start, heterogeneity, self.hessian)
+        fields = [matern and FieldPrior(matern, how.forward.space) for matern in (start, self.heterogeneity)]
+        posed = how.forward, how.pixels, self.coordinates, prior, segment, variance
+        return FieldObjective(*posed, *fields, hessian=self.hessian)
 
     @property
     def first_strengths(self) -> tuple[float, ...]:

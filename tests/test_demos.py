@@ -71,6 +71,20 @@ def test_examples_of_the_paper(name, replacements, tmp_path):
     assert (tmp_path / "laws.png").stat().st_size > 1000
 
 
+def test_map(tmp_path, capsys):
+    path = DEMOS / "heterogeneity" / "demo.py"
+    replacements = {
+        "invert(problem)": "invert(problem, 7)",
+        "collect(problem, progress, ": "collect(problem, progress, False, ",
+        'HERE / "out"': f'Path("{tmp_path}")',
+    }
+    names = run_shortened(path, path.read_text(), replacements)
+    assert names["correlation"] > 0.3
+    assert str(tmp_path / "heterogeneity.png") in capsys.readouterr().out
+    kept = np.load(tmp_path / "heterogeneity.npz")
+    np.testing.assert_array_equal(kept["heterogeneity"], names["result"].heterogeneity)
+
+
 @pytest.mark.parametrize("name", ["crystal", "correlation"])
 def test_crystals(name, tmp_path):
     path = DEMOS / name / "demo.py"

@@ -1,16 +1,19 @@
 """Laws together with unknown fields: priors, derivatives of the cost, and its minimisation."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from firedrake import FunctionSpace, SpatialCoordinate, UnitSquareMesh, assemble, interpolate, sin
 from mpi4py import MPI
+from scipy.linalg import eigh
 
 from fe_phaseinv import meshes
 from fe_phaseinv.bases import Legendre
 from fe_phaseinv.field_objective import FieldObjective
 from fe_phaseinv.forward import Forward
+from fe_phaseinv.inversion import invert, resume
 from fe_phaseinv.matern import FieldPrior, Matern
 from fe_phaseinv.models.allen_cahn import AllenCahn
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
@@ -19,8 +22,10 @@ from fe_phaseinv.objective import Segment
 from fe_phaseinv.observation import Pixels
 from fe_phaseinv.parameters import Parameters
 from fe_phaseinv.priors import Prior
-from fe_phaseinv.problem import coordinates_for
+from fe_phaseinv.problem import coordinates_for, pose
 from fe_phaseinv.relations import Relation, ideal_entropy, positive
+from fe_phaseinv.result import collect
+from fe_phaseinv.spaces import NodeOrder
 from fe_phaseinv.stepping.history import Storage
 from fe_phaseinv.stepping.trajectory import Tolerances
 from fe_phaseinv.trust_region import Outcome, iterate, start
@@ -103,12 +108,14 @@ def gaps(movie):
     return replace(movie, frames=frames, noise=0.01)
 
 
-def predicted(kind, movie, noise):
-    """Return the movie with the pictures that a point predicts, with noise."""
-    objective, x = build(kind, MPI.COMM_SELF, movie, start_unknown=False)
-    pictures = [objective.pixels.picture(rows) for rows in objective.at(x).predictions]
-    draw = noise * np.random.default_rng(0).standard_normal((2, *movie.shape))
-    return replace(movie, frames=np.concatenate([movie.frames[:1], pictures + draw]), noise=noise)
+def predicted(kind, movie, noise, height=0.3):
+    """Return the movie with the pictures that a point with a map of some height predicts, with noise."""
+    objective, _ = build(kind, MPI.COMM_SELF, movie, start_unknown=False)
+    x = unknowns(objective, [0, 0, 0, 0.3, 0.2, 0], 0, height)
+    rows = [objective.pixels.average(objective.segment.start), *objective.at(x).predictions]
+    frames = np.array([objective.pixels.picture(row) for row in rows])
+    draw = noise * np.random.default_rng(0).standard_normal(frames.shape)
+    return replace(movie, frames=frames + draw, noise=noise)
 
 
 @ranks
@@ -166,8 +173,8 @@ def test_minimisation(movie, hessian):
     *_, last = iterate(objective, first, 1e-5, 30, subproblem)
     assert last.outcome is Outcome.CONVERGED
     gradients = [np.sqrt(p.dot(p.gradient, p.precondition(p.gradient))) for p in (first.point, last.point)]
-    assert gradients[1] < 1e-3 * gradients[0]
-    assert 0.8 < last.point.misfit_rms / 0.01 < 1.05 and first.point.misfit_rms > 0.02
+    assert gradients[1] < 2e-3 * gradients[0]
+    assert 0.8 < last.point.misfit_rms / 0.01 < 1.05 and first.point.misfit_rms > 0.013
 
 
 @pytest.mark.parallel(3)
@@ -193,3 +200,72 @@ def test_coordinates_and_maps_that_do_not_fit_are_refused(movie):
         FieldObjective(
             objective.forward, objective.pixels, objective.coordinates, objective.prior, objective.segment, 1.0
         )
+
+
+@pytest.fixture
+def slow(movie):
+    """Noisy pictures of a run with a map, on times in which it matters."""
+    return predicted(AllenCahn, replace(movie, times=30 * movie.times), 0.01)
+
+
+def posed(images, comm, **options):
+    """A problem like that of `build`, by way of the interface."""
+    mu = Relation("chemical_potential", Legendre(3), known=ideal_entropy)
+    model = AllenCahn(mu, Relation("kinetic_prefactor", Legendre(2), positive))
+    first = {"chemical_potential": LAWS[:3], "kinetic_prefactor": LAWS[3:5], "gradient_energy": LAWS[5:]}
+    tolerances, fixed = Tolerances(3e-2, 1e-6), ["chemical_potential", "gradient_energy"]
+    return pose(
+        images, model, meshes.rectangle(images, 5, comm), first, fixed, degree=2, tolerances=tolerances, **options
+    )
+
+
+@ranks
+def test_an_inversion_with_a_map_goes_on_after_an_interrupt(slow):
+    """What is kept of a progress, which is no matter of ranks, brings the same point, and the same end."""
+    problem = posed(slow, MPI.COMM_WORLD, heterogeneity=Matern(0.5, 0.3), strength=1e-4)
+    steps = list(invert(problem, 12))
+    middle = [step for step in steps if step.stage == "trajectory"][1]
+    kept = json.loads(json.dumps(middle.to_dict()))
+    again = resume(problem, kept)
+    assert again.state.point.value == pytest.approx(middle.state.point.value, rel=1e-6)
+    *_, last = invert(problem, 12, again)
+    assert last.state.point.value == pytest.approx(steps[-1].state.point.value, rel=1e-3)
+    result = collect(problem, last)
+    assert result.heterogeneity.shape == slow.shape and np.abs(result.heterogeneity).max() > 0.05
+    low, high = result.posterior.band(result.laws["kinetic_prefactor"].relation, np.array([0.5]))
+    assert low < result.laws["kinetic_prefactor"](0.5) < high
+
+
+def test_the_laws_hessian_without_the_fields(slow):
+    """That of a dense matrix, from which the fields are eliminated."""
+    objective, x = build(AllenCahn, MPI.COMM_SELF, slow, fixed=[0, 2], start_unknown=False)
+    point = objective.at(x)
+    dense = np.stack([point.action(unit) for unit in np.eye(len(x))], axis=1)
+    laws, fields = objective.laws, slice(objective.laws.stop, None)
+    across = dense[laws, fields] @ np.linalg.solve(dense[fields, fields], dense[fields, laws])
+    expected = dense[laws, laws] - across
+    shares = eigh(point.hessian, expected, eigvals_only=True)
+    assert 0.999 < shares.min() and shares.max() < 1.2
+    eigenvalues = np.linalg.eigvals(np.stack([point.precondition(column) for column in dense.T], axis=1)).real
+    assert eigenvalues.min() == pytest.approx(1, abs=1e-4)
+
+
+def test_whole_hessians_without_fields(movie):
+    """Newton's method ends where Gauss-Newton's does."""
+    ends, images = [], predicted(AllenCahn, replace(movie, times=30 * movie.times), 0.0, height=0.0)
+    for hessian in ("gauss-newton", "newton", "both"):
+        *_, last = invert(posed(images, MPI.COMM_SELF, strength=1e-4, hessian=hessian))
+        assert last.state.outcome is Outcome.CONVERGED
+        ends.append(last.state.point.x)
+    np.testing.assert_allclose(ends[1], ends[0], atol=1e-3)
+    np.testing.assert_allclose(ends[2], ends[0], atol=1e-3)
+
+
+@ranks
+def test_nodes_in_their_order():
+    space = FunctionSpace(UnitSquareMesh(4, 3, comm=MPI.COMM_WORLD), "CG", 2)
+    order, local = NodeOrder(space), smooth(space, 1)
+    whole = order.gather(local)
+    alone = FunctionSpace(UnitSquareMesh(4, 3, comm=MPI.COMM_SELF), "CG", 2)
+    np.testing.assert_allclose(whole, NodeOrder(alone).gather(smooth(alone, 1)), atol=1e-12)
+    np.testing.assert_array_equal(order.scatter(whole), local)

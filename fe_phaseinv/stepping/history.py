@@ -38,7 +38,7 @@ class Storage:
 
     states: float = np.inf
     files: int = 0
-    factors: float = 1e9
+    factors: float = 2e9
 
 
 class History:
