@@ -72,6 +72,11 @@ class FieldUnknowns:
         self.parts = {name: slice(a, b) for name, a, b in zip(self.fields, ends, ends[1:], strict=False)}
         self.size = int(ends[-1])
 
+    @property
+    def segments(self) -> tuple[Segment]:
+        """The only part of the time axis."""
+        return (self.segment,)
+
     def __len__(self) -> int:
         """Return the number of unknowns on this rank."""
         return self.size
