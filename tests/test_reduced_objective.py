@@ -15,7 +15,7 @@ from fe_phaseinv.newton_cg import NewtonCG
 from fe_phaseinv.reduced_objective import ReducedObjective
 from fe_phaseinv.trust_region import iterate, start
 
-KEPT = [0, 3, 4, 5]
+KEPT = [0, 1, 2, 5]
 TAO = {
     "tao_type": "ntr",
     "tao_ntr_ksp_type": "stcg",

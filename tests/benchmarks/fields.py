@@ -1,7 +1,7 @@
 """Unknown fields: what a map of the kinetics and a start cost and bring. Prints JSON lines:
 
 python tests/benchmarks/fields.py meshes            iterations by mesh, for the map of demos/heterogeneity
-python tests/benchmarks/fields.py start [DRAWS]     errors of the laws with the start smoothed, and learnt as a field
+python tests/benchmarks/fields.py start [DRAWS]     errors of the laws with the start smoothed, and learnt
 """
 
 import json
@@ -21,6 +21,7 @@ from fe_phaseinv import (
     ImageSeries,
     Legendre,
     Matern,
+    Objective,
     Relation,
     collect,
     ideal_entropy,
@@ -68,36 +69,43 @@ def meshes(cells=(16, 32, 64)):
 
 
 def starts(draws=3, noise=0.1):
-    """Errors of the laws from noisy images, with the start smoothed and with the start learnt as a field."""
+    """Errors of the laws from noisy images, with the start smoothed and learnt, in modes and as a field.
+
+    An inversion with modes comes first; its priors' strengths and its laws are what the others begin with.
+    """
     for seed in range(draws):
         draw = noise * np.random.default_rng(2000 + seed).standard_normal(CLEAN.frames.shape)
         images = replace(CLEAN, frames=CLEAN.frames + draw, noise=noise)
         model, mesh = CahnHilliard(*laws(10, "diffusivity")), rectangle(images, 24, COMM_WORLD)
-        first = {"gradient_energy": [log(2e-3)]}
-        problem = pose(images, model, mesh, first)
-        deviation, length = problem.fine.smoother.uncertainty(0)
-        by_field = pose(images, model, mesh, first, start_prior=Matern(deviation, length))
-        yield {"seed": seed, "smoothed": smoothed(problem), "field": learn(by_field)}
+        problem = pose(images, model, mesh, {"gradient_energy": [log(2e-3)]})
+        *_, progress = invert(problem)
+        by_field = replace(problem, start_prior=Matern(*problem.fine.smoother.uncertainty(problem.initial)))
+        found = {"smoothed": smoothed(problem, progress), "field": by_field.objective("trajectory", progress.strengths)}
+        yield {"seed": seed, "modes": summary(problem, progress)} | {
+            name: summary(problem, minimised(problem, progress, objective)) for name, objective in found.items()
+        }
 
 
-def learn(problem):
-    """Errors of the laws that an inversion finds, and its work."""
-    *_, progress = invert(problem)
-    found = {"iterations": progress.state.iteration, "seconds": progress.seconds}
-    return errors(collect(problem, progress, uncertainty=False)) | found
-
-
-def smoothed(problem):
-    """The same with the start that the smoothed first frame gives."""
-    *_, progress = invert(problem)
-    whole = problem.objective("trajectory", progress.strengths)
-    margin = 0.3 * problem.noise
+def smoothed(problem, progress):
+    """Cost with the start that the smoothed first frame gives."""
+    whole, margin = problem.objective("trajectory", progress.strengths), 0.3 * problem.noise
     segments = trajectory(problem.fine.smoother, problem.initial, problem.frames, (margin, 1 - margin))
-    objective = type(whole)(whole.forward, whole.pixels, whole.coordinates, whole.prior, segments)
-    x = progress.state.point.x[: len(problem.coordinates)]
-    *_, last = iterate(objective, start(objective, x, 1.0), TOLERANCE["trajectory"], 50)
-    result = collect(problem, replace(progress, state=last), uncertainty=False)
-    return errors(result) | {"iterations": last.iteration}
+    return Objective(whole.forward, whole.pixels, whole.coordinates, whole.prior, segments)
+
+
+def minimised(problem, progress, objective):
+    """Progress at the minimum of another cost, from the laws found."""
+    first = start(objective, objective.begin(progress.state.point.x[: len(problem.coordinates)]), 1.0)
+    first = replace(first, radius=objective.radius(first.point, 1.0))
+    began = perf_counter()
+    *_, last = iterate(objective, first, TOLERANCE["trajectory"], 50, objective.subproblem)
+    return replace(progress, state=last, seconds=perf_counter() - began)
+
+
+def summary(problem, progress):
+    """Errors of the laws, and the work."""
+    work = {"iterations": progress.state.iteration, "seconds": progress.seconds, "rms": progress.state.point.misfit_rms}
+    return errors(collect(problem, progress, uncertainty=False)) | work
 
 
 if __name__ == "__main__":
