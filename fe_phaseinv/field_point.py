@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -127,7 +127,7 @@ class FieldPoint:
         columns = np.empty((len(self.x), len(of.coordinates)))
         for column in range(len(of.coordinates)):
             loads = [of.pixels.spread(rows[:, column]) for rows in self._seen_of_laws]
-            columns[:, column] = self._fields_of(self._sweep(self._sweeps.adjoint, loads))
+            columns[:, column] = self._fields_of(self._adjoint(loads))
         return columns[of.laws.stop :]
 
     def action(self, v: np.ndarray, full: bool = False) -> np.ndarray:
@@ -148,7 +148,7 @@ class FieldPoint:
         changes = [change.start, *changes] if "start" in of.parts else changes
         pairs = zip(changes, self._differences, strict=True)
         loads = [of.pixels.spread(np.where(np.isfinite(r), of.pixels.average(c), np.nan)) for c, r in pairs]
-        by = self._sweep(self._sweeps.second, self._loads, loads) if full else self._sweep(self._sweeps.adjoint, loads)
+        by = self._second(loads) if full else self._adjoint(loads)
         found = self._of_fields(v)
         found[of.laws] = self._chain.T @ (self._to_all(by) + of.prior.hessian(self.m) @ into)
         if full:
@@ -244,7 +244,7 @@ class FieldPoint:
     def _by_inputs(self) -> Inputs:
         """Derivative of the misfit by the inputs of the run."""
         self._go_there()
-        return self._sweep(self._sweeps.adjoint, self._loads)
+        return self._adjoint(self._loads)
 
     @cached_property
     def _by_laws(self) -> np.ndarray:
@@ -256,12 +256,22 @@ class FieldPoint:
         self.objective.forward.parameters.assign(self.m)
         self.objective.set_map(self.x)
 
-    def _sweep(self, sweep: Callable[..., Inputs], *loads: Sequence[np.ndarray]) -> Inputs:
+    def _adjoint(self, loads: Sequence[np.ndarray]) -> Inputs:
         """Sweep with loads of the frames, of which that of the start comes first where it is unknown."""
-        skipped = len(self.states) - len(self.run.states)
-        by = sweep(*(load[skipped:] for load in loads))
-        if skipped:
-            by.start[:] += loads[-1][0]
+        self.objective.forward.counts.adjoint += 1
+        return self._with_start(loads, self._sweeps.adjoint(self._of_run(loads)))
+
+    def _second(self, changes: Sequence[np.ndarray]) -> Inputs:
+        """Sweep for the change of the gradient, with those of the loads."""
+        self.objective.forward.counts.second += 1
+        return self._with_start(changes, self._sweeps.second(self._of_run(self._loads), self._of_run(changes)))
+
+    def _of_run(self, loads: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+        return loads[len(self.states) - len(self.run.states) :]
+
+    def _with_start(self, loads: Sequence[np.ndarray], by: Inputs) -> Inputs:
+        if len(self.states) > len(self.run.states):
+            by.start[:] += loads[0]
         return by
 
     def _to_all(self, by: Inputs) -> np.ndarray:

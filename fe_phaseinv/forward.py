@@ -19,7 +19,7 @@ from fe_phaseinv.stepping.trajectory import Integrator, Tolerances, Trajectory
 
 @dataclass
 class Counts:
-    """Work done so far: runs without and with sensitivities, accepted steps, and the seconds they took."""
+    """Work done so far: runs without and with sensitivities, what these took, and sweeps backwards."""
 
     forward: int = 0
     tangent: int = 0
@@ -27,6 +27,8 @@ class Counts:
     factorisations: int = 0
     seconds_forward: float = 0.0
     seconds_sensitivities: float = 0.0
+    adjoint: int = 0
+    second: int = 0
 
     def __add__(self, other: Counts) -> Counts:
         """Work of two forward models together."""

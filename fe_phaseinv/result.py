@@ -115,8 +115,8 @@ def collect(
         counts={
             "forward": work.forward,
             "tangent": work.tangent,
-            "adjoint": 0,
-            "second": 0,
+            "adjoint": work.adjoint,
+            "second": work.second,
             "factorisations": work.factorisations,
             "steps": work.steps,
         },

@@ -58,6 +58,7 @@ def test_a_point_without_a_solution(movie):
         ReducedObjective(objective, np.where(beta, -1.0, x))
 
 
+@pytest.mark.slow
 def test_the_same_minimum_as_tao_and_scipy(movie):
     images = predicted(AllenCahn, replace(movie, times=30 * movie.times), 0.01)
     objective, _ = build(AllenCahn, MPI.COMM_SELF, images, fixed=KEPT, start_unknown=False)

@@ -76,8 +76,7 @@ def directions(controls):
 
 
 @pytest.mark.parametrize("kind", [CahnHilliard, AllenCahn])
-@pytest.mark.parametrize("heterogeneous", [True, False])
-@pytest.mark.parametrize("cropped", [True, False])
+@pytest.mark.parametrize(("heterogeneous", "cropped"), [(True, True), (False, False)])
 def test_taylor_orders_for_every_input(tape, movie, kind, heterogeneous, cropped):
     J, controls = build(kind, MPI.COMM_SELF, movie, heterogeneous, cropped)
     pause_annotation()
