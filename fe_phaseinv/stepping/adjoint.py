@@ -281,6 +281,7 @@ class Sweeps:
     def _visit(self, n: int, state: np.ndarray) -> tuple[PETSc.KSP, np.ndarray]:
         """Go to the state after step n; gives the factor of its Jacobian and the weights of its formula."""
         step, grid = self.weighted.step, self.trajectory.grid
+        step.release()
         order = grid.orders[n - 1]
         formula = derivative_weights(np.array(grid.times[n - order : n + 1][::-1]))
         step.set_state(state)

@@ -304,6 +304,11 @@ class Step:
         nodes, fields = self.shape
         return -solution[:, -1].reshape(nodes, fields), np.asfortranarray(-solution[::fields, :-1])
 
+    def release(self) -> None:
+        """Free what Python no longer holds: where there are several ranks, PETSc keeps it until all of them are there."""
+        for comm in (self.comm, self._matrix.petscmat.comm):
+            PETSc.garbage_cleanup(comm)
+
     def norm(self, c: np.ndarray) -> float:
         """Root mean square of a local array of c over the domain (lumped)."""
         return float(np.sqrt(total(self.comm, self._lumped @ c**2) / self._volume))

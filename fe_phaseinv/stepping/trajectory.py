@@ -163,6 +163,7 @@ class Integrator:
                 if len(past.orders) >= most:
                     raise StepFailed(f"{max_steps} steps do not lead from one frame to the next")
                 chooser.advance(self, past, float(target))
+                self.step.release()
                 if len(past.orders) <= record:
                     steps.append(past.states[0])
             states.append(past.states[0][:, 0].copy())
