@@ -305,7 +305,7 @@ class Step:
         return -solution[:, -1].reshape(nodes, fields), np.asfortranarray(-solution[::fields, :-1])
 
     def release(self) -> None:
-        """Free what Python no longer holds: where there are several ranks, PETSc keeps it until all of them are there."""
+        """Free what Python no longer holds: on several ranks, PETSc keeps it until all of them ask."""
         for comm in (self.comm, self._matrix.petscmat.comm):
             PETSc.garbage_cleanup(comm)
 
