@@ -83,12 +83,18 @@ def collect(
     ----------
     problem : Problem
     progress : Progress
-        Its state must be one that the model could be solved at.
     uncertainty : bool
         Whether to form the Laplace posterior.
     truth : dict, optional
         Formulas of the true laws, to be drawn beside those learnt.
+
+    Raises
+    ------
+    ValueError
+        Where the model could not be solved at the laws reached.
     """
+    if not np.isfinite(progress.state.point.value):
+        raise ValueError(f"the model could not be solved at the laws reached (stage {progress.stage!r})")
     point, outcome, work = progress.state.point, progress.state.outcome, progress.counts
     how = problem.discretisation(progress.stage)
     images, frames = how.pixels.images, list(point.frames)

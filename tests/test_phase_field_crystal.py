@@ -12,6 +12,7 @@ from fe_phaseinv.images import ImageSeries
 from fe_phaseinv.models.phase_field_crystal import QuarticCrystal
 from fe_phaseinv.problem import pose
 from fe_phaseinv.relations import Relation
+from fe_phaseinv.stepping import step as stepping
 from fe_phaseinv.stepping.trajectory import Tolerances
 from fe_phaseinv.verification import verify
 
@@ -66,3 +67,52 @@ def test_the_highest_power_keeps_its_sign():
     shortened = coordinates.natural(x + coordinates.allowed(x, step) * step)
     assert shortened[5] == pytest.approx(0.3 * LAWS[5])
     assert coordinates.allowed(x, -step) == 1
+
+
+def short_step(lead=1e7):
+    """Return the equations of a short step, at a state with waves."""
+    mesh = meshes.periodic(movie(), 16, MPI.COMM_WORLD)
+    forward = Forward(MODEL, mesh, 3, np.zeros(6, bool))
+    forward.parameters.assign(LAWS)
+    step, x = forward.step, SpatialCoordinate(mesh)
+    waves = Function(forward.space).interpolate(0.3 + 0.5 * cos(2 * pi * x[0]) * cos(2 * pi * x[1]))
+    state = np.zeros(step.shape)
+    state[:, 0] = waves.dat.data_ro
+    step.set_state(state)
+    step.set_rate(lead, -lead * state[:, 0])
+    return step
+
+
+def left_over(step):
+    """Share of a right-hand side that the factor leaves."""
+    matrix = step.solver.getOperators()[0]
+    rhs, product = matrix.createVecs()
+    rhs.set(1.0)
+    solution = rhs.duplicate()
+    step.solver.solve(rhs, solution)
+    matrix.mult(solution, product)
+    return (product - rhs).norm() / rhs.norm()
+
+
+@pytest.mark.parallel([1, 3])
+def test_short_steps_are_factorised_well():
+    step = short_step()
+    step.factorise()
+    assert left_over(step) < 1e-9
+    delayed_pivots = step.solver.getPC().getFactorMatrix().getMumpsInfog(13)
+    assert delayed_pivots == 0
+
+
+@pytest.mark.parallel([1, 3])
+def test_too_little_workspace_is_enlarged_or_told(monkeypatch):
+    step, enlarged = short_step(), stepping.WORKSPACES
+    monkeypatch.setitem(stepping.MUMPS, 8, 0)  # Without scaling, pivots are delayed and fill the workspace.
+    step.solver = stepping._mumps(step._matrix.petscmat, 0)
+    monkeypatch.setattr(stepping, "WORKSPACES", ())
+    with pytest.raises(stepping.StepFailed, match="factorised"):
+        step.factorise()
+    step.solver = stepping._mumps(step._matrix.petscmat, 0)
+    monkeypatch.setattr(stepping, "WORKSPACES", enlarged)
+    step.factorise()
+    assert left_over(step) < 1e-4
+    assert step.factorisations == 1

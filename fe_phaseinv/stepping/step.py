@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 import ufl
@@ -31,12 +32,11 @@ from fe_phaseinv.parallel import total
 from fe_phaseinv.relations import Law
 from fe_phaseinv.spaces import boundary_nodes
 
-MUMPS = {6: 0, 7: 5, 8: 0, 14: 40}
-"""ICNTL settings, measured: no permutation or scaling (the blocks are well scaled), METIS ordering, and 40 % of spare
-workspace in place of Firedrake's 200."""
-WORKSPACES = (400, MUMPS[14])
-"""For another try after a failure, and what is gone back to where that fails as well."""
-
+MUMPS = {6: 0, 7: 5, 8: 7, 14: 40}
+"""ICNTL settings, measured: no permutation, METIS ordering, rows and columns scaled (without, the short first steps of
+a crystal delay thousands of pivots and lose six digits), and 40 % of spare workspace in place of Firedrake's 200."""
+WORKSPACES = (400, 2000)
+"""Per cent of spare workspace for further tries after a failure."""
 
 CHORD, EXACT = 1e-2, 1e-6
 """Relative residuals of the solves where the Jacobian has a nonlocal part: Newton corrects, sensitivities must hold."""
@@ -214,24 +214,20 @@ class Step:
             Where it is singular, not finite, or needs too much memory.
         """
         self._assemble_jacobian()
-        for workspace in WORKSPACES:
-            self.solver.setOperators(self._matrix.petscmat)
-            self.solver.setUp()
-            if not self.solver.getPC().getFailedReason():
-                self.factorised_lead = float(self.lead)
-                self.factorisations += 1
-                return
-            # A solver that has failed once fails for ever.
-            self.solver = _mumps(self._matrix.petscmat, workspace)
-        raise StepFailed("the Jacobian could not be factorised")
+        try:
+            self.solver = _factorised(self.solver, self._matrix.petscmat)
+        except StepFailed:
+            self.solver = _mumps(self._matrix.petscmat)
+            raise
+        self.factorised_lead = float(self.lead)
+        self.factorisations += 1
 
     def factor(self) -> PETSc.KSP:
         """Return a solver with the Jacobian at the state that is not changed by what comes later, as `solver` is."""
         self._assemble_jacobian()
-        solver = _mumps(self._matrix.petscmat.copy())
-        solver.setUp()
+        matrix = self._matrix.petscmat.copy()
         self.factorisations += 1
-        return solver
+        return _factorised(_mumps(matrix), matrix)
 
     def _assemble_jacobian(self) -> None:
         self._jacobian.assemble(tensor=self._matrix)
@@ -336,6 +332,20 @@ def _mumps(matrix: PETSc.Mat, workspace: int = MUMPS[14]) -> PETSc.KSP:
     for option, value in (MUMPS | {14: workspace}).items():
         pc.getFactorMatrix().setMumpsIcntl(option, value)
     return solver
+
+
+def _factorised(solver: PETSc.KSP, matrix: PETSc.Mat) -> PETSc.KSP:
+    """Factorise by a solver, or by a new one with more workspace: one that has failed once fails for ever."""
+    more = (_mumps(matrix, workspace) for workspace in WORKSPACES)
+    for candidate in chain([solver], more):
+        candidate.setOperators(matrix)
+        candidate.setUp()
+        failure = candidate.getPC().getFailedReason()
+        if not failure:
+            return candidate
+        if failure != PETSc.PC.FailedReason.FACTOR_OUTMEMORY:
+            break
+    raise StepFailed("the Jacobian could not be factorised")
 
 
 def _convolution(model, coefficients: dict, space: FunctionSpace) -> Convolution | None:
