@@ -26,6 +26,8 @@ FIRST_STRENGTH = 1e-4
 """Prior strength to begin with where the program is to choose it."""
 ROUGH_TIME = 5.0
 """The intervals are solved with a degree less and a time tolerance larger by this factor."""
+COARSE = 0.3
+"""Coarseness of a clean frame above which modes of the start lower the errors of the laws; below, they raise them."""
 INSIDE, INSIDE_NOISE = 1e-3, 0.3
 """A fitted initial field is kept this far inside the model's bounds, or by this share of the noise where that is more:
 the entropy makes much of values that noise has brought to a bound."""
@@ -120,9 +122,10 @@ class Problem:
 
     @property
     def start_unknown(self) -> bool:
-        """Whether the images leave the start of the trajectory open: noisy ones, or coarser ones than the elements."""
+        """Whether the images leave the start open: noisy ones, or too coarse ones for the elements and the pattern."""
         pixels, space = self.fine.pixels, self.fine.forward.space
-        return self.noise > 0 or total(pixels.comm, np.isfinite(pixels.frame(self.initial)).sum()) < space.dim()
+        coarser = total(pixels.comm, np.isfinite(pixels.frame(self.initial)).sum()) < space.dim()
+        return self.noise > 0 or (coarser and pixels.images.coarseness(self.initial) > COARSE)
 
     @property
     def counts(self) -> Counts:

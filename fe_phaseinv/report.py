@@ -26,8 +26,8 @@ from fe_phaseinv.relations import Law
 from fe_phaseinv.result import Result
 
 POTENTIAL, ENERGY, KERNEL = "chemical_potential", "gradient_energy", "direct_correlation"
-FURTHEST = 4.0
-"""A kernel is tabulated up to this multiple of its wavenumber."""
+FURTHEST, DRAWN = 4.0, 1.75
+"""Multiples of its wavenumber up to which a kernel is tabulated and drawn: short waves decay before they are seen."""
 POINTS = 201
 """Number of points at which a curve is tabulated."""
 SYMBOLS = {
@@ -148,8 +148,11 @@ def _determination(found: Determination | None) -> dict[str, Any] | None:
 
 def _points(result: Result, law: Law) -> np.ndarray:
     """Arguments at which a curve is tabulated: the range of the data, or wavenumbers."""
-    low, high = (0.0, FURTHEST * law.relation.basis.scale) if law.relation.name == KERNEL else result.range
-    return np.linspace(low, high, POINTS)
+    return np.linspace(*_range(result, law, FURTHEST), POINTS)
+
+
+def _range(result: Result, law: Law, multiple: float) -> tuple[float, float]:
+    return (0.0, multiple * law.relation.basis.scale) if law.relation.name == KERNEL else result.range
 
 
 def _band(result: Result, law: Law, z: np.ndarray, slope: bool = False) -> dict[str, np.ndarray]:
@@ -233,7 +236,7 @@ def _exchanged(result: Result) -> float:
 
 
 def _draw_curve(axes, result: Result, law: Law, slope: bool) -> None:
-    relation, (low, high) = law.relation, _points(result, law)[[0, -1]]
+    relation, (low, high) = law.relation, _range(result, law, DRAWN)
     margin = 0.0 if relation.name == KERNEL else MARGIN
     z = np.linspace(low - margin, high + margin, 2 * POINTS)
     z = z[(z > 0) & (z < 1)] if relation.argument == "c" else z

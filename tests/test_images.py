@@ -419,3 +419,17 @@ def test_noise_of_too_few_pixels_cannot_be_estimated():
     frames[:, 2] = np.nan
     with pytest.raises(InputError, match="images: found no block of 3 x 3"):
         ImageSeries(frames, np.zeros(1), (1.0, 1.0)).estimate_noise()
+
+
+@pytest.mark.parametrize(("pixels", "expected"), [(32, 0.0015), (16, 0.0232), (8, 0.343), (4, 4.0)])
+def test_coarseness_tells_the_pixels_of_a_wave(pixels, expected):
+    wave = 0.5 + 0.2 * np.cos(2 * np.pi * np.arange(128) / pixels)
+    images = ImageSeries(np.tile(wave, (1, 128, 1)), [0.0], [1.0, 1.0])
+    assert images.coarseness(0) == pytest.approx(expected, rel=0.1)
+
+
+def test_coarseness_of_what_shows_no_waves():
+    hidden = np.where(np.indices((6, 8)).sum(0) % 2, np.nan, 0.5)
+    images = ImageSeries(np.array([np.full((6, 8), 0.5), hidden]), [0.0, 1.0], [1.0, 1.0])
+    assert images.coarseness(0) == 0
+    assert images.coarseness(1) == np.inf
