@@ -258,12 +258,12 @@ class FieldPoint:
 
     def _adjoint(self, loads: Sequence[np.ndarray]) -> Inputs:
         """Sweep with loads of the frames, of which that of the start comes first where it is unknown."""
-        self.objective.forward.counts.adjoint += 1
+        self.objective.forward.work.adjoint += 1
         return self._with_start(loads, self._sweeps.adjoint(self._of_run(loads)))
 
     def _second(self, changes: Sequence[np.ndarray]) -> Inputs:
         """Sweep for the change of the gradient, with those of the loads."""
-        self.objective.forward.counts.second += 1
+        self.objective.forward.work.second += 1
         return self._with_start(changes, self._sweeps.second(self._of_run(self._loads), self._of_run(changes)))
 
     def _of_run(self, loads: Sequence[np.ndarray]) -> Sequence[np.ndarray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 from firedrake import Function, FunctionSpace
@@ -72,7 +72,7 @@ class Forward:
         functions, prescribed = self.parameters.functions, outside is not None
         self.step = Step(model, self.space, functions, unknown_of, 2 * degree, prescribed, heterogeneous)
         self.integrator = Integrator(self.step, model.bounds, tolerances, outside)
-        self.counts = Counts()
+        self.work = Counts()
 
     def run(
         self,
@@ -112,13 +112,18 @@ class Forward:
         """
         self.parameters.assign(m)
         tangent = self.tangent(modes) if sensitivities else None
-        began, factorisations = time.perf_counter(), self.step.factorisations
+        began = time.perf_counter()
         try:
             trajectory = self.integrator.march(start, times, grid, tangent, record, max_steps)
         finally:
-            self._count(time.perf_counter() - began, self.step.factorisations - factorisations, sensitivities)
-        self.counts.steps += len(trajectory.grid.orders)
+            self._count(time.perf_counter() - began, sensitivities)
+        self.work.steps += len(trajectory.grid.orders)
         return trajectory
+
+    @property
+    def counts(self) -> Counts:
+        """Work done so far, with the factorisations of runs and sweeps alike."""
+        return replace(self.work, factorisations=self.step.factorisations)
 
     @property
     def heterogeneity(self) -> Function | None:
@@ -139,11 +144,10 @@ class Forward:
         by_coefficients = np.zeros((self.step.shape[0], self.step.columns))
         return by_coefficients if modes is None else np.hstack([by_coefficients, modes])
 
-    def _count(self, seconds: float, factorisations: int, sensitivities: bool) -> None:
-        self.counts.factorisations += factorisations
+    def _count(self, seconds: float, sensitivities: bool) -> None:
         if sensitivities:
-            self.counts.tangent += 1
-            self.counts.seconds_sensitivities += seconds
+            self.work.tangent += 1
+            self.work.seconds_sensitivities += seconds
         else:
-            self.counts.forward += 1
-            self.counts.seconds_forward += seconds
+            self.work.forward += 1
+            self.work.seconds_forward += seconds

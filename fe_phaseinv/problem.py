@@ -24,8 +24,9 @@ from fe_phaseinv.stepping.trajectory import Tolerances
 
 FIRST_STRENGTH = 1e-4
 """Prior strength to begin with where the program is to choose it."""
-ROUGH_TIME = 5.0
-"""The intervals are solved with a degree less and a time tolerance larger by this factor."""
+ROUGH_TIME, ROUGHEST = 5.0, 1.5e-2
+"""The intervals, which only lead to a start, are solved with half the degree and a time tolerance larger by this
+factor, or with this one where that is finer."""
 COARSE = 0.3
 """Coarseness of a clean frame above which modes of the start lower the errors of the laws; below, they raise them."""
 INSIDE, INSIDE_NOISE = 1e-3, 0.3
@@ -212,9 +213,9 @@ def pose(
     initial : int
         Frame that starts the run.
     degree : int
-        Of the elements; the intervals are solved with one less.
+        Of the elements; the intervals are solved with half of it, rounded up.
     tolerances : Tolerances
-        In time; the intervals are solved with a larger one.
+        In time; the intervals are solved with larger ones.
     strength : float or "auto"
         Of the prior.
     boundary : str
@@ -247,7 +248,7 @@ def pose(
         return Discretisation(forward, pixels, Smoother(pixels, flat=not cropped))
 
     return Problem(
-        rough=discretise(max(1, degree - 1), replace(tolerances, rtol=ROUGH_TIME * tolerances.rtol)),
+        rough=discretise((degree + 1) // 2, replace(tolerances, rtol=max(ROUGH_TIME * tolerances.rtol, ROUGHEST))),
         fine=discretise(degree, tolerances, heterogeneity is not None),
         coordinates=coordinates,
         frames=tuple(range(initial + 1, len(images.times)) if frames is None else frames),

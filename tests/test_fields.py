@@ -125,7 +125,11 @@ def test_derivatives_of_the_cost(gaps, kind):
     objective, x = build(kind, MPI.COMM_WORLD, gaps)
     point, h = objective.at(x), 1e-4
     v = change(objective, [0.3, -0.2, 0.4, 0.3, 0.2, 0.1], 0.1, 0.5)
+    before = objective.forward.counts
     gradient, action = point.gradient.copy(), point.action(v, full=True)
+    counts = objective.forward.counts
+    assert counts.adjoint > before.adjoint and counts.second > before.second
+    assert counts.factorisations >= before.factorisations + len(point.run.grid.orders)
     ahead, behind = objective.at(x + h * v, point), objective.at(x - h * v, point)
     assert point.dot(gradient, v) == pytest.approx((ahead.value - behind.value) / (2 * h), rel=1e-6)
     difference = (ahead.gradient - behind.gradient) / (2 * h)
