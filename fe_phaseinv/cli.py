@@ -34,7 +34,7 @@ from fe_phaseinv.result import Result, collect
 from fe_phaseinv.stepping.step import StepFailed
 from fe_phaseinv.stepping.trajectory import Tolerances
 from fe_phaseinv.trust_region import Outcome
-from fe_phaseinv.verification import verify
+from fe_phaseinv.verification import verify, verify_fields
 
 DONE, FAILED, BAD_INPUT, NOT_CONVERGED, INTERRUPTED = range(5)
 PROGRESS = "progress.json"
@@ -234,6 +234,9 @@ def _check(options: argparse.Namespace) -> int:
     _require_unknowns(problem, options)
     x = problem.coordinates.from_natural(problem.coordinates.start)
     checks = verify(problem.objective("intervals", problem.first_strengths), x)
+    if problem.by_fields:
+        trajectory = problem.objective("trajectory", problem.first_strengths)
+        checks += verify_fields(trajectory, trajectory.begin(x))
     for check in checks:
         log.info(
             "%-50s %10.5f  (to be %g within %g): %s",

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fe_phaseinv.field_objective import FieldObjective
 from fe_phaseinv.objective import Linearisation, Objective
-from fe_phaseinv.parallel import total
+from fe_phaseinv.parallel import extremes, total
 
 STEPS = (1.0, 0.5, 0.25, 0.125)
 
@@ -55,15 +56,50 @@ def verify(objective: Objective, x: np.ndarray, size: float = 2e-3, seed: int = 
     # With a share of the gradient in it: across the gradient the first order would vanish.
     direction = direction / np.linalg.norm(direction) + base.gradient / np.linalg.norm(base.gradient)
     direction *= size * max(np.linalg.norm(x), 1.0) / np.linalg.norm(direction)
-    values = np.array([objective.at(x + h * direction, like=base).value for h in STEPS])
-    zeroth = np.abs(values - base.value)
-    first = np.abs(values - base.value - np.array(STEPS) * (base.gradient @ direction))
+    ratio = _difference_ratio(objective, base, direction)
     return [
-        Check("Taylor remainder R0, order", _order(zeroth), 1.0, 0.1),
-        Check("Taylor remainder R1, order", _order(first), 2.0, 0.1),
-        Check(
-            "sensitivities against central differences, ratio", _difference_ratio(objective, base, direction), 1.0, 1e-3
-        ),
+        *_taylor(objective, base, direction, base.gradient @ direction),
+        Check("sensitivities against central differences, ratio", ratio, 1.0, 1e-3),
+    ]
+
+
+def verify_fields(objective: FieldObjective, x: np.ndarray, size: float = 1e-2, seed: int = 0) -> list[Check]:
+    """Taylor remainders of the cost and its Hessian against central differences of the gradient, on a frozen grid.
+
+    Parameters
+    ----------
+    objective : FieldObjective
+        With tight tolerances of the nonlinear solves.
+    x : numpy.ndarray, shape (size,)
+        Unknowns.
+    size : float
+        Length of the longest step of the laws, relative to theirs, and largest value of that of a field.
+    seed : int
+        Of the direction of the laws; that of the fields is of steepest descent.
+    """
+    base = objective.at(x)
+    if not np.isfinite(base.value):
+        return [Check("fields: the model can be solved at the starting laws", 0.0, 1.0, 0.0)]
+    direction, laws = base.precondition(base.gradient), objective.laws
+    for field in objective.parts.values():
+        direction[field] *= size / max(extremes(objective.pixels.comm, np.abs(direction[field]))[1], 1e-300)
+    direction[laws] = np.random.default_rng(seed).standard_normal(laws.stop)
+    direction[laws] *= size * max(np.linalg.norm(x[laws]), 1.0) / np.linalg.norm(direction[laws])
+    ahead, behind = (objective.at(x + sign * 1e-2 * direction, like=base).gradient for sign in (1, -1))
+    by_difference = base.dot(ahead - behind, direction) / 2e-2
+    ratio = base.dot(base.action(direction, full=True), direction) / by_difference
+    return [
+        *_taylor(objective, base, direction, base.dot(base.gradient, direction), "fields: "),
+        Check("fields: Hessian against central differences, ratio", ratio, 1.0, 1e-3),
+    ]
+
+
+def _taylor(objective: Objective | FieldObjective, base, direction: np.ndarray, slope: float, prefix="") -> list[Check]:
+    """Orders of the remainders in a direction, along which the cost has a slope."""
+    changes = np.array([objective.at(base.x + h * direction, like=base).value for h in STEPS]) - base.value
+    return [
+        Check(f"{prefix}Taylor remainder R0, order", _order(np.abs(changes)), 1.0, 0.1),
+        Check(f"{prefix}Taylor remainder R1, order", _order(np.abs(changes - np.array(STEPS) * slope)), 2.0, 0.1),
     ]
 
 
