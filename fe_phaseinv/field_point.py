@@ -237,8 +237,7 @@ class FieldPoint:
 
     @cached_property
     def _sweeps(self) -> Sweeps:
-        of = self.objective
-        return Sweeps(of.weighted, of.forward.integrator, self.run, of.storage)
+        return self.objective.sweeps(self.run)
 
     @cached_property
     def _by_inputs(self) -> Inputs:

@@ -14,8 +14,9 @@ from fe_phaseinv.observation import Pixels
 from fe_phaseinv.parallel import total
 from fe_phaseinv.priors import Prior
 from fe_phaseinv.spaces import NodeOrder
-from fe_phaseinv.stepping.adjoint import Weighted
+from fe_phaseinv.stepping.adjoint import Sweeps, Weighted
 from fe_phaseinv.stepping.history import Storage
+from fe_phaseinv.stepping.trajectory import Trajectory
 
 
 class FieldUnknowns:
@@ -66,11 +67,18 @@ class FieldUnknowns:
         self.segment, self.variance, self.storage = segment, variance, storage
         fields = {"start": start, "heterogeneity": heterogeneity}
         self.fields = {name: field for name, field in fields.items() if field is not None}
-        self.weighted = Weighted(forward.step)
+        self.weighted, self._latest = Weighted(forward.step), None
         self.laws, nodes = slice(len(coordinates)), forward.step.shape[0]
         ends = len(coordinates) + nodes * np.arange(len(self.fields) + 1)
         self.parts = {name: slice(a, b) for name, a, b in zip(self.fields, ends, ends[1:], strict=False)}
         self.size = int(ends[-1])
+
+    def sweeps(self, run: Trajectory) -> Sweeps:
+        """Return sweeps over a run; those over the one before keep nothing any more: points are left for good."""
+        if self._latest is not None:
+            self._latest.forget()
+        self._latest = Sweeps(self.weighted, self.forward.integrator, run, self.storage)
+        return self._latest
 
     @property
     def segments(self) -> tuple[Segment]:

@@ -118,6 +118,17 @@ def predicted(kind, movie, noise, height=0.3):
     return replace(movie, frames=frames + draw, noise=noise)
 
 
+def test_only_the_latest_point_keeps_factors(movie):
+    objective, x = build(AllenCahn, MPI.COMM_SELF, movie)
+    first, second = objective.at(x), objective.at(x + 1e-3)
+    v = np.linspace(0, 1, len(x))
+    action = first.action(v)
+    assert first._sweeps._factors
+    second.action(v)
+    assert second._sweeps._factors and not first._sweeps._factors
+    np.testing.assert_allclose(first.action(v), action, rtol=1e-10)
+
+
 @ranks
 @both_models
 def test_derivatives_of_the_cost(gaps, kind):

@@ -233,6 +233,11 @@ class Sweeps:
         self._pairs = None
         return second.derivative()
 
+    def forget(self) -> None:
+        """Free the factors and the changes of states; what is needed again is computed again."""
+        self._factors.clear()
+        self._kept_bytes, self._pairs = 0.0, None
+
     @property
     def _outside(self):
         return self.integrator.outside
