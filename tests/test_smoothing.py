@@ -5,8 +5,13 @@ import pytest
 from firedrake import Function, FunctionSpace, SpatialCoordinate, UnitSquareMesh, cos, pi, sin
 from mpi4py import MPI
 
+from fe_phaseinv.bases import Legendre
 from fe_phaseinv.images import ImageSeries
+from fe_phaseinv.meshes import rectangle
+from fe_phaseinv.models.allen_cahn import AllenCahn
 from fe_phaseinv.observation import Pixels
+from fe_phaseinv.problem import pose
+from fe_phaseinv.relations import Relation, ideal_entropy, positive
 from fe_phaseinv.smoothing import Smoother
 
 
@@ -92,3 +97,19 @@ def test_an_unknown_field_starts_at_the_minimum_of_its_own_frame():
     assert np.abs(by_pixels).max() > 1e-3
     assert np.abs(step).max() < 1e-6
     assert np.linalg.eigvalsh(field.precision).min() > -1e-9 * np.abs(field.precision).max()
+
+
+@pytest.mark.parametrize(
+    ("pixels", "cells", "noise", "unknown"),
+    [(16, 6, 0.0, False), (4, 6, 0.0, True), (4, 1, 0.0, False), (16, 6, 0.05, True)],
+)
+def test_the_start_is_unknown_where_pixels_do_not_resolve_it(pixels, cells, noise, unknown):
+    """A wave of so many pixels, on 16 x 16 of them, and 361 or 16 nodes."""
+    wave = 0.5 + 0.2 * np.cos(2 * np.pi * np.arange(16) / pixels)
+    images = ImageSeries(np.tile(wave, (2, 16, 1)), [0.0, 1.0], (1.0, 1.0), noise=noise)
+    model = AllenCahn(
+        Relation("chemical_potential", Legendre(2), known=ideal_entropy),
+        Relation("kinetic_prefactor", Legendre(1), transform=positive),
+    )
+    problem = pose(images, model, rectangle(images, cells, MPI.COMM_SELF), {"gradient_energy": [-7.0]})
+    assert problem.start_unknown == unknown
