@@ -237,12 +237,12 @@ def posed(images, comm, **options):
 def test_an_inversion_with_a_map_goes_on_after_an_interrupt(slow):
     """What is kept of a progress, which is no matter of ranks, brings the same point, and the same end."""
     problem = posed(slow, MPI.COMM_WORLD, heterogeneity=Matern(0.5, 0.3), strength=1e-4)
-    steps = list(invert(problem, 8))
+    steps = list(invert(problem, 3))
     middle = [step for step in steps if step.stage == "trajectory"][1]
     kept = json.loads(json.dumps(middle.to_dict()))
     again = resume(problem, kept)
     assert again.state.point.value == pytest.approx(middle.state.point.value, rel=1e-6)
-    *_, last = invert(problem, 8, again)
+    *_, last = invert(problem, 3, again)
     assert last.state.point.value == pytest.approx(steps[-1].state.point.value, rel=1e-3)
     result = collect(problem, last)
     assert result.heterogeneity.shape == slow.shape and np.abs(result.heterogeneity).max() > 0.05
