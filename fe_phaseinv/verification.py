@@ -85,9 +85,10 @@ def verify_fields(objective: FieldObjective, x: np.ndarray, size: float = 1e-2, 
         direction[field] *= size / max(extremes(objective.pixels.comm, np.abs(direction[field]))[1], 1e-300)
     direction[laws] = np.random.default_rng(seed).standard_normal(laws.stop)
     direction[laws] *= size * max(np.linalg.norm(x[laws]), 1.0) / np.linalg.norm(direction[laws])
+    # Before the other points are looked at, for only the latest one keeps its factors.
+    curvature = base.dot(base.action(direction, full=True), direction)
     ahead, behind = (objective.at(x + sign * 1e-2 * direction, like=base).gradient for sign in (1, -1))
-    by_difference = base.dot(ahead - behind, direction) / 2e-2
-    ratio = base.dot(base.action(direction, full=True), direction) / by_difference
+    ratio = curvature / (base.dot(ahead - behind, direction) / 2e-2)
     return [
         *_taylor(objective, base, direction, base.dot(base.gradient, direction), "fields: "),
         Check("fields: Hessian against central differences, ratio", ratio, 1.0, 1e-3),

@@ -178,11 +178,12 @@ def laws_prior(objective, point, v):
 
 
 @ranks
-def test_minimisation(movie):
+@pytest.mark.parametrize("hessian", [pytest.param("gauss-newton", marks=pytest.mark.slow), "both"])
+def test_minimisation(movie, hessian):
     """The gradient vanishes at the minimum; its misfit is the noise."""
     images = predicted(AllenCahn, replace(movie, times=30 * movie.times), 0.01)
     objective, _ = build(AllenCahn, MPI.COMM_WORLD, images, fixed=[5], start_unknown=False)
-    subproblem = NewtonCG("both")
+    subproblem = NewtonCG(hessian)
     first = start(objective, unknowns(objective, np.zeros(6), 0, 0), 10.0)
     *_, last = iterate(objective, first, 1e-5, 30, subproblem)
     assert last.outcome is Outcome.CONVERGED

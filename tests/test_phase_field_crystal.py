@@ -69,8 +69,9 @@ def test_the_highest_power_keeps_its_sign():
     assert coordinates.allowed(x, -step) == 1
 
 
-def short_step(lead=1e7):
+def short_step():
     """Return the equations of a short step, at a state with waves."""
+    lead = 1e7
     mesh = meshes.periodic(movie(), 16, MPI.COMM_WORLD)
     forward = Forward(MODEL, mesh, 3, np.zeros(6, bool))
     forward.parameters.assign(LAWS)

@@ -76,7 +76,15 @@ def directions(controls):
 
 
 @pytest.mark.parametrize("kind", [CahnHilliard, AllenCahn])
-@pytest.mark.parametrize(("heterogeneous", "cropped"), [(True, True), (False, False)])
+@pytest.mark.parametrize(
+    ("heterogeneous", "cropped"),
+    [
+        (True, True),
+        (False, False),
+        pytest.param(True, False, marks=pytest.mark.slow),
+        pytest.param(False, True, marks=pytest.mark.slow),
+    ],
+)
 def test_taylor_orders_for_every_input(tape, movie, kind, heterogeneous, cropped):
     J, controls = build(kind, MPI.COMM_SELF, movie, heterogeneous, cropped)
     pause_annotation()

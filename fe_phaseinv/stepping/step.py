@@ -223,11 +223,18 @@ class Step:
         self.factorisations += 1
 
     def factor(self) -> PETSc.KSP:
-        """Return a solver with the Jacobian at the state that is not changed by what comes later, as `solver` is."""
+        """Return a solver with the Jacobian at the state that is not changed by what comes later, as `solver` is.
+
+        Raises
+        ------
+        StepFailed
+            As for `factorise`.
+        """
         self._assemble_jacobian()
         matrix = self._matrix.petscmat.copy()
+        solver = _factorised(_mumps(matrix), matrix)
         self.factorisations += 1
-        return _factorised(_mumps(matrix), matrix)
+        return solver
 
     def _assemble_jacobian(self) -> None:
         self._jacobian.assemble(tensor=self._matrix)
