@@ -70,7 +70,7 @@ build_firedrake() {
   pip install --constraint "$here/pins.txt" "firedrake[check]"
 }
 python_tools() {
-  pip install --constraint "$here/pins.txt" meshio vtk matplotlib pytest mpi-pytest ruff
+  pip install --constraint "$here/pins.txt" meshio vtk matplotlib contourpy pytest mpi-pytest ruff
   pip freeze >"$env/freeze.txt"
   # The code is the clone's own (PYTHONPATH); the environment holds the command alone.
   printf '#!%s\nimport sys\n\nfrom fe_phaseinv.cli import main\n\nsys.exit(main())\n' "$env/bin/python" >"$env/bin/fe-phaseinv"
@@ -79,7 +79,7 @@ python_tools() {
 
 setup() {
   system_packages
-  [ -e "$env/.stages/python_tools" ] && return
+  [ -e "$env/.stages/meshing" ] && return
   mkdir -p "$env/.stages"
   exec 9>"$env/.stages/lock"
   flock 9
@@ -91,6 +91,7 @@ setup() {
   stage build_h5py build_h5py
   stage build_firedrake build_firedrake
   stage python_tools python_tools
+  stage meshing pip install gmsh==4.15.2
   flock -u 9
   exec 9>&-
 }

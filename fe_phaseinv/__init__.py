@@ -11,7 +11,7 @@ from fe_phaseinv.forward import Forward
 from fe_phaseinv.images import ImageSeries
 from fe_phaseinv.inversion import invert
 from fe_phaseinv.matern import Matern
-from fe_phaseinv.meshes import from_file, periodic, rectangle
+from fe_phaseinv.meshes import from_file, outlined, periodic, rectangle
 from fe_phaseinv.models.allen_cahn import AllenCahn
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
 from fe_phaseinv.models.phase_field_crystal import PhaseFieldCrystal, QuarticCrystal
@@ -56,6 +56,7 @@ __all__ = [
     "ideal_entropy",
     "identity",
     "invert",
+    "outlined",
     "periodic",
     "pose",
     "positive",

@@ -14,17 +14,19 @@ from mpi4py import MPI
 
 from fe_phaseinv import meshes
 from fe_phaseinv.bases import Basis, Constant, EvenPowers, Hermite, Legendre, Powers
-from fe_phaseinv.case import Case, ChemicalPotential, CrystalLaws, Curve, Kernel, Number, Polynomial
+from fe_phaseinv.case import Case
 from fe_phaseinv.errors import InputError, refusing_unreadable
 from fe_phaseinv.images import ImageSeries
 from fe_phaseinv.matern import Matern
 from fe_phaseinv.models.allen_cahn import AllenCahn
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
 from fe_phaseinv.models.phase_field_crystal import PhaseFieldCrystal, QuarticCrystal
+from fe_phaseinv.outline import CUT, cut_width
 from fe_phaseinv.parallel import total
 from fe_phaseinv.problem import Problem, pose
 from fe_phaseinv.relations import Relation, ideal_entropy, positive
 from fe_phaseinv.report import TRUTH_KEYS, evaluate_formula
+from fe_phaseinv.sections import CahnHilliardLaws, ChemicalPotential, CrystalLaws, Curve, Kernel, Number, Polynomial
 from fe_phaseinv.stepping.trajectory import Tolerances
 
 MODELS = {model.name: model for model in (CahnHilliard, AllenCahn, PhaseFieldCrystal)}
@@ -130,6 +132,8 @@ def load_truth(case: Case) -> dict[str, Any] | None:
 def build_model(case: Case) -> CahnHilliard | AllenCahn | PhaseFieldCrystal | QuarticCrystal:
     """Build the model with the relations that a case asks for."""
     relations = {name: _relation(name, law) for name, law in _laws(case)}
+    if isinstance(case.laws, CahnHilliardLaws):
+        return CahnHilliard(**relations, weighted=case.laws.diffusivity.weighted)
     quartic = any(isinstance(relation.basis, EvenPowers) for relation in relations.values())
     return (QuarticCrystal if quartic else MODELS[case.model])(**relations)
 
@@ -191,9 +195,16 @@ def build_mesh(case: Case, images: ImageSeries, comm: MPI.Comm):
         Where a mesh file cannot be used, or lies outside the picture.
     """
     if not isinstance(case.domain.mesh, Path):
+        cells = case.domain.cells or default_cells(images, case.laws)
+        if case.domain.mesh == "outline":
+            closed = MODELS[case.model].conserved and case.domain.boundary == "no-flux"
+            return meshes.outlined(images, cells, comm, cut_width(images) if closed else CUT)
         make = meshes.periodic if case.domain.boundary == "periodic" else meshes.rectangle
-        return make(images, case.domain.cells or default_cells(case, images), comm)
+        return make(images, cells, comm)
     mesh = meshes.from_file(case.domain.mesh, comm)
+    if mesh.geometric_dimension != len(images.shape):
+        found = f"a mesh in {mesh.geometric_dimension} dimensions"
+        raise InputError(case.domain.mesh, "mesh", found, f"one in {len(images.shape)}, as the images are")
     low, high = meshes.box(mesh)
     corner = np.array(images.origin)
     margin = 0.5 * np.array(images.pixel)
@@ -209,10 +220,10 @@ def build_mesh(case: Case, images: ImageSeries, comm: MPI.Comm):
     return mesh
 
 
-def default_cells(case: Case, images: ImageSeries) -> int:
-    """Give the number of elements along the longer side where the case leaves it open."""
-    if isinstance(case.laws, CrystalLaws):
-        waves = max(images.extent) * case.laws.direct_correlation.wavenumber / (2 * np.pi)
+def default_cells(images: ImageSeries, laws: Any = None) -> int:
+    """Give the number of elements along the longer side where the user leaves it open."""
+    if isinstance(laws, CrystalLaws):
+        waves = max(images.extent) * laws.direct_correlation.wavenumber / (2 * np.pi)
         return max(FEWEST_CELLS, math.ceil(CELLS_PER_WAVE * waves - 1e-9))
     return max(FEWEST_CELLS, math.ceil(max(images.shape) / PIXELS_PER_CELL))
 

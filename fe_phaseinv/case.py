@@ -8,207 +8,48 @@ import sys
 import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin
 
 import numpy as np
 
-from fe_phaseinv.bases import Hermite, Legendre
+from fe_phaseinv.bases import Legendre
 from fe_phaseinv.errors import InputError, read_toml
-
-
-def _key(default: Any = MISSING, **rules: Any) -> Any:
-    """Declare a key of a case file, required if it has no default; its type and the rules say what is accepted.
-
-    choices: the accepted texts; above, least, below: bounds of a number or of each number of a list; size: the key
-    that holds the greatest length of a list; instead_of: the key that may not be given beside this one; by_model: the
-    class of the section, for each model.
-    """
-    return field(default=default, metadata=rules)
-
-
-@dataclass(frozen=True)
-class Images:
-    """Which images, and how noisy.
-
-    Attributes
-    ----------
-    file : Path
-        The file or folder of the images, absolute.
-    frames : tuple of int or None
-        Indices of the frames to use; None for all.
-    initial : int
-        Index of the frame that starts the run.
-    noise : float or str
-        Standard deviation of the noise of a pixel, or ``"estimate"``.
-    """
-
-    file: Path = _key()
-    frames: tuple[int, ...] | None = _key(None, least=0)
-    initial: int = _key(0, least=0)
-    noise: str | float = _key(0.0, choices=("estimate",), least=0)
-
-
-@dataclass(frozen=True)
-class Domain:
-    """Where the equations hold and how they are discretised.
-
-    Attributes
-    ----------
-    mesh : str or Path
-        ``"rectangle"``, or the absolute path of a mesh.
-    cells, degree : int or None
-        Elements along the longer side of the images, and their polynomial degree; None leaves it to the program.
-    boundary : str
-        The boundary condition.
-    """
-
-    mesh: str | Path = _key("rectangle", choices=("rectangle",))
-    cells: int | None = _key(None, above=0)
-    degree: int | None = _key(None, least=1)
-    boundary: str = _key("no-flux", choices=("no-flux", "from-images", "periodic"))
-
-
-@dataclass(frozen=True)
-class Curve:
-    """A law that is a function, expanded in `size` functions of `basis`.
-
-    The first `coefficients` are given, the others zero: to start from, or to stay at if `fixed`.
-    """
-
-    basis: str = _key("legendre", choices=("legendre",))
-    size: int = _key(10, least=1)
-    coefficients: tuple[float, ...] = _key((), size="size")
-    fixed: bool = _key(False)
-
-
-@dataclass(frozen=True)
-class ChemicalPotential(Curve):
-    """The homogeneous chemical potential; with `ideal_entropy`, log(c / (1 - c)) is added to the expansion.
-
-    With `symmetric` it is odd about c = 1/2, and with `convex_ends` it rises at c = 0 and 1.
-    """
-
-    ideal_entropy: bool = _key(False)
-    symmetric: bool = _key(False)
-    convex_ends: bool = _key(False)
-
-    @property
-    def starting(self) -> tuple[float, ...]:
-        """The first coefficients to start from: where nothing else makes it rise at its ends, those of a line."""
-        return self.coefficients or ((0.0, 0.5) if self.convex_ends and not self.ideal_entropy else ())
-
-
-@dataclass(frozen=True)
-class Number:
-    """A law that is a positive number: the `initial` value to start from, or the `fixed` value to stay at."""
-
-    initial: float = _key(1e-3, above=0)
-    fixed: float | None = _key(None, above=0, instead_of="initial")
-
-
-@dataclass(frozen=True)
-class CahnHilliardLaws:
-    """The laws of the Cahn-Hilliard equation."""
-
-    chemical_potential: ChemicalPotential = _key()
-    diffusivity: Curve = _key()
-    gradient_energy: Number = _key(Number())
-
-
-@dataclass(frozen=True)
-class AllenCahnLaws:
-    """The laws of the Allen-Cahn equation."""
-
-    chemical_potential: ChemicalPotential = _key()
-    kinetic_prefactor: Curve = _key()
-    gradient_energy: Number = _key(Number())
-
-
-@dataclass(frozen=True)
-class Polynomial(Curve):
-    """A polynomial without its constant: the coefficients are those of the powers 1 to `size`."""
-
-    basis: str = _key("polynomial", choices=("polynomial",))
-    size: int = _key(3, least=1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Kernel(Curve):
-    """A function of the wavenumber k, in powers or Hermite functions of k/k0, where k0 is the `wavenumber`."""
-
-    basis: str = _key("hermite", choices=("quartic", "hermite"))
-    size: int | None = _key(None, least=1)
-    wavenumber: float = _key(above=0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class CrystalLaws:
-    """The laws of the phase-field crystal."""
-
-    chemical_potential: Polynomial = _key(Polynomial())
-    direct_correlation: Kernel = _key()
-
-
-KERNEL_SIZES = {"quartic": (3, 3), "hermite": (Hermite.FEWEST, Hermite.MOST)}
-"""Smallest and largest size of each basis of a kernel."""
-LAWS = {"cahn-hilliard": CahnHilliardLaws, "allen-cahn": AllenCahnLaws, "phase-field-crystal": CrystalLaws}
-"""The laws of each model. A new model is a new entry, and its laws a new class."""
-
-
-@dataclass(frozen=True)
-class Time:
-    """The time steps; `rtol` is the relative error of one, None leaving it to the program."""
-
-    rtol: float | None = _key(None, above=0, below=1)
-
-
-@dataclass(frozen=True)
-class Prior:
-    """The prior of the laws; `strength` is its weight or ``"auto"``."""
-
-    strength: str | float = _key("auto", choices=("auto",), least=0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Field:
-    """What is expected of an unknown field: its `deviation` at a point, correlated over a `length`."""
-
-    deviation: float = _key(above=0)
-    length: float = _key(above=0)
-
-
-@dataclass(frozen=True)
-class Optimizer:
-    """The optimiser: its Hessian and the most iterations it may take."""
-
-    hessian: str = _key("gauss-newton", choices=("gauss-newton", "newton", "both"))
-    max_iterations: int = _key(50, least=1)
-
-
-@dataclass(frozen=True)
-class Uncertainty:
-    """How the uncertainty of the laws is found."""
-
-    method: str = _key("laplace", choices=("laplace", "none"))
+from fe_phaseinv.sections import (
+    KERNEL_SIZES,
+    LAWS,
+    AllenCahnLaws,
+    CahnHilliardLaws,
+    ChemicalPotential,
+    CrystalLaws,
+    Curve,
+    Domain,
+    Field,
+    Images,
+    Optimizer,
+    Prior,
+    Time,
+    Uncertainty,
+    declared,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
     """A validated case; the attributes are the keys and sections of its file."""
 
-    model: str = _key(choices=tuple(LAWS))
-    truth: Path | None = _key(None)
-    images: Images = _key()
-    domain: Domain = _key(Domain())
-    laws: CahnHilliardLaws | AllenCahnLaws | CrystalLaws = _key(by_model=LAWS)
-    time: Time = _key(Time())
-    prior: Prior = _key(Prior())
-    heterogeneity: Field | None = _key(None)
-    optimizer: Optimizer = _key(Optimizer())
-    uncertainty: Uncertainty = _key(Uncertainty())
+    model: str = declared(choices=tuple(LAWS))
+    truth: Path | None = declared(None)
+    images: Images = declared()
+    domain: Domain = declared(Domain())
+    laws: CahnHilliardLaws | AllenCahnLaws | CrystalLaws = declared(by_model=LAWS)
+    time: Time = declared(Time())
+    prior: Prior = declared(Prior())
+    heterogeneity: Field | None = declared(None)
+    optimizer: Optimizer = declared(Optimizer())
+    uncertainty: Uncertainty = declared(Uncertainty())
 
     def text(self) -> str:
         """Return the case as TOML with all defaults and absolute paths; `read_case` reads it back to an equal case."""
@@ -236,7 +77,7 @@ def read_case(path: str | os.PathLike, overrides: Sequence[str] = ()) -> Case:
     case = _section(path, Case, table, "")
     _check_potential(path, case.laws.chemical_potential)
     _check_crystal(path, case)
-    if case.domain.boundary == "periodic" and isinstance(case.domain.mesh, Path):
+    if case.domain.boundary == "periodic" and case.domain.mesh != "rectangle":
         raise InputError(path, "domain.mesh", case.domain.mesh, '"rectangle", where domain.boundary = "periodic"')
     return case
 

@@ -22,12 +22,14 @@ from mpi4py import MPI
 
 from fe_phaseinv import __version__, report
 from fe_phaseinv.boundary import interpolation_error
-from fe_phaseinv.build import build_problem, load_images, load_truth
+from fe_phaseinv.build import build_problem, default_cells, load_images, load_truth
 from fe_phaseinv.case import Case, read_case
 from fe_phaseinv.comparison import as_text, compare, read_result
 from fe_phaseinv.errors import InputError, refusing_unreadable
 from fe_phaseinv.images import ImageSeries
 from fe_phaseinv.inversion import TOLERANCE, Progress, invert, resume
+from fe_phaseinv.mesh_data import MeshData, write_mesh
+from fe_phaseinv.outline import outline, triangulate
 from fe_phaseinv.parallel import on_root
 from fe_phaseinv.problem import Problem
 from fe_phaseinv.result import Result, collect
@@ -106,10 +108,20 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for the results")
         if name == "invert":
             sub.add_argument("--resume", action="store_true", help="go on where an earlier run of this case stopped")
+    sub = _add(commands, "mesh", _mesh, "mesh the domain that the pixels with data of a series show")
+    sub.add_argument("images", type=Path, help="images with pixels that are NaN outside the domain")
+    sub.add_argument("--output", type=Path, required=True, metavar="FILE.msh", help="of gmsh, or as meshio knows it")
+    sub.add_argument("--cells", type=_count, help="elements that would fit along the longer side of the picture")
     sub = _add(commands, "compare", _compare, "compare two results, apart from what no image can tell")
     for name, text in (("first", "result.json of an inversion"), ("second", "that of another one of the same model")):
         sub.add_argument(name, type=Path, help=text)
     return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"found {text}; accepted: an integer > 0")
+    return int(text)
 
 
 def _add(commands, name: str, command: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
@@ -247,6 +259,25 @@ def _check(options: argparse.Namespace) -> int:
             "holds" if check.holds else "FAILS",
         )
     return DONE if all(check.holds for check in checks) else NOT_CONVERGED
+
+
+def _mesh(options: argparse.Namespace) -> int:
+    path = options.output
+
+    def make() -> MeshData:
+        images = ImageSeries.load(options.images)
+        size = max(images.extent) / (options.cells or default_cells(images))
+        data = triangulate(images.source, outline(images, size), size)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_mesh(path, data)
+        except OSError as error:
+            raise InputError(path, "--output", error.strerror, WRITABLE) from error
+        return data
+
+    data = on_root(WORLD, make)
+    log.info("%d triangles, %d sides on the boundary; wrote %s", len(data.cells), len(data.facets), path)
+    return DONE
 
 
 def _compare(options: argparse.Namespace) -> int:

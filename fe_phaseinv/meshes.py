@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
+import os
 
 import numpy as np
 from firedrake import Function, Mesh, PeriodicRectangleMesh, RectangleMesh, as_vector
+from firedrake.cython.dmcommon import FACE_SETS_LABEL
+from firedrake.mesh import plex_from_cell_list
+from firedrake.petsc import PETSc
 from mpi4py import MPI
 
-from fe_phaseinv.errors import InputError
 from fe_phaseinv.images import ImageSeries
+from fe_phaseinv.mesh_data import MeshData, read_mesh
+from fe_phaseinv.outline import CUT, outline, triangulate
 from fe_phaseinv.parallel import on_root
 
 
@@ -61,12 +65,43 @@ def _counts(images: ImageSeries, cells: int) -> list[int]:
     return [max(1, math.ceil(length / size - 1e-9)) for length in images.extent]
 
 
-def from_file(path: Path, comm: MPI.Comm):
-    """Read a gmsh file.
+def outlined(images: ImageSeries, cells: int, comm: MPI.Comm, width: float = CUT):
+    """Triangles inside the outline of the pixels that have data.
 
     Parameters
     ----------
-    path : pathlib.Path
+    images : ImageSeries
+    cells : int
+        Number that would fit along the longer side of the picture.
+    comm : mpi4py.MPI.Comm
+    width : float
+        How far the domain reaches beyond these pixels, in pixels; `fe_phaseinv.outline.cut_width` estimates it.
+
+    Returns
+    -------
+    firedrake.MeshGeometry
+        Its boundary has the tags `fe_phaseinv.outline.OUTSIDE` and `HOLES`.
+
+    Raises
+    ------
+    InputError
+        Where there is no such outline inside the picture, or no mesh in it.
+    """
+    size = max(images.extent) / cells
+
+    def make() -> MeshData:
+        return triangulate(images.source, outline(images, size, width), size)
+
+    return from_data(on_root(comm, make), comm)
+
+
+def from_file(path: str | os.PathLike, comm: MPI.Comm):
+    """Read a mesh file.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        Of gmsh, or of another kind that meshio reads; physical groups of sides are the tags of the boundary.
     comm : mpi4py.MPI.Comm
 
     Returns
@@ -76,29 +111,37 @@ def from_file(path: Path, comm: MPI.Comm):
     Raises
     ------
     InputError
-        Where the file is missing or is not a two-dimensional gmsh mesh.
+        As `fe_phaseinv.mesh_data.read_mesh` does.
     """
-    accepted = "a two-dimensional gmsh file (.msh, format 2.2 or 4.1)"
-    if not path.is_file() or path.suffix != ".msh":
-        raise InputError(path, "mesh", "no such file" if not path.is_file() else f"a {path.suffix} file", accepted)
-    on_root(comm, _require_plane_mesh, path, accepted)
-    return Mesh(str(path), comm=comm)
+    return from_data(on_root(comm, read_mesh, path), comm)
 
 
-def _require_plane_mesh(path: Path, accepted: str) -> None:
-    """Read a file on one rank alone, where a failure leaves no other rank waiting."""
-    try:
-        mesh = Mesh(str(path), comm=MPI.COMM_SELF)
-    except Exception as error:  # PETSc reports a damaged file by whatever its reader stumbles over
-        raise InputError(path, "mesh", f"unreadable ({type(error).__name__})", accepted) from None
-    if mesh.geometric_dimension != 2:
-        raise InputError(path, "mesh", f"a mesh in {mesh.geometric_dimension} dimensions", accepted)
+def from_data(data: MeshData, comm: MPI.Comm):
+    """Distribute a mesh that all ranks have as arrays.
+
+    Parameters
+    ----------
+    data : MeshData
+    comm : mpi4py.MPI.Comm
+
+    Returns
+    -------
+    firedrake.MeshGeometry
+    """
+    plex = plex_from_cell_list(data.dimension, data.cells, data.points, comm)
+    plex.createLabel(FACE_SETS_LABEL)
+    if comm.rank == 0:
+        first, _ = plex.getDepthStratum(0)
+        for facet, tag in zip((data.facets + first).astype(PETSc.IntType), data.tags, strict=True):
+            (side,) = plex.getFullJoin(facet)
+            plex.setLabelValue(FACE_SETS_LABEL, side, tag)
+    return Mesh(plex, comm=comm)
 
 
 def box(mesh) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper corner of the box around a mesh, each of shape (2,)."""
+    """Lower and upper corner of the box around a mesh, each of shape (dimension,)."""
     coordinates = mesh.coordinates.dat.data_ro
-    low, high = np.empty(2), np.empty(2)
+    low, high = np.empty((2, coordinates.shape[1]))
     mesh.comm.Allreduce(coordinates.min(axis=0, initial=np.inf), low, op=MPI.MIN)
     mesh.comm.Allreduce(coordinates.max(axis=0, initial=-np.inf), high, op=MPI.MAX)
     return low, high

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from fe_phaseinv.case import Case, ChemicalPotential, Curve, Number, read_case
+from fe_phaseinv.case import Case, read_case
 from fe_phaseinv.errors import InputError
+from fe_phaseinv.sections import ChemicalPotential, Diffusivity, Number
 
 SMALLEST = """
 model = "cahn-hilliard"
@@ -93,7 +94,7 @@ def test_defaults(folder):
     assert (case.images.frames, case.images.initial, case.images.noise) == (None, 0, 0.0)
     assert (case.domain.mesh, case.domain.cells, case.domain.degree) == ("rectangle", None, None)
     assert case.laws.chemical_potential == ChemicalPotential("legendre", 10, (), False, False)
-    assert case.laws.diffusivity == Curve("legendre", 10, (), False)
+    assert case.laws.diffusivity == Diffusivity("legendre", 10, (), False, True)
     assert case.laws.gradient_energy == Number(1e-3, None)
     assert (case.truth, case.time.rtol, case.prior.strength) == (None, None, "auto")
     assert (case.optimizer.max_iterations, case.uncertainty.method) == (50, "laplace")
@@ -182,7 +183,7 @@ def test_override(folder, override, section, key, value):
         ("images.noise=false", 'images.noise: found false; accepted: "estimate" or a finite number >= 0'),
         ("images.noise=-0.1", 'images.noise: found -0.1; accepted: "estimate" or a finite number >= 0'),
         ("images.noise=guess", 'images.noise: found "guess"; accepted: "estimate" or a finite number >= 0'),
-        ("domain.mesh=lost.msh", 'found "lost.msh"; accepted: "rectangle" or an existing file or folder'),
+        ("domain.mesh=lost.msh", 'found "lost.msh"; accepted: "rectangle" or "outline" or an existing file or folder'),
         ("domain.cells=0", "domain.cells: found 0; accepted: an integer > 0"),
         ("domain.cells=8.0", "domain.cells: found 8.0; accepted: an integer > 0"),
         ("domain.degree=0", "domain.degree: found 0; accepted: an integer >= 1"),

@@ -5,7 +5,6 @@ import pytest
 from firedrake import Function, FunctionSpace, SpatialCoordinate, assemble, cos, dx, pi
 from mpi4py.MPI import COMM_WORLD
 
-from fe_phaseinv.errors import InputError
 from fe_phaseinv.images import ImageSeries
 from fe_phaseinv.meshes import box, from_file, periodic, rectangle
 from fe_phaseinv.observation import Pixels
@@ -29,22 +28,6 @@ $Elements
 4 1 2 1 1 4 1
 5 2 2 1 1 1 2 3
 6 2 2 1 1 1 3 4
-$EndElements
-"""
-TETRAHEDRON = """\
-$MeshFormat
-2.2 0 8
-$EndMeshFormat
-$Nodes
-4
-1 0 0 0
-2 1 0 0
-3 0 1 0
-4 0 0 1
-$EndNodes
-$Elements
-1
-1 4 2 1 1 1 2 3 4
 $EndElements
 """
 
@@ -84,33 +67,6 @@ def test_gmsh_file(tmp_path):
     np.testing.assert_allclose([*low, *high], [-1, 0.5, 2, 2])
     assert mesh.comm.allreduce(mesh.cell_set.size) == 2
     assert assemble(1 * dx(domain=mesh)) == pytest.approx(4.5)
-
-
-@pytest.mark.parametrize(
-    "name, content, found",
-    [
-        ("absent.msh", None, "no such file"),
-        ("mesh.vtu", GMSH, "a .vtu file"),
-        ("empty.msh", "", "unreadable"),
-        ("text.msh", "no mesh\n", "unreadable"),
-        ("cut.msh", GMSH[:150], "unreadable"),
-        ("solid.msh", TETRAHEDRON, "a mesh in 3 dimensions"),
-    ],
-)
-def test_unusable_files(tmp_path, name, content, found):
-    path = tmp_path / name
-    if content is not None:
-        path.write_text(content)
-    with pytest.raises(InputError) as error:
-        from_file(path, COMM_WORLD)
-    line = str(error.value)
-    assert line.startswith(f"{path}: mesh: found {found}") and "gmsh" in line
-    assert "\n" not in line
-
-
-def test_a_folder_is_no_mesh(tmp_path):
-    with pytest.raises(InputError, match="no such file"):
-        from_file(tmp_path, COMM_WORLD)
 
 
 @pytest.mark.parallel([1, 3])

@@ -34,6 +34,7 @@ class AllenCahn:
     name: ClassVar[str] = "allen-cahn"
     fields: ClassVar[tuple[str, ...]] = ("c",)
     kernel: ClassVar[None] = None
+    conserved: ClassVar[bool] = False
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     immaterial: ClassVar[tuple[str, ...]] = ()
     scaling: ClassVar[tuple[str, str, str]] = ("chemical_potential", "gradient_energy", "kinetic_prefactor")

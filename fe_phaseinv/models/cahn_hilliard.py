@@ -31,17 +31,22 @@ class CahnHilliard:
         D(c), in units of length^2/time.
     gradient_energy : Relation
         kappa, in units of length^2.
+    weighted : bool
+        Whether the mobility is D(c) c, as that of particles which move independently; otherwise it is D(c) alone.
     """
 
     chemical_potential: Relation
     diffusivity: Relation
     gradient_energy: Relation = Relation("gradient_energy", Constant(), positive)
+    weighted: bool = True
 
     name: ClassVar[str] = "cahn-hilliard"
     fields: ClassVar[tuple[str, ...]] = ("c", "mu")
     """The first field is the one that the images show and that carries the time derivative."""
     kernel: ClassVar[None] = None
     """A law that is a function of the wavenumber, by which the first field is convolved."""
+    conserved: ClassVar[bool] = True
+    """Whether the integral of the first field changes by what passes the boundary alone."""
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     immaterial: ClassVar[tuple[str, ...]] = ("chemical_potential",)
     """Laws whose constant changes nothing."""
@@ -71,7 +76,7 @@ class CahnHilliard:
             Test functions of the two equations.
         """
         (c, mu), (v, q) = fields, tests
-        mobility = laws["diffusivity"](c) * kept_positive(c)
+        mobility = laws["diffusivity"](c) * (kept_positive(c) if self.weighted else 1)
         kappa = laws["gradient_energy"](c)
         balance = rate * v + mobility * ufl.dot(ufl.grad(mu), ufl.grad(v))
         potential = (mu - laws["chemical_potential"](c)) * q - kappa * ufl.dot(ufl.grad(c), ufl.grad(q))

@@ -17,6 +17,7 @@ class _Crystal:
     direct_correlation: Relation
 
     name: ClassVar[str] = "phase-field-crystal"
+    conserved: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (-np.inf, np.inf)
     scaling: ClassVar[None] = None
     freedom: ClassVar[str] = "(mu_h', C2) and (mu_h' + a, C2 + a)"
