@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from firedrake import Function, FunctionSpace
 from scipy.interpolate import CubicSpline
@@ -20,7 +22,7 @@ HALVED = 2.0**4
 """Share by which its error falls with half the time between frames."""
 
 
-def from_images(images: ImageSeries, mesh, degree: int) -> BoundaryData:
+def from_images(images: ImageSeries, mesh, degree: int, tags: Sequence[int] | None = None) -> BoundaryData:
     """Interpolate fields of all frames in time: their values and normal gradients hold on the boundary.
 
     Parameters
@@ -29,6 +31,8 @@ def from_images(images: ImageSeries, mesh, degree: int) -> BoundaryData:
     mesh : firedrake.MeshGeometry
     degree : int
         Of the elements of c; the fields have one more.
+    tags : sequence of int, optional
+        Of the parts of the boundary where they hold, in place of the whole of it.
 
     Returns
     -------
@@ -43,10 +47,10 @@ def from_images(images: ImageSeries, mesh, degree: int) -> BoundaryData:
     if len(images.times) < FEWEST_FRAMES:
         found, accepted = f"{len(images.times)} frames", f"at least {FEWEST_FRAMES} for data on the boundary"
         raise InputError(images.source, "images", found, accepted)
-    smoother = Smoother(Pixels(images, FunctionSpace(mesh, "CG", degree + 1)), flat=False)
-    _require_boundary(smoother.pixels)
+    smoother = Smoother(Pixels(images, FunctionSpace(mesh, "CG", degree + 1)), flat=False, tags=tags)
+    _require_boundary(smoother)
     fields = np.array([smoother.fit(index) for index in range(len(images.times))])
-    return BoundaryData(tuple(map(float, images.times)), fields)
+    return BoundaryData(tuple(map(float, images.times)), fields, None if tags is None else tuple(tags))
 
 
 def interpolation_error(outside: BoundaryData, mesh, degree: int) -> float:
@@ -60,17 +64,18 @@ def interpolation_error(outside: BoundaryData, mesh, degree: int) -> float:
     degree : int
     """
     times = outside.times
-    fields = outside.fields[:, boundary_nodes(FunctionSpace(mesh, "CG", degree + 1))]
+    fields = outside.fields[:, boundary_nodes(FunctionSpace(mesh, "CG", degree + 1), outside.tags)]
     coarse = CubicSpline(times[::2], fields[::2])
     errors = coarse(times[1:-1:2]) - fields[1:-1:2]
     squares, count = total(mesh.comm, [np.sum(errors**2), errors.size])
     return float(np.sqrt(squares / count)) / HALVED
 
 
-def _require_boundary(pixels: Pixels) -> None:
+def _require_boundary(smoother: Smoother) -> None:
     """Refuse frames without data where they are to tell what is on the boundary."""
+    pixels = smoother.pixels
     edge = Function(pixels.space)
-    edge.dat.data_wo[boundary_nodes(pixels.space)] = 1.0
+    edge.dat.data_wo[boundary_nodes(pixels.space, smoother.tags)] = 1.0
     near = pixels.inside & (np.abs(pixels.average(edge.dat.data_ro)) > 0)
     for index in range(len(pixels.images.times)):
         missing = total(pixels.comm, np.isnan(pixels.frame(index)[near]).sum())

@@ -248,10 +248,12 @@ def build_problem(
         Where mesh and images do not fit.
     """
     start, fixed = starting_laws(case)
+    mesh = build_mesh(case, images, comm)
+    _require_tags(case, mesh)
     problem = pose(
         images,
         build_model(case),
-        build_mesh(case, images, comm),
+        mesh,
         start,
         fixed,
         frames,
@@ -262,9 +264,18 @@ def build_problem(
         case.domain.boundary,
         case.heterogeneity and Matern(case.heterogeneity.deviation, case.heterogeneity.length),
         hessian=case.optimizer.hessian,
+        tags=case.domain.tags,
     )
     _require_data(problem)
     return problem
+
+
+def _require_tags(case: Case, mesh) -> None:
+    """Refuse tags that the boundary does not have."""
+    known = mesh.exterior_facets.unique_markers
+    if case.domain.tags is not None and not set(case.domain.tags) <= set(known):
+        accepted = f"tags of the boundary: {', '.join(map(str, known)) or 'none'}"
+        raise InputError(case.domain.mesh, "domain.tags", list(case.domain.tags), accepted)
 
 
 def _require_data(problem: Problem) -> None:

@@ -77,6 +77,9 @@ def read_case(path: str | os.PathLike, overrides: Sequence[str] = ()) -> Case:
     case = _section(path, Case, table, "")
     _check_potential(path, case.laws.chemical_potential)
     _check_crystal(path, case)
+    if case.domain.tags is not None and case.domain.boundary != "from-images":
+        accepted = 'none, unless domain.boundary = "from-images"'
+        raise InputError(path, "domain.tags", list(case.domain.tags), accepted)
     if case.domain.boundary == "periodic" and case.domain.mesh != "rectangle":
         raise InputError(path, "domain.mesh", case.domain.mesh, '"rectangle", where domain.boundary = "periodic"')
     return case

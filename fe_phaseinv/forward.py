@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
 
 import numpy as np
@@ -12,6 +12,7 @@ from mpi4py import MPI
 
 from fe_phaseinv.parameters import Parameters
 from fe_phaseinv.stepping.bdf import TimeGrid
+from fe_phaseinv.stepping.boundary_data import BoundaryData
 from fe_phaseinv.stepping.history import Storage
 from fe_phaseinv.stepping.step import Step
 from fe_phaseinv.stepping.trajectory import Integrator, Tolerances, Trajectory
@@ -47,7 +48,7 @@ class Forward:
     unknown : numpy.ndarray of bool, optional
         Coefficients (flat) whose sensitivities can be asked for; all where not given.
     tolerances : Tolerances
-    outside : callable, optional
+    outside : BoundaryData, optional
         By time, the field whose values and normal gradient hold on the boundary, as `from_images` makes it (a local
         array of the elements of a degree more); without it nothing passes the boundary and the normal gradient is zero.
     heterogeneous : bool
@@ -61,7 +62,7 @@ class Forward:
         degree: int = 3,
         unknown: np.ndarray | None = None,
         tolerances: Tolerances = Tolerances(),  # noqa: B008 (a frozen value)
-        outside: Callable[[float], np.ndarray] | None = None,
+        outside: BoundaryData | None = None,
         heterogeneous: bool = False,
     ):
         self.model, self.mesh, self.degree = model, mesh, degree
@@ -69,8 +70,10 @@ class Forward:
         self.parameters = Parameters(model.relations, mesh)
         self.unknown = np.ones(self.parameters.size, bool) if unknown is None else unknown
         unknown_of = self.parameters.local(self.unknown)
-        functions, prescribed = self.parameters.functions, outside is not None
-        self.step = Step(model, self.space, functions, unknown_of, 2 * degree, prescribed, heterogeneous)
+        where = (outside is not None, outside and outside.tags)
+        self.step = Step(
+            model, self.space, self.parameters.functions, unknown_of, 2 * degree, *where, heterogeneous=heterogeneous
+        )
         self.integrator = Integrator(self.step, model.bounds, tolerances, outside)
         self.work = Counts()
 

@@ -27,7 +27,8 @@ CORNERS = {"triangle": [(0, 1, 2)], "quad": [(0, 1, 3), (1, 2, 0), (2, 3, 1), (3
 TAGS = ("gmsh:physical", "medit:ref")
 """Names under which meshio gives the numbers of physical groups."""
 FLAT = 1e-10
-"""A cell whose size is this share of that of its longest edge's square or cube, or less, is degenerate."""
+"""A cell whose size is this share of its longest edge's square or cube, or less, is degenerate; so is a third axis with
+this share of the others' length."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +152,8 @@ def _mesh_data(path: Path, mesh) -> MeshData:
 
 def _flat(points: np.ndarray) -> np.ndarray:
     """Leave the third coordinate out where it is the same everywhere."""
-    return points[:, :2] if points.shape[1] == 3 and np.ptp(points[:, 2]) == 0 else points
+    sizes = np.ptp(points, axis=0)
+    return points[:, :2] if len(sizes) == 3 and sizes[2] <= FLAT * sizes.max() else points
 
 
 def _tagged(mesh, kind: str) -> tuple[np.ndarray, np.ndarray]:

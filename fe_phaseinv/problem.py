@@ -195,6 +195,7 @@ def pose(
     heterogeneity: Matern | None = None,
     start_prior: Matern | None = None,
     hessian: Literal["gauss-newton", "newton", "both"] = "gauss-newton",
+    tags: Sequence[int] | None = None,
 ) -> Problem:
     """Ask which laws of a model turn the initial frame into the others.
 
@@ -226,6 +227,8 @@ def pose(
         the start as an unknown field. With a map, the start of noisy images is one, too.
     hessian : str
         "gauss-newton", or with second derivatives of the forward model: "newton", or "both" in turn.
+    tags : sequence of int, optional
+        Of the parts of the boundary that the images give, where it is "from-images"; nothing passes the others.
 
     Raises
     ------
@@ -242,10 +245,10 @@ def pose(
 
     def discretise(degree: int, tolerances: Tolerances, heterogeneous: bool = False) -> Discretisation:
         cropped = boundary == "from-images"
-        outside = from_images(images, mesh, degree) if cropped else None
+        outside = from_images(images, mesh, degree, tags) if cropped else None
         forward = Forward(model, mesh, degree, coordinates.free, tolerances, outside, heterogeneous)
         pixels = Pixels(images, forward.space)
-        return Discretisation(forward, pixels, Smoother(pixels, flat=not cropped))
+        return Discretisation(forward, pixels, Smoother(pixels, flat=not cropped, tags=tags if cropped else None))
 
     return Problem(
         rough=discretise((degree + 1) // 2, replace(tolerances, rtol=max(ROUGH_TIME * tolerances.rtol, ROUGHEST))),

@@ -51,12 +51,15 @@ class Domain:
         Elements along the longer side of the images, and their polynomial degree; None leaves it to the program.
     boundary : str
         The boundary condition.
+    tags : tuple of int or None
+        Of the parts of the boundary that the images give, where it is ``"from-images"``; nothing passes the others.
     """
 
     mesh: str | Path = declared("rectangle", choices=("rectangle", "outline"))
     cells: int | None = declared(None, above=0)
     degree: int | None = declared(None, least=1)
     boundary: str = declared("no-flux", choices=("no-flux", "from-images", "periodic"))
+    tags: tuple[int, ...] | None = declared(None, least=1)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +28,7 @@ from scipy.optimize import minimize_scalar
 from fe_phaseinv.linear_algebra import dense, direct_solver
 from fe_phaseinv.observation import Pixels
 from fe_phaseinv.parallel import extremes, total
-from fe_phaseinv.spaces import boundary_nodes, node_positions
+from fe_phaseinv.spaces import boundary_measure, boundary_nodes, node_positions
 
 SMOOTHING = 0.15
 """Length below which a fitted field is smooth, in pixels: short enough to reproduce clean pixels."""
@@ -81,12 +82,14 @@ class Smoother:
     flat : bool
         Whether the normal gradient of the fields is to vanish on the boundary. Otherwise it is free, clean and
         complete frames are interpolated, which keeps its order up to the boundary, and unknown fields are known there.
+    tags : sequence of int, optional
+        Of the parts of the boundary where it is free, in place of the whole of it.
     """
 
-    def __init__(self, pixels: Pixels, flat: bool = True):
-        self.pixels, self.flat = pixels, flat
+    def __init__(self, pixels: Pixels, flat: bool = True, tags: Sequence[int] | None = None):
+        self.pixels, self.flat, self.tags = pixels, flat, tags
         self.size = float(np.sqrt(np.prod(pixels.images.pixel)))
-        self._roughness = _roughness(pixels.space, flat)
+        self._roughness = _roughness(pixels.space, flat, tags)
 
     def fit(self, index: int, limits: tuple[float, float] | None = None) -> np.ndarray:
         """Nodal values of a field for a frame.
@@ -131,7 +134,7 @@ class Smoother:
         rhs = equations.weighted.transposeMatMult(dense(comm, np.asfortranarray(blocks)))
         modes, system = np.zeros((base.size, blocks.shape[1]), order="F"), self._system(equations, side * self.size)
         if not self.flat:
-            known = boundary_nodes(self.pixels.space)
+            known = boundary_nodes(self.pixels.space, self.tags)
             rhs.getDenseArray()[known] = 0.0
             system.zeroRowsColumns(system.getOwnershipRange()[0] + known)
         direct_solver(system).matSolve(rhs, dense(comm, modes))
@@ -213,7 +216,7 @@ def _resolved(shape: tuple[int, int], length: float) -> float:
     return float(np.mean(1 / (1 + (length**2 * (kx**2 + ky[:, None] ** 2)) ** 2)))
 
 
-def _roughness(space: FunctionSpace, flat: bool) -> PETSc.Mat:
+def _roughness(space: FunctionSpace, flat: bool, tags: Sequence[int] | None) -> PETSc.Mat:
     """Matrix of the squared second derivatives, by the interior penalty method of continuous elements.
 
     Parameters
@@ -221,6 +224,8 @@ def _roughness(space: FunctionSpace, flat: bool) -> PETSc.Mat:
     space : firedrake.FunctionSpace
     flat : bool
         Whether the normal gradient is to vanish on the boundary; otherwise it is free.
+    tags : sequence of int, optional
+        Of the parts of the boundary where it is free then, in place of the whole of it.
 
     Notes
     -----
@@ -238,7 +243,10 @@ def _roughness(space: FunctionSpace, flat: bool) -> PETSc.Mat:
 
     form = inner(grad(grad(u)), grad(grad(v))) * dx
     form += (penalty / avg(h) * kink(u) * kink(v) - avg(curvature(u)) * kink(v) - avg(curvature(v)) * kink(u)) * dS
-    if flat:
+    if flat or tags is not None:
         slope_u, slope_v = dot(n, grad(u)), dot(n, grad(v))
-        form += (penalty / h * slope_u * slope_v - curvature(u) * slope_v - curvature(v) * slope_u) * ds
+        kept_flat = penalty / h * slope_u * slope_v - curvature(u) * slope_v - curvature(v) * slope_u
+        form += kept_flat * ds
+        if not flat:
+            form -= kept_flat * boundary_measure(tags)
     return assemble(form, mat_type="aij").petscmat

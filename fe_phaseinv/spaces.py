@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
-from firedrake import DirichletBC, Function, FunctionSpace, SpatialCoordinate, VectorFunctionSpace
+from firedrake import DirichletBC, Function, FunctionSpace, SpatialCoordinate, VectorFunctionSpace, ds
 
 from fe_phaseinv.parallel import total
 
 
-def boundary_nodes(space: FunctionSpace) -> np.ndarray:
-    """Local numbers of the nodes on the boundary."""
-    nodes = DirichletBC(space, 0.0, "on_boundary").nodes
+def boundary_nodes(space: FunctionSpace, tags: Sequence[int] | None = None) -> np.ndarray:
+    """Local numbers of the nodes on the boundary, or on its parts with these tags."""
+    nodes = DirichletBC(space, 0.0, "on_boundary" if tags is None else tags).nodes
     return nodes[nodes < space.dof_dset.size]
+
+
+def boundary_measure(tags: Sequence[int] | None = None):
+    """Return the measure of UFL of the boundary, or of its parts with these tags."""
+    return ds if tags is None else ds(tuple(tags))
 
 
 class NodeOrder:

@@ -4,12 +4,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from firedrake import FunctionSpace, UnitSquareMesh
+from firedrake import FunctionSpace, RectangleMesh, UnitSquareMesh
 
+from fe_phaseinv.bases import Constant, Legendre
 from fe_phaseinv.boundary import from_images, interpolation_error
 from fe_phaseinv.errors import InputError
+from fe_phaseinv.forward import Forward
 from fe_phaseinv.images import ImageSeries
+from fe_phaseinv.models.cahn_hilliard import CahnHilliard
+from fe_phaseinv.observation import Pixels
+from fe_phaseinv.relations import Relation, ideal_entropy, positive
+from fe_phaseinv.smoothing import Smoother
 from fe_phaseinv.spaces import boundary_nodes, node_positions
+from fe_phaseinv.stepping.trajectory import Tolerances
 
 PIXELS = 32
 
@@ -66,3 +73,33 @@ def test_a_gap_at_the_boundary_is_refused_and_one_inside_is_not():
     frames[3, 0, 5:9] = np.nan
     with pytest.raises(InputError, match=r"images\[3\]: found 4 pixels without data at the boundary"):
         data(replace(inside, frames=frames))
+
+
+def test_data_on_a_part_of_the_boundary():
+    """The right half of a closed box: its left side has data, and nothing passes the others."""
+    model = CahnHilliard(
+        Relation("chemical_potential", Legendre(2), known=ideal_entropy), Relation("diffusivity", Constant(), positive)
+    )
+    m, times = np.array([0.0, -1.5, 0.0, np.log(2e-2)]), np.linspace(0, 0.05, 9)
+
+    def forward(mesh, outside=None):
+        return Forward(model, mesh, 3, np.zeros(4, bool), Tolerances(rtol=1e-4), outside)
+
+    whole = forward(UnitSquareMesh(8, 8, quadrilateral=True))
+    x, y = node_positions(whole.space).T
+    start = 0.5 + 0.3 * np.cos(np.pi * x) + 0.1 * np.cos(2 * np.pi * x) * np.cos(np.pi * y)
+    blank = ImageSeries(np.full((9, PIXELS, PIXELS), 0.5), times, (1, 1))
+    pixels = Pixels(blank, whole.space)
+    states = [start, *whole.run(m, start, times).states]
+    images = replace(blank, frames=np.array([pixels.picture(pixels.average(c)) for c in states]))
+    images = images.crop((0.5, 1), (0, 1))
+
+    mesh = RectangleMesh(4, 8, 1.0, 1.0, originX=0.5, quadrilateral=True)
+    errors = {}
+    for tags in ((), (1,)):
+        half = forward(mesh, from_images(images, mesh, 3, tags) if tags else None)
+        pixels = Pixels(images, half.space)
+        begin = Smoother(pixels, flat=not tags, tags=tags or None).fit(0)
+        found = pixels.average(half.run(m, begin, times).states[-1])
+        errors[tags] = np.abs(found - pixels.frame(8)).max()
+    assert errors[(1,)] < 1e-3 < 30e-3 < errors[()]

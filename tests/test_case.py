@@ -288,6 +288,11 @@ def test_crystals_have_less(folder, overrides, message):
     assert message in refusal(write(folder, CRYSTAL), *overrides)
 
 
+def test_refused_tags(folder):
+    message = 'domain.tags: found [1]; accepted: none, unless domain.boundary = "from-images"'
+    assert message in refusal(write(folder, FULL), "domain.boundary=no-flux", "domain.tags=[1]")
+
+
 def test_refused_periodic_mesh(folder):
     message = 'accepted: "rectangle", where domain.boundary = "periodic"'
     assert message in refusal(write(folder, FULL), "domain.boundary=periodic")

@@ -88,6 +88,10 @@ def refusal(capsys, *arguments) -> str:
         (["domain.cells=1"], "found no part larger than an element"),
         ([f"domain.mesh={MESHES / 'ball.msh'}"], "ball.msh: mesh: found a mesh in 3 dimensions"),
         ([f"domain.mesh={MESHES / 't_shape.msh'}"], "found -40 < x < 60"),
+        (
+            ["domain.mesh=rectangle", "domain.boundary=from-images", "domain.tags=[1, 9]"],
+            "domain.tags: found [1, 9]; accepted: tags of the boundary: 1, 2, 3, 4",
+        ),
     ],
 )
 def test_domains_are_refused(folder, tmp_path, capsys, overrides, found):

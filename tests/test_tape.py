@@ -42,7 +42,7 @@ def forward_model(kind, comm, movie, heterogeneous, cropped=False):
     outside = None
     if cropped:
         size = FunctionSpace(mesh, "CG", 3).dof_dset.size
-        outside = BoundaryData(KNOTS, np.full((len(KNOTS), size), 0.5))
+        outside = BoundaryData(KNOTS, np.full((len(KNOTS), size), 0.5), None if cropped is True else cropped)
     return Forward(model, mesh, 2, None, Tolerances(newton=1e-9), outside, heterogeneous)
 
 
@@ -88,17 +88,26 @@ def directions(controls):
 def test_taylor_orders_for_every_input(tape, movie, kind, heterogeneous, cropped):
     J, controls = build(kind, MPI.COMM_SELF, movie, heterogeneous, cropped)
     pause_annotation()
-    chosen = [1, 3, 5, *range(6, len(controls))]
-    lengths = {1: 20, 3: 20, 5: 8} | (
-        {7: 2} if heterogeneous else {}
-    )  # long enough for the third order to be above the rounding
-    for i in chosen:
-        control, direction = controls[i], directions(controls)[i]
-        # Long enough for the third order to be above the rounding.
-        direction.assign(lengths.get(i, 5) * direction)
-        found = taylor_to_dict(ReducedFunctional(J, Control(control)), control, direction)
-        for order in (0, 1, 2):
-            assert found[f"R{order}"]["Rate"][-1] == pytest.approx(order + 1, abs=0.1)
+    lengths = {1: 20, 3: 20, 5: 8} | ({7: 2} if heterogeneous else {})
+    for i in (1, 3, 5, *range(6, len(controls))):
+        require_orders(J, controls, i, lengths.get(i, 5))
+
+
+def require_orders(J, controls, number, length):
+    """Check the orders of the remainders, with a step long enough for the third one to be above the rounding."""
+    control, direction = controls[number], directions(controls)[number]
+    direction.assign(length * direction)
+    found = taylor_to_dict(ReducedFunctional(J, Control(control)), control, direction)
+    for order in (0, 1, 2):
+        assert found[f"R{order}"]["Rate"][-1] == pytest.approx(order + 1, abs=0.1)
+
+
+@pytest.mark.parametrize("kind", [CahnHilliard, AllenCahn])
+def test_taylor_orders_for_data_on_a_part_of_the_boundary(tape, movie, kind):
+    J, controls = build(kind, MPI.COMM_SELF, movie, heterogeneous=False, cropped=(1, 3))
+    pause_annotation()
+    for number in (6, 8):
+        require_orders(J, controls, number, 12)
 
 
 @pytest.mark.parallel(3)

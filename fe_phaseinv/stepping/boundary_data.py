@@ -19,10 +19,13 @@ class BoundaryData:
         At least two, increasing.
     fields : numpy.ndarray, shape (k, nodes)
         Local nodal values at these times, in the elements of a degree more than those of c.
+    tags : tuple of int, optional
+        Of the parts of the boundary where this holds; the whole of it where not given. Nothing passes the other parts.
     """
 
     times: tuple[float, ...]
     fields: np.ndarray
+    tags: tuple[int, ...] | None = None
 
     def weights(self, time: float) -> np.ndarray:
         """Return the weights of the given fields at a time, shape (k,)."""

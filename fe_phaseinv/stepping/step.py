@@ -17,7 +17,6 @@ from firedrake import (
     VectorFunctionSpace,
     assemble,
     derivative,
-    ds,
     dx,
     interpolate,
     split,
@@ -30,7 +29,7 @@ from fe_phaseinv.convolution import Convolution
 from fe_phaseinv.linear_algebra import Corrected, dense, direct_solver
 from fe_phaseinv.parallel import total
 from fe_phaseinv.relations import Law
-from fe_phaseinv.spaces import boundary_nodes
+from fe_phaseinv.spaces import boundary_measure, boundary_nodes
 
 MUMPS = {6: 0, 7: 5, 8: 7, 14: 40}
 """ICNTL settings, measured: no permutation, METIS ordering, rows and columns scaled (without, the short first steps of
@@ -66,6 +65,8 @@ class Step:
     prescribed : bool
         Whether c and its normal gradient on the boundary are those of a given field, `outside`; otherwise nothing
         passes the boundary and the normal gradient is zero.
+    tags : sequence of int, optional
+        Of the parts of the boundary where they are, in place of the whole of it.
     heterogeneous : bool
         Whether the kinetics (the last law of the model's `scaling`) are multiplied by exp(h) with a field h of the same
         space, `heterogeneity`.
@@ -84,6 +85,7 @@ class Step:
         unknown: dict[str, Sequence[int]],
         quadrature: int,
         prescribed: bool = False,
+        tags: Sequence[int] | None = None,
         heterogeneous: bool = False,
     ):
         self.comm, self.fields, self.space = space.mesh().comm, len(model.fields), space
@@ -94,7 +96,7 @@ class Step:
         self.history = Function(space)
         # One degree more, so that its gradient is as exact as c.
         self.outside = Function(FunctionSpace(space.mesh(), "CG", space.ufl_element().embedded_superdegree + 1))
-        self.fixed = boundary_nodes(space) if prescribed else np.empty(0, PETSc.IntType)
+        self.fixed = boundary_nodes(space, tags) if prescribed else np.empty(0, PETSc.IntType)
         self._trace = _interpolation(self.outside.function_space(), space) if prescribed else None
         self.heterogeneity = Function(space) if heterogeneous else None
         laws = {r.name: Law(r, list(coefficients[r.name])) for r in model.relations}
@@ -114,7 +116,7 @@ class Step:
             if not prescribed:
                 return inside
             slope = ufl.dot(ufl.grad(self.outside), ufl.FacetNormal(space.mesh()))
-            return inside + model.boundary(fields, slope, laws, tests) * ds(degree=quadrature)
+            return inside + model.boundary(fields, slope, laws, tests) * boundary_measure(tags)(degree=quadrature)
 
         self.form = form
         residual = form(split(TestFunction(together)))

@@ -32,6 +32,7 @@ FIRST_RATE = 0.1
 POLISHED = 10.0
 """Share by which the correction with a step's own factor, which its sensitivities need anyway, lowers the error."""
 SMALLEST_STEP = 1e-9
+"""Share of the time to the first frame."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,7 @@ class Integrator:
             past.derivatives.append(np.asfortranarray(tangent))
         self.step.factorised_lead = 0.0
         states, derivatives, steps = [], [], [first] if record else []
-        chooser = _Replay(grid) if grid else _Adaptive(self, float(times[0]), float(times[-1]))
+        chooser = _Replay(grid) if grid else _Adaptive(self, times)
         for target in times[1:]:
             most = len(past.orders) + max_steps
             while past.times[-1] < target:
@@ -273,9 +274,9 @@ class _Replay:
 class _Adaptive:
     """Steps and orders chosen by the error estimate."""
 
-    def __init__(self, integrator: Integrator, start: float, end: float):
-        self.wanted, self.order, self.run = 1e-4 * (end - start), 1, 0
-        self.smallest = SMALLEST_STEP * (end - start)
+    def __init__(self, integrator: Integrator, times: Sequence[float]):
+        self.wanted, self.order, self.run = float(1e-4 * (times[-1] - times[0])), 1, 0
+        self.smallest = float(SMALLEST_STEP * (times[1] - times[0]))
 
     def advance(self, integrator: Integrator, past: _March, target: float) -> None:
         now = past.times[-1]
