@@ -9,6 +9,8 @@ from firedrake.petsc import PETSc
 
 from fe_phaseinv.parallel import total
 
+LEVELS = 4.0
+"""Memory of a multigrid solver with its matrices, as a multiple of that of the matrix; an estimate."""
 MOST_ITERATIONS = 60
 """Of GMRES; what is left then is for the caller to judge by its own residual."""
 
@@ -30,7 +32,9 @@ def direct_solver(matrix: PETSc.Mat) -> PETSc.KSP:
 
 
 def factor_bytes(solver: PETSc.KSP) -> float:
-    """Return the size of the factor of a solver by MUMPS, on all processes together."""
+    """Return the size of what a solver keeps, on all processes together: a factor by MUMPS, or matrices and levels."""
+    if solver.getPC().getType() != "lu":
+        return LEVELS * solver.getOperators()[0].getInfo(PETSc.Mat.InfoType.GLOBAL_SUM)["memory"]
     entries = solver.getPC().getFactorMatrix().getMumpsInfog(29)
     return 8.0 * (entries if entries >= 0 else -1e6 * entries)
 

@@ -20,7 +20,7 @@ LEVELS = (
     {"linear_algebra", "matern", "spaces"},
     {"meshes", "observation", "parameters"},
     {"separable"},
-    {"convolution"},
+    {"convolution", "stepping.krylov"},
     {"stepping.step"},
     {"smoothing", "stepping.trajectory"},
     {"boundary", "forward", "stepping.adjoint"},

@@ -102,6 +102,25 @@ def test_crystals(name, tmp_path):
     assert (tmp_path / "laws.png").stat().st_size > 1000
 
 
+def test_pfhub(tmp_path, capsys):
+    path = DEMOS / "pfhub" / "demo.py"
+    replacements = {
+        'DOMAINS = ("1a", "1b", "1c", "1d")': 'DOMAINS = ("1b", "1d")',
+        "SIZE, DEGREE = 4.0, 3": "SIZE, DEGREE = 12.0, 2",
+        "[1.0, 5.0, 20.0, 100.0], 1e6": "[1.0, 2.0], 5.0",
+        'HERE / "out"': f'Path("{tmp_path}")',
+    }
+    names = run_shortened(path, path.read_text(), replacements)
+    assert "1b: 2450 unknowns" in capsys.readouterr().out
+    energies = {}
+    for domain, when, energy in names["rows"]:
+        energies.setdefault(domain, []).append(float(energy))
+        if (domain, when) == ("1b", "1"):
+            assert float(energy) == pytest.approx(318.84, rel=2e-3)
+    assert all(np.all(np.diff(values) < 0) for values in energies.values())
+    assert (tmp_path / "energies.png").stat().st_size > 1000
+
+
 def test_script_of_the_readme(tmp_path):
     path = DEMOS.parent / "README.md"
     source = path.read_text().split("```python\n")[1].split("```")[0]

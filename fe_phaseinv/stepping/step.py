@@ -30,15 +30,22 @@ from fe_phaseinv.linear_algebra import Corrected, dense, direct_solver
 from fe_phaseinv.parallel import total
 from fe_phaseinv.relations import Law
 from fe_phaseinv.spaces import boundary_measure, boundary_nodes
+from fe_phaseinv.stepping.krylov import PREFIX, Pieces, krylov_solver, tolerance
 
 MUMPS = {6: 0, 7: 5, 8: 7, 14: 40}
 """ICNTL settings, measured: no permutation, METIS ordering, rows and columns scaled (without, the short first steps of
 a crystal delay thousands of pivots and lose six digits), and 40 % of spare workspace in place of Firedrake's 200."""
 WORKSPACES = (400, 2000)
 """Per cent of spare workspace for further tries after a failure."""
+LARGE = {1: np.inf, 2: 300_000, 3: 30_000}
+"""Unknowns by dimension above which the equations are solved by iteration; `-fe_phaseinv_solver direct` or `krylov`
+decides otherwise."""
+PATIENCE = 8.0, 4.0
+"""Solves that take as long as a factorisation, or as making an iterative solver ready."""
 
 CHORD, EXACT = 1e-2, 1e-6
-"""Relative residuals of the solves where the Jacobian has a nonlocal part: Newton corrects, sensitivities must hold."""
+"""Relative residuals of the solves by iteration, as where the Jacobian has a nonlocal part: Newton corrects,
+sensitivities must hold."""
 
 
 class StepFailed(ArithmeticError):
@@ -134,7 +141,8 @@ class Step:
         self._sensitivity_value = self._sensitivity.allocate() if self.columns else None
         self._lumped = np.abs(assemble(TestFunction(space) * dx(degree=quadrature)).dat.data_ro)
         self._volume = total(self.comm, self._lumped.sum())
-        self.solver = _mumps(self._matrix.petscmat)
+        self._pieces = Pieces.of(space, quadrature) if self._iterative(model, prescribed) else None
+        self.solver = None if self._pieces else _mumps(self._matrix.petscmat)
         if self.convolution:
             change = derivative(residual, self.convolution.change, TrialFunction(space))
             self._nonlocal = assemble(change, mat_type="aij").petscmat
@@ -159,6 +167,11 @@ class Step:
             values = self.coefficients[name]
             for index in indices:
                 yield values, ufl.as_vector([float(i == index) for i in range(values.ufl_shape[0])])
+
+    @property
+    def patience(self) -> float:
+        """Solves for which the Jacobian could be assembled and made ready anew."""
+        return PATIENCE[self._pieces is not None]
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -216,13 +229,32 @@ class Step:
             Where it is singular, not finite, or needs too much memory.
         """
         self._assemble_jacobian()
+        if self._pieces:
+            if self.solver:
+                self.solver.destroy()  # there may be no room for two
+            self.solver = self._krylov(self._matrix.petscmat)
+        else:
+            self._refactorise()
+        self.factorised_lead = float(self.lead)
+        self.factorisations += 1
+
+    def _refactorise(self) -> None:
         try:
             self.solver = _factorised(self.solver, self._matrix.petscmat)
         except StepFailed:
             self.solver = _mumps(self._matrix.petscmat)
             raise
-        self.factorised_lead = float(self.lead)
-        self.factorisations += 1
+
+    def _krylov(self, matrix: PETSc.Mat) -> PETSc.KSP:
+        return krylov_solver(matrix, self._pieces, self.fields, float(self.lead))
+
+    def _iterative(self, model, prescribed: bool) -> bool:
+        """Whether the equations are solved by iteration: where they are many, or the user wants it, and it can be."""
+        asked = PETSc.Options(PREFIX).getString("solver", "")
+        size = self.fields * self.space.dim()
+        large = size > LARGE[self.space.mesh().topological_dimension]
+        possible = self.fields <= 2 and model.kernel is None and not prescribed
+        return possible and (asked == "krylov" or (large and asked != "direct"))
 
     def factor(self) -> PETSc.KSP:
         """Return a solver with the Jacobian at the state that is not changed by what comes later, as `solver` is.
@@ -234,7 +266,7 @@ class Step:
         """
         self._assemble_jacobian()
         matrix = self._matrix.petscmat.copy()
-        solver = _factorised(_mumps(matrix), matrix)
+        solver = self._krylov(matrix) if self._pieces else _factorised(_mumps(matrix), matrix)
         self.factorisations += 1
         return solver
 
@@ -257,11 +289,14 @@ class Step:
         return nodes.array.copy()
 
     def solve(self, rhs: np.ndarray) -> np.ndarray:
-        """Solve with the factorised Jacobian; where a part of it is nonlocal, to a share `CHORD` of the residual."""
+        """Solve with the factorised Jacobian; by iteration, for a part of it or for all, to a share `CHORD`."""
         self.solves += 1
         if self.convolution:
             return self._corrected(roughly=True).solve(rhs, CHORD)
-        return self._solve_columns(rhs.reshape(-1, 1)).reshape(rhs.shape)
+        if not self._pieces:
+            return self._solve_columns(rhs.reshape(-1, 1)).reshape(rhs.shape)
+        with tolerance(self.solver, CHORD):
+            return self._solve_columns(rhs.reshape(-1, 1)).reshape(rhs.shape)
 
     def _solve_columns(self, rhs: np.ndarray) -> np.ndarray:
         solution = np.empty_like(rhs, order="F")

@@ -24,8 +24,6 @@ OVERSHOOT = 0.2
 """A state that leaves the model's bounds by more than this share of their distance has failed."""
 STALE_LEAD = 2.0
 """A factor is not used for steps whose leading weight differs by more than this factor."""
-PATIENCE = 8
-"""Solves for which a factorisation could be had: with more of them to go, the Jacobian is factorised anew."""
 MAX_FACTORISATIONS = 6
 FIRST_RATE = 0.1
 """Contraction expected of a factor before it has shown any."""
@@ -239,7 +237,7 @@ class Integrator:
             rate = size / previous if previous else FIRST_RATE
             if size < 1e-3 * goal or (previous and rate < 1 and size * rate / (1 - rate) < goal):
                 return state
-            if rate < 1 and np.log(goal / size) / np.log(rate) < PATIENCE:
+            if rate < 1 and np.log(goal / size) / np.log(rate) < step.patience:
                 previous = size
             else:
                 step.factorise()
