@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, replace
 
 import numpy as np
@@ -48,9 +48,10 @@ class Forward:
     unknown : numpy.ndarray of bool, optional
         Coefficients (flat) whose sensitivities can be asked for; all where not given.
     tolerances : Tolerances
-    outside : BoundaryData, optional
+    outside : BoundaryData or another callable, optional
         By time, the field whose values and normal gradient hold on the boundary, as `from_images` makes it (a local
         array of the elements of a degree more); without it nothing passes the boundary and the normal gradient is zero.
+        Where it is no `BoundaryData`, it holds on the whole boundary, and sweeps need it to be one.
     heterogeneous : bool
         Whether the kinetics are multiplied by exp(h), where the map h is that of `Forward.heterogeneity`.
     """
@@ -62,7 +63,7 @@ class Forward:
         degree: int = 3,
         unknown: np.ndarray | None = None,
         tolerances: Tolerances = Tolerances(),  # noqa: B008 (a frozen value)
-        outside: BoundaryData | None = None,
+        outside: Callable[[float], np.ndarray] | None = None,
         heterogeneous: bool = False,
     ):
         self.model, self.mesh, self.degree = model, mesh, degree
@@ -70,7 +71,7 @@ class Forward:
         self.parameters = Parameters(model.relations, mesh)
         self.unknown = np.ones(self.parameters.size, bool) if unknown is None else unknown
         unknown_of = self.parameters.local(self.unknown)
-        where = (outside is not None, outside and outside.tags)
+        where = outside is not None, outside.tags if isinstance(outside, BoundaryData) else None
         self.step = Step(
             model, self.space, self.parameters.functions, unknown_of, 2 * degree, *where, heterogeneous=heterogeneous
         )
