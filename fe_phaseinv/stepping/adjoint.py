@@ -24,7 +24,7 @@ from fe_phaseinv.linear_algebra import factor_bytes
 from fe_phaseinv.parallel import total
 from fe_phaseinv.stepping.bdf import derivative_weights
 from fe_phaseinv.stepping.history import History, Item, Storage
-from fe_phaseinv.stepping.step import Step
+from fe_phaseinv.stepping.step import Step, StepFailed
 from fe_phaseinv.stepping.trajectory import Integrator, Trajectory
 
 
@@ -374,4 +374,6 @@ def _solve(solver: PETSc.KSP, rhs: np.ndarray, transposed: bool = False) -> np.n
     solution, b = solver.getOperators()[0].createVecs()
     b.array[:] = rhs.ravel()
     (solver.solveTranspose if transposed else solver.solve)(b, solution)
+    if solver.getConvergedReason() < 0:
+        raise StepFailed("the linear equations of a sweep could not be solved")
     return solution.array.reshape(rhs.shape).copy()
