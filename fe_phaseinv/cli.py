@@ -29,7 +29,7 @@ from fe_phaseinv.errors import InputError, refusing_unreadable
 from fe_phaseinv.images import ImageSeries
 from fe_phaseinv.inversion import TOLERANCE, Progress, invert, resume
 from fe_phaseinv.mesh_data import MeshData, write_mesh
-from fe_phaseinv.outline import outline, triangulate
+from fe_phaseinv.outline import mesh_outline
 from fe_phaseinv.parallel import on_root
 from fe_phaseinv.problem import Problem
 from fe_phaseinv.result import Result, collect
@@ -266,8 +266,7 @@ def _mesh(options: argparse.Namespace) -> int:
 
     def make() -> MeshData:
         images = ImageSeries.load(options.images)
-        size = max(images.extent) / (options.cells or default_cells(images))
-        data = triangulate(images.source, outline(images, size), size)
+        data = mesh_outline(images, options.cells or default_cells(images))
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_mesh(path, data)

@@ -14,7 +14,7 @@ from mpi4py import MPI
 
 from fe_phaseinv.images import ImageSeries
 from fe_phaseinv.mesh_data import MeshData, read_mesh
-from fe_phaseinv.outline import CUT, outline, triangulate
+from fe_phaseinv.outline import CUT, mesh_outline
 from fe_phaseinv.parallel import on_root
 
 
@@ -87,12 +87,7 @@ def outlined(images: ImageSeries, cells: int, comm: MPI.Comm, width: float = CUT
     InputError
         Where there is no such outline inside the picture, or no mesh in it.
     """
-    size = max(images.extent) / cells
-
-    def make() -> MeshData:
-        return triangulate(images.source, outline(images, size, width), size)
-
-    return from_data(on_root(comm, make), comm)
+    return from_data(on_root(comm, mesh_outline, images, cells, width), comm)
 
 
 def from_file(path: str | os.PathLike, comm: MPI.Comm):

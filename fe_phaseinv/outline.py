@@ -50,6 +50,12 @@ def cut_width(images: ImageSeries) -> float:
     return float((precision * CUT - weight * inside @ around) / (precision + weight * around @ around))
 
 
+def mesh_outline(images: ImageSeries, cells: int, width: float = CUT) -> MeshData:
+    """Fill the outline of the pixels that have data with triangles, of which `cells` would fit along the picture."""
+    size = max(images.extent) / cells
+    return triangulate(images.source, outline(images, size, width), size)
+
+
 def outline(images: ImageSeries, size: float, width: float = CUT) -> list[list[np.ndarray]]:
     """Return polygons around the pixels that are finite in all frames.
 

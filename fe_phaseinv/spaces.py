@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from firedrake import DirichletBC, Function, FunctionSpace, SpatialCoordinate, VectorFunctionSpace, ds
+from firedrake import (
+    DirichletBC,
+    Function,
+    FunctionSpace,
+    SpatialCoordinate,
+    TrialFunction,
+    VectorFunctionSpace,
+    assemble,
+    ds,
+    interpolate,
+)
+from firedrake.petsc import PETSc
 
 from fe_phaseinv.parallel import total
 
@@ -19,6 +30,11 @@ def boundary_nodes(space: FunctionSpace, tags: Sequence[int] | None = None) -> n
 def boundary_measure(tags: Sequence[int] | None = None):
     """Return the measure of UFL of the boundary, or of its parts with these tags."""
     return ds if tags is None else ds(tuple(tags))
+
+
+def interpolation(source: FunctionSpace, target: FunctionSpace) -> PETSc.Mat:
+    """Return the matrix from the nodal values of one space to those of another on the same mesh."""
+    return assemble(interpolate(TrialFunction(source), target)).petscmat
 
 
 class NodeOrder:

@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-from firedrake import FunctionSpace, TestFunction, TrialFunction, assemble, dot, dx, grad, interpolate
+from firedrake import FunctionSpace, TestFunction, TrialFunction, assemble, dot, dx, grad
 from firedrake.petsc import PETSc
 from petsctools import OptionsManager
+
+from fe_phaseinv.spaces import interpolation
 
 PREFIX = "fe_phaseinv_"
 """Of the options of PETSc by which a user can change these solvers, for example -fe_phaseinv_ksp_rtol."""
@@ -48,7 +50,7 @@ class Pieces:
         if space.ufl_element().embedded_subdegree == 1:
             return cls(mass, stiffness, None)
         linear = FunctionSpace(space.mesh(), "CG", 1)
-        return cls(mass, stiffness, assemble(interpolate(TrialFunction(linear), space)).petscmat)
+        return cls(mass, stiffness, interpolation(linear, space))
 
 
 def krylov_solver(matrix: PETSc.Mat, pieces: Pieces, fields: int, lead: float) -> PETSc.KSP:

@@ -18,7 +18,6 @@ from firedrake import (
     assemble,
     derivative,
     dx,
-    interpolate,
     split,
 )
 from firedrake.assemble import get_assembler
@@ -29,7 +28,7 @@ from fe_phaseinv.convolution import Convolution
 from fe_phaseinv.linear_algebra import Corrected, dense, direct_solver
 from fe_phaseinv.parallel import total
 from fe_phaseinv.relations import Law
-from fe_phaseinv.spaces import boundary_measure, boundary_nodes
+from fe_phaseinv.spaces import boundary_measure, boundary_nodes, interpolation
 from fe_phaseinv.stepping.krylov import PREFIX, Pieces, krylov_solver, tolerance
 
 MUMPS = {6: 0, 7: 5, 8: 7, 14: 40}
@@ -104,7 +103,7 @@ class Step:
         # One degree more, so that its gradient is as exact as c.
         self.outside = Function(FunctionSpace(space.mesh(), "CG", space.ufl_element().embedded_superdegree + 1))
         self.fixed = boundary_nodes(space, tags) if prescribed else np.empty(0, PETSc.IntType)
-        self._trace = _interpolation(self.outside.function_space(), space) if prescribed else None
+        self._trace = interpolation(self.outside.function_space(), space) if prescribed else None
         self.heterogeneity = Function(space) if heterogeneous else None
         laws = {r.name: Law(r, list(coefficients[r.name])) for r in model.relations}
         if heterogeneous:
@@ -363,10 +362,6 @@ class Step:
         extremes = np.empty(2)
         self.comm.Allreduce(np.array([c.min(initial=np.inf), -c.max(initial=-np.inf)]), extremes, op=MPI.MIN)
         return float(extremes[0]), -float(extremes[1])
-
-
-def _interpolation(source: FunctionSpace, target: FunctionSpace) -> PETSc.Mat:
-    return assemble(interpolate(TrialFunction(source), target)).petscmat
 
 
 def _mumps(matrix: PETSc.Mat, workspace: int = MUMPS[14]) -> PETSc.KSP:
