@@ -15,7 +15,7 @@ from mpi4py import MPI
 from fe_phaseinv import meshes
 from fe_phaseinv.bases import Basis, Constant, EvenPowers, Hermite, Legendre, Powers
 from fe_phaseinv.case import Case
-from fe_phaseinv.errors import InputError, refusing_unreadable
+from fe_phaseinv.errors import InputError, as_ranges, refusing_unreadable
 from fe_phaseinv.images import ImageSeries
 from fe_phaseinv.matern import Matern
 from fe_phaseinv.models.allen_cahn import AllenCahn
@@ -31,8 +31,9 @@ from fe_phaseinv.stepping.trajectory import Tolerances
 
 MODELS = {model.name: model for model in (CahnHilliard, AllenCahn, PhaseFieldCrystal)}
 DEGREE = 3
-PIXELS_PER_CELL, FEWEST_CELLS = 4.5, 24
-"""Defaults from the work-precision table of the README."""
+PIXELS_PER_CELL, FEWEST_CELLS = 4.5, {2: 24, 3: 6}
+"""Defaults from the work-precision table of the README; the fewest cells by dimension."""
+DOMAINS = {2: "a part of the plane", 3: "a part of space"}
 CELLS_PER_WAVE = 4
 """The same where the length of the waves is known."""
 KERNEL_SIZE = 10
@@ -93,9 +94,9 @@ def load_images(case: Case) -> tuple[ImageSeries, tuple[int, ...]]:
 
 def _require_repetition(images: ImageSeries) -> None:
     """Refuse pictures whose opposite edges do not fit together."""
-    for axis, name in ((2, "x"), (1, "y")):
+    for axis, name in zip(range(images.dimension, 0, -1), "xyz", strict=False):
         steps = np.diff(images.frames, axis=axis, append=np.take(images.frames, [0], axis=axis))
-        sizes = np.sqrt(np.nanmean(np.moveaxis(steps, axis, 0) ** 2, axis=(1, 2)))
+        sizes = np.sqrt(np.nanmean(np.moveaxis(steps, axis, -1) ** 2, axis=tuple(range(images.dimension))))
         if sizes[-1] > SEAM * sizes[:-1].max():
             found = (
                 f"pixels at the two ends of {name} that differ by {sizes[-1]:.3g}, neighbours by {sizes[:-1].max():.3g}"
@@ -202,21 +203,16 @@ def build_mesh(case: Case, images: ImageSeries, comm: MPI.Comm):
         make = meshes.periodic if case.domain.boundary == "periodic" else meshes.rectangle
         return make(images, cells, comm)
     mesh = meshes.from_file(case.domain.mesh, comm)
-    if mesh.geometric_dimension != len(images.shape):
-        found = f"a mesh in {mesh.geometric_dimension} dimensions"
-        raise InputError(case.domain.mesh, "mesh", found, f"one in {len(images.shape)}, as the images are")
+    if mesh.geometric_dimension != images.dimension or mesh.topological_dimension != images.dimension:
+        found = f"{mesh.ufl_cell().cellname}s in {mesh.geometric_dimension} dimensions"
+        accepted = f"a mesh of {DOMAINS[images.dimension]}, as the images show"
+        raise InputError(case.domain.mesh, "mesh", found, accepted)
     low, high = meshes.box(mesh)
     corner = np.array(images.origin)
     margin = 0.5 * np.array(images.pixel)
     if np.any(low < corner - margin) or np.any(high > corner + images.extent + margin):
-        found = f"{low[0]:g} < x < {high[0]:g}, {low[1]:g} < y < {high[1]:g}"
-        end = corner + images.extent
-        raise InputError(
-            case.domain.mesh,
-            "domain.mesh",
-            found,
-            f"a mesh inside the picture, {corner[0]:g} < x < {end[0]:g}, {corner[1]:g} < y < {end[1]:g}",
-        )
+        accepted = f"a mesh inside the picture, {as_ranges(corner, corner + images.extent)}"
+        raise InputError(case.domain.mesh, "domain.mesh", as_ranges(low, high), accepted)
     return mesh
 
 
@@ -224,8 +220,8 @@ def default_cells(images: ImageSeries, laws: Any = None) -> int:
     """Give the number of elements along the longer side where the user leaves it open."""
     if isinstance(laws, CrystalLaws):
         waves = max(images.extent) * laws.direct_correlation.wavenumber / (2 * np.pi)
-        return max(FEWEST_CELLS, math.ceil(CELLS_PER_WAVE * waves - 1e-9))
-    return max(FEWEST_CELLS, math.ceil(max(images.shape) / PIXELS_PER_CELL))
+        return max(FEWEST_CELLS[images.dimension], math.ceil(CELLS_PER_WAVE * waves - 1e-9))
+    return max(FEWEST_CELLS[images.dimension], math.ceil(max(images.shape) / PIXELS_PER_CELL))
 
 
 def build_problem(

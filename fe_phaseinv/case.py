@@ -80,8 +80,9 @@ def read_case(path: str | os.PathLike, overrides: Sequence[str] = ()) -> Case:
     if case.domain.tags is not None and case.domain.boundary != "from-images":
         accepted = 'none, unless domain.boundary = "from-images"'
         raise InputError(path, "domain.tags", list(case.domain.tags), accepted)
-    if case.domain.boundary == "periodic" and case.domain.mesh != "rectangle":
-        raise InputError(path, "domain.mesh", case.domain.mesh, '"rectangle", where domain.boundary = "periodic"')
+    if case.domain.boundary == "periodic" and case.domain.mesh not in ("rectangle", "box"):
+        accepted = '"rectangle" or "box", where domain.boundary = "periodic"'
+        raise InputError(path, "domain.mesh", case.domain.mesh, accepted)
     return case
 
 

@@ -202,10 +202,10 @@ def _line(entry: dict) -> str:
 def _describe(problem: Problem) -> str:
     forward = problem.fine.forward
     unknowns = forward.space.dim() * len(forward.model.fields)
-    ny, nx = problem.fine.pixels.images.shape
+    shape = " x ".join(map(str, problem.fine.pixels.images.shape))
     return (
         f"{forward.model.name}: {len(problem.coordinates)} unknown coefficients, {unknowns} unknowns in space (degree "
-        f"{forward.degree}), {len(problem.frames)} frames of {ny} x {nx} pixels, "
+        f"{forward.degree}), {len(problem.frames)} frames of {shape} pixels, "
         f"{WORLD.size} rank{'s' if WORLD.size > 1 else ''}"
     )
 

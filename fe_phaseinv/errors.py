@@ -2,7 +2,7 @@
 
 import os
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -100,7 +100,9 @@ def read_toml(path: str | os.PathLike, accepted: str) -> dict[str, Any]:
         return tomllib.loads(Path(path).read_bytes().decode("utf-8-sig"))
 
 
-def real_numbers(source: str | os.PathLike, key: str, value: ArrayLike, ndim: int) -> NDArray[np.float64]:
+def real_numbers(
+    source: str | os.PathLike, key: str, value: ArrayLike, ndim: int | Sequence[int]
+) -> NDArray[np.float64]:
     """Return a read-only float64 copy of integers or floats.
 
     Parameters
@@ -111,21 +113,27 @@ def real_numbers(source: str | os.PathLike, key: str, value: ArrayLike, ndim: in
         Its name there.
     value : array_like
         The value; NaN and infinity pass.
-    ndim : int
-        The number of axes it must have.
+    ndim : int or sequence of int
+        The number of axes it must have, or the numbers it may have.
 
     Raises
     ------
     InputError
         If the value is ragged, of another type (booleans and complex numbers included) or has other axes.
     """
-    accepted = f"real numbers, an array of {ndim} axes" if ndim else "a real number"
+    allowed = (ndim,) if isinstance(ndim, int) else ndim
+    accepted = f"real numbers, an array of {' or '.join(map(str, allowed))} axes" if ndim else "a real number"
     try:
         array = np.asarray(value)
     except ValueError:
         raise InputError(source, key, "lists of unequal lengths", accepted) from None
-    if array.dtype.kind not in "iuf" or array.ndim != ndim:
+    if array.dtype.kind not in "iuf" or array.ndim not in allowed:
         raise InputError(source, key, f"{array.dtype} values of shape {array.shape}", accepted)
     array = array.astype(np.float64)
     array.setflags(write=False)
     return array
+
+
+def as_ranges(low: ArrayLike, high: ArrayLike) -> str:
+    """Say in words where the box between two corners is."""
+    return ", ".join(f"{a:g} < {name} < {b:g}" for name, a, b in zip("xyz", low, high, strict=False))

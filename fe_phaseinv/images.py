@@ -1,40 +1,37 @@
 """Series of images: what was seen, where and when."""
 
 import os
-import re
-import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NoReturn, Self
+from typing import NoReturn, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.interpolate import RectBivariateSpline
+from scipy.interpolate import NdBSpline, make_interp_spline
 
-from fe_phaseinv.errors import InputError, read_toml, real_numbers, refusing_unreadable
+from fe_phaseinv.errors import InputError, real_numbers
+from fe_phaseinv.image_files import read_arrays
 
-_FORMATS = "a .npz, .mat, .h5, .hdf5, .tif or .tiff file, or a folder of .png files"
-_ARRAYS = ("images", "times", "extent")
-_SIDECAR = "a TOML file with times, extent and optionally origin"
+AXES, NUMERALS = (3, 4), {2: "two", 3: "three"}
 MEDIAN_OF_NORMAL = 0.6744897501960817
 """Median size of a standard normal variable."""
-_FULL_SCALE = {"L": 255, "I;16": 65535, "I;16B": 65535, "F": 1}
 
 
 @dataclass(frozen=True, eq=False)
 class ImageSeries:
-    """Images of one rectangle at increasing times.
+    """Images of one rectangle, or stacks of images of one box, at increasing times.
 
     Parameters
     ----------
-    frames : array_like of shape (time, y, x)
+    frames : array_like of shape (time, y, x) or (time, z, y, x)
         Pixel values, row 0 at the bottom (y = origin), NaN where there is no data. Kept as read-only float64.
     times : array_like of shape (time,)
         Time of each frame, increasing. Kept as read-only float64.
-    extent, origin : (float, float)
-        Size of the images and position of their lower left corner, in the unit of length.
+    extent, origin : (float, float) or (float, float, float)
+        Size of the images along x, y and z, and position of their lower left corner, in the unit of length; the origin
+        is zero where not given.
     noise : float
         Standard deviation of the noise of a pixel.
     source : str
@@ -49,25 +46,28 @@ class ImageSeries:
 
     frames: NDArray[np.float64]
     times: NDArray[np.float64]
-    extent: tuple[float, float]
-    origin: tuple[float, float] = (0.0, 0.0)
+    extent: tuple[float, ...]
+    origin: tuple[float, ...] | None = None
     noise: float = 0.0
     source: str = "images"
 
     def __post_init__(self):
         """Bring the values to their types and validate them."""
+        frames = real_numbers(self.source, "images", self.frames, AXES)
+        dimension = frames.ndim - 1
+        origin = (0.0,) * dimension if self.origin is None else self.origin
         for name, value in {
-            "frames": real_numbers(self.source, "images", self.frames, 3),
+            "frames": frames,
             "times": real_numbers(self.source, "times", self.times, 1),
-            "extent": _pair(self.source, "extent", self.extent),
-            "origin": _pair(self.source, "origin", self.origin),
+            "extent": _finite(self.source, "extent", self.extent, dimension),
+            "origin": _finite(self.source, "origin", origin, dimension),
             "noise": float(real_numbers(self.source, "noise", self.noise, 0)),
         }.items():
             object.__setattr__(self, name, value)
         self._check_frames()
         self._check_times()
         if min(self.extent) <= 0:
-            self._refuse("extent", self.extent, "two positive lengths")
+            self._refuse("extent", self.extent, f"{NUMERALS[self.dimension]} positive lengths")
         if not 0 <= self.noise < np.inf:
             self._refuse("noise", self.noise, "a finite standard deviation >= 0")
 
@@ -92,18 +92,23 @@ class ImageSeries:
             self._refuse("times", f"{times[bad[0]]} at frame {bad[0]}", "finite times, each later than the one before")
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """Numbers of pixels (ny, nx)."""
+    def dimension(self) -> int:
+        """Number of directions in space, 2 or 3."""
+        return self.frames.ndim - 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Numbers of pixels (ny, nx) or (nz, ny, nx)."""
         return self.frames.shape[1:]
 
     @property
-    def pixel(self) -> tuple[float, float]:
-        """Size (hx, hy) of a pixel, in the unit of length."""
-        return self.extent[0] / self.shape[1], self.extent[1] / self.shape[0]
+    def pixel(self) -> tuple[float, ...]:
+        """Size (hx, hy) or (hx, hy, hz) of a pixel, in the unit of length."""
+        return tuple(length / count for length, count in zip(self.extent, self.shape[::-1], strict=True))
 
     @cached_property
     def mask(self) -> NDArray[np.bool_]:
-        """Whether a pixel is finite in every frame, of shape (ny, nx)."""
+        """Whether a pixel is finite in every frame, of shape `shape`."""
         return np.isfinite(self.frames).all(axis=0)
 
     def require_concentration(self) -> None:
@@ -121,7 +126,7 @@ class ImageSeries:
     def estimate_noise(self) -> float:
         """Return the standard deviation of independent Gaussian noise of a pixel, from the frames themselves.
 
-        The second difference along both axes removes what is smooth over three pixels; its median size does not
+        The second difference along all axes removes what is smooth over three pixels; its median size does not
         mind the few places where the pattern is not. Clean images give a small value, not zero.
 
         Notes
@@ -132,17 +137,20 @@ class ImageSeries:
         Raises
         ------
         InputError
-            If no pixel has eight neighbours with data.
+            If no pixel has data all around it.
         """
-        differences = np.diff(np.diff(self.frames, 2, axis=1), 2, axis=2)
+        differences = self.frames
+        for axis in range(1, differences.ndim):
+            differences = np.diff(differences, 2, axis=axis)
         if not np.isfinite(differences).any():
-            self._refuse("images", "no block of 3 x 3 pixels with data", "such blocks, or a given noise")
-        return float(np.nanmedian(np.abs(differences)) / (6 * MEDIAN_OF_NORMAL))
+            block = " x ".join("3" * self.dimension)
+            self._refuse("images", f"no block of {block} pixels with data", "such blocks, or a given noise")
+        return float(np.nanmedian(np.abs(differences)) / (6 ** (self.dimension / 2) * MEDIAN_OF_NORMAL))
 
     def coarseness(self, index: int) -> float:
         """Return how far the pixels of a clean frame are from resolving it: 0 where it is smooth, above 1 for details.
 
-        The fourth differences along both axes (root mean square), relative to the standard deviation of the pixels: for
+        The fourth differences along all axes (root mean square), relative to the standard deviation of the pixels: for
         waves of n pixels along one axis (2 sin(pi / n))^4, which is 0.02 for n = 16, 0.3 for 8 and 4 for 4. Infinite
         where no five neighbours have data.
 
@@ -152,7 +160,7 @@ class ImageSeries:
             Frame.
         """
         frame, squares = self.frames[index], 0.0
-        for axis in (0, 1):
+        for axis in range(frame.ndim):
             differences = np.diff(frame, 4, axis=axis)
             differences = differences[np.isfinite(differences)]
             if not differences.size:
@@ -174,43 +182,60 @@ class ImageSeries:
             self._refuse("frames", chosen, f"increasing indices from 0 to {known[-1]}")
         return replace(self, frames=self.frames[chosen], times=self.times[chosen])
 
-    def crop(self, x: tuple[float, float], y: tuple[float, float]) -> Self:
+    def crop(self, x: tuple[float, float], y: tuple[float, float], z: tuple[float, float] | None = None) -> Self:
         """Return the series of the window (x[0], x[1]) x (y[0], y[1]), its bounds moved to the nearest edges of pixels.
+
+        Parameters
+        ----------
+        x, y, z : (float, float)
+            Ranges; of z, which only stacks have, the whole where not given.
 
         Raises
         ------
         InputError
             If a range is outside the images or holds no pixel, or a frame has no data in the window.
         """
-        columns, rows = self._pixels("x", x, 0), self._pixels("y", y, 1)
-        frames = self.frames[:, rows, columns]
-        extent = tuple(self.extent[i] * frames.shape[2 - i] / self.shape[1 - i] for i in (0, 1))
-        corner = self.origin[0] + columns.start * self.pixel[0], self.origin[1] + rows.start * self.pixel[1]
-        return replace(self, frames=frames, extent=extent, origin=corner)
+        if z is not None and self.dimension == 2:
+            self._refuse("crop.z", z, "ranges of x and y alone, for images")
+        ranges = (x, y, z)[: self.dimension]
+        windows = [slice(None) if r is None else self._pixels(axis, r) for axis, r in enumerate(ranges)]
+        frames = self.frames[:, *windows[::-1]]
+        counts = zip(self.pixel, frames.shape[:0:-1], strict=True)
+        starts = zip(self.origin, windows, self.pixel, strict=True)
+        return replace(
+            self,
+            frames=frames,
+            extent=tuple(length * count for length, count in counts),
+            origin=tuple(low + (window.start or 0) * length for low, window, length in starts),
+        )
 
-    def _pixels(self, name: str, bounds: tuple[float, float], axis: int) -> slice:
+    def _pixels(self, axis: int, bounds: tuple[float, float]) -> slice:
         low, high = self.origin[axis], self.origin[axis] + self.extent[axis]
-        bounds = _pair(self.source, f"crop.{name}", bounds)
+        key = f"crop.{'xyz'[axis]}"
+        bounds = _finite(self.source, key, bounds, 2)
         start, stop = (round((bound - low) / self.pixel[axis]) for bound in bounds)
-        if not 0 <= start < stop <= self.shape[1 - axis]:
-            self._refuse(f"crop.{name}", bounds, f"a range of at least one pixel from {low:.6g} to {high:.6g}")
+        if not 0 <= start < stop <= self.shape[::-1][axis]:
+            self._refuse(key, bounds, f"a range of at least one pixel from {low:.6g} to {high:.6g}")
         return slice(start, stop)
 
     def downsample(self, factor: int) -> Self:
-        """Return the series of averages over blocks of `factor` x `factor` pixels; a block with a NaN becomes NaN.
+        """Return the series of averages over blocks of `factor` pixels in each direction; one with a NaN becomes NaN.
 
-        The noise of the pixels is taken as independent, so that of an average is `factor` times smaller.
+        The noise of the pixels is taken as independent, so that of an average is smaller by the square root of their
+        number.
 
         Raises
         ------
         InputError
             If `factor` is no positive integer or does not divide `shape`, or a frame keeps no data.
         """
-        ny, nx = self.shape
-        if type(factor) is not int or factor < 1 or ny % factor or nx % factor:
-            self._refuse("factor", factor, f"a positive integer that divides {nx} and {ny}")
-        blocks = self.frames.reshape(-1, ny // factor, factor, nx // factor, factor)
-        return replace(self, frames=blocks.mean(axis=(2, 4)), noise=self.noise / factor)
+        if type(factor) is not int or factor < 1 or any(count % factor for count in self.shape):
+            counts = " and ".join(map(str, self.shape[::-1]))
+            self._refuse("factor", factor, f"a positive integer that divides {counts}")
+        split = [size for count in self.shape for size in (count // factor, factor)]
+        blocks = self.frames.reshape(-1, *split)
+        inside = tuple(range(2, blocks.ndim, 2))
+        return replace(self, frames=blocks.mean(axis=inside), noise=self.noise / factor ** (self.dimension / 2))
 
     def interpolate(self, index: int, points: ArrayLike) -> NDArray[np.float64]:
         """Values of a smooth function whose averages over the pixels are a frame, a clean and complete one.
@@ -222,19 +247,22 @@ class ImageSeries:
         ----------
         index : int
             Frame.
-        points : array_like of shape (n, 2)
-            Positions (x, y).
+        points : array_like of shape (n, dimension)
+            Positions (x, y) or (x, y, z).
 
         Returns
         -------
         numpy.ndarray, shape (n,)
         """
-        x, y = np.asarray(points, float).T
-        (ny, nx), (x0, y0), (hx, hy) = self.shape, self.origin, self.pixel
-        rows, columns = y0 + hy * np.arange(ny + 1), x0 + hx * np.arange(nx + 1)
-        integral = np.pad(self.frames[index].cumsum(0).cumsum(1), ((1, 0), (1, 0))) * hx * hy
-        spline = RectBivariateSpline(rows, columns, integral, kx=min(5, ny), ky=min(5, nx))
-        return spline(y, x, dx=1, dy=1, grid=False)
+        coefficients, knots, degrees = self.frames[index].T, [], []
+        for axis, (low, length) in enumerate(zip(self.origin, self.pixel, strict=True)):
+            count = coefficients.shape[axis]
+            sums = np.insert(np.cumsum(np.moveaxis(coefficients, axis, 0), axis=0), 0, 0.0, axis=0) * length
+            spline = make_interp_spline(low + length * np.arange(count + 1), sums, min(5, count)).derivative()
+            coefficients = np.moveaxis(spline.c[:count], 0, axis)
+            knots.append(spline.t)
+            degrees.append(spline.k)
+        return NdBSpline(tuple(knots), coefficients, tuple(degrees))(np.asarray(points, float))
 
     @classmethod
     def load(cls, path: str | os.PathLike, noise: float = 0.0) -> Self:
@@ -243,10 +271,12 @@ class ImageSeries:
         Parameters
         ----------
         path : str or os.PathLike
-            A npz, mat or hdf5 file with arrays `images` (time, y, x), `times`, `extent` and optionally `origin`; or a
-            tif stack, or a folder of png files in the order of their names (frame2 before frame10). The pixels of
-            these two are grey, integers of 8 or 16 bits being scaled to [0, 1], their first row is the top, and the
-            other arrays come from ``NAME.toml`` beside ``NAME.tif``, or ``images.toml`` in the folder.
+            A npz, mat or hdf5 file with arrays `images` (time, y, x) or (time, z, y, x), `times`, `extent` and
+            optionally `origin`; or a tif file with a page for each time; or a folder with a png or tif file for each
+            time, in the order of their names (frame2 before frame10), the pages of a tif file being the planes of a
+            stack, lowest z first. The pixels of these two are grey, integers of 8 or 16 bits being scaled to [0, 1],
+            their first row is the top, and the other arrays come from ``NAME.toml`` beside ``NAME.tif``, or
+            ``images.toml`` in the folder.
         noise : float
             Standard deviation of the noise of a pixel, after the scaling.
 
@@ -255,15 +285,11 @@ class ImageSeries:
         InputError
             If the file is missing, unreadable or of another kind, lacks an array, or holds values that are refused.
         """
-        path = Path(path)
-        with refusing_unreadable(path, _FORMATS):
-            suffix = "folder" if path.is_dir() else path.suffix.lower()
-            if suffix != "folder":
-                path.open("rb").close()
-            if suffix not in _READERS:
-                raise InputError(path, "file", f'suffix "{suffix}"', _FORMATS)
-            arrays = _READERS[suffix](path)
-        return cls(arrays.pop("images"), **arrays, noise=noise, source=str(path))
+        arrays, place = read_arrays(Path(path))
+        frames = arrays.pop("images")
+        if place != Path(path):
+            cls(np.zeros((len(frames), *[1] * (np.ndim(frames) - 1))), **arrays, source=str(place))  # its own faults
+        return cls(frames, **arrays, noise=noise, source=str(path))
 
     def save(self, path: str | os.PathLike) -> None:
         """Write `images` (as float32), `times`, `extent` and `origin` to a npz file, which appears only complete.
@@ -288,82 +314,8 @@ class ImageSeries:
             partial.unlink(missing_ok=True)
 
 
-def _pair(source: str, key: str, value: ArrayLike) -> tuple[float, float]:
-    pair = tuple(real_numbers(source, key, value, 1).tolist())
-    if len(pair) != 2 or not np.isfinite(pair).all():
-        raise InputError(source, key, pair, "two finite numbers")
-    return pair
-
-
-def _pick(source: Path, data: Mapping[str, Any], *required: str) -> dict[str, Any]:
-    for key in required:
-        if key not in data:
-            accepted = f"{', '.join(required)} and optionally origin"
-            raise InputError(source, key, f"only {', '.join(data)}" if len(data) else "nothing", accepted)
-    return {key: data[key] for key in (*required, "origin") if key in data}
-
-
-def _read_npz(path: Path) -> dict[str, Any]:
-    if not zipfile.is_zipfile(path):
-        raise InputError(path, "file", "a file that is no npz archive", _FORMATS)
-    with np.load(path) as data:
-        return _pick(path, data, *_ARRAYS)
-
-
-def _read_mat(path: Path) -> dict[str, Any]:
-    from scipy.io import loadmat
-
-    try:
-        data = loadmat(path, appendmat=False)
-        arrays = _pick(path, {key: data[key] for key in data if not key.startswith("__")}, *_ARRAYS)
-    except NotImplementedError:
-        # Version 7.3 is HDF5, with the axes of every array reversed.
-        arrays = {key: array.T for key, array in _read_hdf5(path).items()}
-    return {key: array if key == "images" else array.ravel() for key, array in arrays.items()}
-
-
-def _read_hdf5(path: Path) -> dict[str, Any]:
-    import h5py
-
-    with h5py.File(path, "r") as data:
-        return {key: array[()] for key, array in _pick(path, data, *_ARRAYS).items()}
-
-
-def _read_stack(path: Path) -> dict[str, Any]:
-    return _with_place(path, _pages(path, "TIFF"), path.with_suffix(".toml"))
-
-
-def _read_folder(path: Path) -> dict[str, Any]:
-    files = [file for file in path.iterdir() if file.suffix.lower() == ".png"]
-    files.sort(key=lambda file: [int(s) if s.isdecimal() else s for s in re.split(r"(\d+)", file.name)])
-    return _with_place(path, [page for file in files for page in _pages(file, "PNG")], path / "images.toml")
-
-
-def _pages(path: Path, kind: str) -> list[NDArray[np.float64]]:
-    """Read the pages of a grey image file, bottom row first, integers scaled to [0, 1]."""
-    from PIL import Image, ImageSequence
-
-    pages = []
-    with refusing_unreadable(path, _FORMATS), Image.open(path, formats=[kind]) as image:
-        for page in ImageSequence.Iterator(image):
-            if page.mode not in _FULL_SCALE:
-                raise InputError(path, "images", f"pixels of mode {page.mode}", "grey of 8 or 16 bits or 32-bit floats")
-            pages.append(np.asarray(page, dtype=np.float64)[::-1] / _FULL_SCALE[page.mode])
-    return pages
-
-
-def _with_place(path: Path, frames: list[NDArray[np.float64]], sidecar: Path) -> dict[str, Any]:
-    """Add the times and place of a stack or folder, from the TOML file that tells them."""
-    sizes = {frame.shape for frame in frames}
-    if len(sizes) != 1:
-        raise InputError(path, "images", f"{len(frames)} images of {len(sizes)} sizes", "at least one, all of one size")
-    data = read_toml(sidecar, _SIDECAR)
-    for key in sorted(data.keys() - {"times", "extent", "origin"}):
-        raise InputError(sidecar, key, "an unknown key", _SIDECAR)
-    place = _pick(sidecar, data, *_ARRAYS[1:])
-    ImageSeries(np.zeros((len(frames), 1, 1)), **place, source=str(sidecar))  # its faults are the sidecar's
-    return {"images": np.stack(frames), **place}
-
-
-_READERS = {".npz": _read_npz, ".mat": _read_mat, ".h5": _read_hdf5, ".hdf5": _read_hdf5}
-_READERS |= {".tif": _read_stack, ".tiff": _read_stack, "folder": _read_folder}
+def _finite(source: str, key: str, value: ArrayLike, count: int) -> tuple[float, ...]:
+    numbers = tuple(real_numbers(source, key, value, 1).tolist())
+    if len(numbers) != count or not np.isfinite(numbers).all():
+        raise InputError(source, key, numbers, f"{NUMERALS[count]} finite numbers")
+    return numbers

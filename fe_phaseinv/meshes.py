@@ -6,7 +6,7 @@ import math
 import os
 
 import numpy as np
-from firedrake import Function, Mesh, PeriodicRectangleMesh, RectangleMesh, as_vector
+from firedrake import BoxMesh, Function, Mesh, PeriodicBoxMesh, PeriodicRectangleMesh, RectangleMesh, as_vector
 from firedrake.cython.dmcommon import FACE_SETS_LABEL
 from firedrake.mesh import plex_from_cell_list
 from firedrake.petsc import PETSc
@@ -19,7 +19,7 @@ from fe_phaseinv.parallel import on_root
 
 
 def rectangle(images: ImageSeries, cells: int, comm: MPI.Comm):
-    """Uniform quadrilaterals over the whole picture.
+    """Uniform quadrilaterals over the whole picture, or hexahedra for stacks.
 
     Parameters
     ----------
@@ -32,27 +32,35 @@ def rectangle(images: ImageSeries, cells: int, comm: MPI.Comm):
     -------
     firedrake.MeshGeometry
     """
+    counts = _counts(images, cells)
+    if images.dimension == 3:
+        return _moved(BoxMesh(*counts, *images.extent, hexahedral=True, comm=comm), images)
     (x0, y0), (lx, ly) = images.origin, images.extent
-    nx, ny = _counts(images, cells)
-    return RectangleMesh(nx, ny, x0 + lx, y0 + ly, originX=x0, originY=y0, quadrilateral=True, comm=comm)
+    return RectangleMesh(*counts, x0 + lx, y0 + ly, originX=x0, originY=y0, quadrilateral=True, comm=comm)
 
 
 def periodic(images: ImageSeries, cells: int, comm: MPI.Comm):
-    """Uniform quadrilaterals over the whole picture, which goes on from its edges at the opposite ones.
+    """Uniform quadrilaterals or hexahedra over the whole picture, which goes on from its edges at the opposite ones.
 
     Parameters
     ----------
     images : ImageSeries
     cells : int
-        Number along the longer side; at least three along the shorter one.
+        Number along the longer side; at least three along the shorter ones.
     comm : mpi4py.MPI.Comm
 
     Returns
     -------
     firedrake.MeshGeometry
     """
-    nx, ny = (max(3, count) for count in _counts(images, cells))
-    mesh = PeriodicRectangleMesh(nx, ny, *images.extent, quadrilateral=True, comm=comm)
+    counts = [max(3, count) for count in _counts(images, cells)]
+    if images.dimension == 3:
+        return _moved(PeriodicBoxMesh(*counts, *images.extent, hexahedral=True, comm=comm), images)
+    return _moved(PeriodicRectangleMesh(*counts, *images.extent, quadrilateral=True, comm=comm), images)
+
+
+def _moved(mesh, images: ImageSeries):
+    """Move a mesh from the corner of coordinates to that of the images."""
     if any(images.origin):
         moved = Function(mesh.coordinates.function_space()).interpolate(mesh.coordinates + as_vector(images.origin))
         mesh = Mesh(moved)
@@ -60,7 +68,7 @@ def periodic(images: ImageSeries, cells: int, comm: MPI.Comm):
 
 
 def _counts(images: ImageSeries, cells: int) -> list[int]:
-    """Give the numbers of square elements along x and y."""
+    """Give the numbers of elements with equal sides along x, y and z."""
     size = max(images.extent) / cells
     return [max(1, math.ceil(length / size - 1e-9)) for length in images.extent]
 

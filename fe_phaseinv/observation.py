@@ -14,10 +14,13 @@ from firedrake import (
 from firedrake.petsc import PETSc
 from mpi4py import MPI
 
-from fe_phaseinv.errors import InputError
+from fe_phaseinv.errors import InputError, as_ranges
 from fe_phaseinv.images import ImageSeries
 from fe_phaseinv.linear_algebra import dense
 from fe_phaseinv.parallel import total
+
+MOST_PARTS = {2: 8, 3: 3}
+"""Into which a pixel is divided in each direction, by dimension."""
 
 
 class Pixels:
@@ -78,47 +81,47 @@ class Pixels:
         return nodes.array.copy()
 
     def picture(self, local: np.ndarray) -> np.ndarray:
-        """Return the whole picture from its local pixels, shape (ny, nx), the same on all ranks."""
+        """Return the whole picture from its local pixels, shape (ny, nx) or (nz, ny, nx), the same on all ranks."""
         picture = np.zeros(self.images.shape).ravel()
         picture[self.rows] = np.where(self.inside, local, np.nan)
         return total(self.comm, picture).reshape(self.images.shape)
 
     def blocks(self, side: int) -> np.ndarray:
-        """Local rows of the indicators of square blocks of side x side pixels, shape (rows, blocks)."""
-        ny, nx = self.images.shape
-        row, column = np.divmod(np.arange(self.rows.start, self.rows.stop), nx)
-        number = (row // side) * -(-nx // side) + column // side
-        return np.equal.outer(number, np.arange(-(-nx // side) * -(-ny // side))).astype(float)
+        """Local rows of the indicators of blocks of `side` pixels in each direction, shape (rows, blocks)."""
+        counts = [-(-count // side) for count in self.images.shape]
+        places = np.unravel_index(np.arange(self.rows.start, self.rows.stop), self.images.shape)
+        number = np.ravel_multi_index([place // side for place in places], counts)
+        return np.equal.outer(number, np.arange(np.prod(counts))).astype(float)
 
 
 def _sample(images: ImageSeries, mesh) -> tuple[np.ndarray, int]:
-    """Two by two Gauss points in each of the equal parts of every pixel, and the number of points in a pixel.
+    """Two Gauss points in each direction in each of the equal parts of every pixel, and their number in a pixel.
 
     The parts are no larger than the smallest cell, so that a pixel that spans many cells is still averaged well.
     """
     sizes = Function(FunctionSpace(mesh, "DG", 0)).interpolate(mesh.cell_sizes).dat.data_ro
     smallest = mesh.comm.allreduce(float(sizes.min(initial=np.inf)), op=MPI.MIN)
-    parts = int(np.clip(np.ceil(max(images.pixel) / smallest), 1, 8))
+    parts = int(np.clip(np.ceil(max(images.pixel) / smallest), 1, MOST_PARTS[images.dimension]))
     offsets = ((np.arange(parts)[:, None] + 0.5 + np.array([-0.5, 0.5]) / np.sqrt(3)) / parts).ravel()
-    ny, nx = images.shape
-    x = images.origin[0] + images.pixel[0] * (np.arange(nx)[:, None] + offsets).ravel()
-    y = images.origin[1] + images.pixel[1] * (np.arange(ny)[:, None] + offsets).ravel()
-    return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2), offsets.size**2
+    axes = [
+        low + length * (np.arange(count)[:, None] + offsets).ravel()
+        for low, length, count in zip(images.origin, images.pixel, images.shape[::-1], strict=True)
+    ]
+    return np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, images.dimension), offsets.size**images.dimension
 
 
 def _averaging(images: ImageSeries, points: np.ndarray, per_pixel: int, comm) -> PETSc.Mat:
     """Matrix from values at the owned points to averages over pixels."""
-    nx = images.shape[1]
-    column, row = ((points - images.origin) // images.pixel).astype(PETSc.IntType).T
+    places = ((points - images.origin) // images.pixel).astype(PETSc.IntType).T
+    pixels = np.ravel_multi_index(places[::-1], images.shape).astype(PETSc.IntType)
     matrix = PETSc.Mat().createAIJ((np.prod(images.shape), (len(points), None)), nnz=per_pixel, comm=comm)
     matrix.setOption(PETSc.Mat.Option.NEW_NONZERO_ALLOCATION_ERR, False)
     first = matrix.getOwnershipRangeColumn()[0]
-    for offset, pixel in enumerate(row * nx + column):
+    for offset, pixel in enumerate(pixels):
         matrix.setValue(pixel, first + offset, 1 / per_pixel)
     matrix.assemble()
     return matrix
 
 
 def _box(images: ImageSeries) -> str:
-    (x0, y0), (lx, ly) = images.origin, images.extent
-    return f"pixels in {x0:g} < x < {x0 + lx:g}, {y0:g} < y < {y0 + ly:g}, none of them inside the mesh"
+    return f"pixels in {as_ranges(images.origin, np.add(images.origin, images.extent))}, none of them inside the mesh"

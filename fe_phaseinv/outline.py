@@ -39,7 +39,13 @@ def cut_width(images: ImageSeries) -> float:
     Parameters
     ----------
     images : ImageSeries
+
+    Raises
+    ------
+    InputError
+        Where they are stacks.
     """
+    _require_plane(images)
     density = gaussian_filter(images.mask.astype(float), BLUR)
     edge = np.hypot(*np.gradient(density))
     filled = np.where(images.mask, images.frames, 0.0)
@@ -48,6 +54,11 @@ def cut_width(images: ImageSeries) -> float:
     weight = 1 / (MASS_ERROR**2 + images.mask.sum() * images.noise**2)
     precision = CUT_DEVIATION**-2
     return float((precision * CUT - weight * inside @ around) / (precision + weight * around @ around))
+
+
+def _require_plane(images: ImageSeries) -> None:
+    if images.dimension != 2:
+        raise InputError(images.source, "images", "stacks of images", "single images, or a mesh file for the domain")
 
 
 def mesh_outline(images: ImageSeries, cells: int, width: float = CUT) -> MeshData:
@@ -75,8 +86,9 @@ def outline(images: ImageSeries, size: float, width: float = CUT) -> list[list[n
     Raises
     ------
     InputError
-        Where the domain touches the edge of the picture, or nothing of it is left.
+        Where the domain touches the edge of the picture, or nothing of it is left, or the images are stacks.
     """
+    _require_plane(images)
     mask, accepted = images.mask, "a domain with pixels without data (NaN) all around it"
     if mask[[0, -1]].any() or mask[:, [0, -1]].any():
         raise InputError(images.source, "images", "an outline that touches the edge of the picture", accepted)

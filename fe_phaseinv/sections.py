@@ -46,7 +46,8 @@ class Domain:
     Attributes
     ----------
     mesh : str or Path
-        ``"rectangle"``, ``"outline"`` (of the pixels with data), or the absolute path of a mesh.
+        ``"rectangle"`` or ``"box"`` (the whole picture), ``"outline"`` (of the pixels with data), or the absolute path
+        of a mesh.
     cells, degree : int or None
         Elements along the longer side of the images, and their polynomial degree; None leaves it to the program.
     boundary : str
@@ -55,7 +56,7 @@ class Domain:
         Of the parts of the boundary that the images give, where it is ``"from-images"``; nothing passes the others.
     """
 
-    mesh: str | Path = declared("rectangle", choices=("rectangle", "outline"))
+    mesh: str | Path = declared("rectangle", choices=("rectangle", "box", "outline"))
     cells: int | None = declared(None, above=0)
     degree: int | None = declared(None, least=1)
     boundary: str = declared("no-flux", choices=("no-flux", "from-images", "periodic"))

@@ -56,12 +56,15 @@ class Separable:
     @classmethod
     def of(cls, space: FunctionSpace) -> Separable | None:
         """Find the eigenfunctions of a space; None where it is not that of a rectangle of equal cells."""
-        mesh, local = space.mesh(), node_positions(space)
+        mesh = space.mesh()
+        if mesh.ufl_cell().cellname != "quadrilateral":
+            return None
+        local = node_positions(space)
         gathered = mesh.comm.allgather(local)
         first = sum(len(part) for part in gathered[: mesh.comm.rank])
         low, high = box(mesh)
         found = _grid(np.concatenate(gathered), low, high)
-        if mesh.ufl_cell().cellname != "quadrilateral" or found is None:
+        if found is None:
             return None
         nodes, shape, periodic = found
         degree = space.ufl_element().embedded_superdegree

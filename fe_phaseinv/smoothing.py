@@ -88,7 +88,8 @@ class Smoother:
 
     def __init__(self, pixels: Pixels, flat: bool = True, tags: Sequence[int] | None = None):
         self.pixels, self.flat, self.tags = pixels, flat, tags
-        self.size = float(np.sqrt(np.prod(pixels.images.pixel)))
+        self.dimension = pixels.images.dimension
+        self.size = float(np.prod(pixels.images.pixel) ** (1 / self.dimension))
         self._roughness = _roughness(pixels.space, flat, tags)
 
     def fit(self, index: int, limits: tuple[float, float] | None = None) -> np.ndarray:
@@ -129,7 +130,8 @@ class Smoother:
         length = self._length(equations)
         base = self._solve(equations, length)
         smooth = length if self.pixels.images.noise else SMOOTHING * self.size
-        side = max(BLOCK * smooth / self.size, np.sqrt(np.prod(self.pixels.images.shape) / MOST_BLOCKS))
+        most = np.prod(self.pixels.images.shape) / MOST_BLOCKS
+        side = max(BLOCK * smooth / self.size, most ** (1 / self.dimension))
         blocks = self.pixels.blocks(int(np.ceil(side)))
         rhs = equations.weighted.transposeMatMult(dense(comm, np.asfortranarray(blocks)))
         modes, system = np.zeros((base.size, blocks.shape[1]), order="F"), self._system(equations, side * self.size)
@@ -203,7 +205,7 @@ class _Equations:
         self.rhs.scale(self.area)
 
 
-def _resolved(shape: tuple[int, int], length: float) -> float:
+def _resolved(shape: tuple[int, ...], length: float) -> float:
     """Effective number of parameters of a smooth picture for each of its pixels, from their Fourier modes.
 
     Parameters
@@ -212,8 +214,8 @@ def _resolved(shape: tuple[int, int], length: float) -> float:
     length : float
         That of the penalty, in pixels.
     """
-    ky, kx = (np.pi * np.arange(n) / n for n in shape)
-    return float(np.mean(1 / (1 + (length**2 * (kx**2 + ky[:, None] ** 2)) ** 2)))
+    squares = sum(np.ix_(*((np.pi * np.arange(n) / n) ** 2 for n in shape)))
+    return float(np.mean(1 / (1 + (length**2 * squares) ** 2)))
 
 
 def _roughness(space: FunctionSpace, flat: bool, tags: Sequence[int] | None) -> PETSc.Mat:

@@ -67,6 +67,6 @@ class NodeOrder:
 
 
 def node_positions(space: FunctionSpace) -> np.ndarray:
-    """Return the positions of all nodes, shape (nodes, 2)."""
+    """Return the positions of all nodes, shape (nodes, dimension)."""
     positions = VectorFunctionSpace(space.mesh(), space.ufl_element())
     return Function(positions).interpolate(SpatialCoordinate(space.mesh())).dat.data_ro

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = "fe_phaseinv"
 LEVELS = (
     {"errors"},
-    {"bases"},
+    {"bases", "image_files"},
     {"comparison", "coordinates", "images", "parallel", "mesh_data", "rational", "sections", "trust_region"},
     {"newton_cg", "outline", "stepping.bdf", "stepping.boundary_data", "stepping.history"},
     {"relations"},

@@ -183,7 +183,10 @@ def test_override(folder, override, section, key, value):
         ("images.noise=false", 'images.noise: found false; accepted: "estimate" or a finite number >= 0'),
         ("images.noise=-0.1", 'images.noise: found -0.1; accepted: "estimate" or a finite number >= 0'),
         ("images.noise=guess", 'images.noise: found "guess"; accepted: "estimate" or a finite number >= 0'),
-        ("domain.mesh=lost.msh", 'found "lost.msh"; accepted: "rectangle" or "outline" or an existing file or folder'),
+        (
+            "domain.mesh=lost.msh",
+            'found "lost.msh"; accepted: "rectangle" or "box" or "outline" or an existing file or folder',
+        ),
         ("domain.cells=0", "domain.cells: found 0; accepted: an integer > 0"),
         ("domain.cells=8.0", "domain.cells: found 8.0; accepted: an integer > 0"),
         ("domain.degree=0", "domain.degree: found 0; accepted: an integer >= 1"),
@@ -294,7 +297,7 @@ def test_refused_tags(folder):
 
 
 def test_refused_periodic_mesh(folder):
-    message = 'accepted: "rectangle", where domain.boundary = "periodic"'
+    message = 'accepted: "rectangle" or "box", where domain.boundary = "periodic"'
     assert message in refusal(write(folder, FULL), "domain.boundary=periodic")
 
 

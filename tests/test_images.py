@@ -234,7 +234,7 @@ def test_refused_content(tmp_path, name, content):
     path.write_bytes(content)
     message = refusal(path, ImageSeries.load, path)
     assert message.startswith(("file: found unreadable content (", "file: found a file that is no npz archive; "))
-    assert "accepted: a .npz, .mat, .h5, .hdf5, .tif or .tiff file, or a folder of .png files" in message
+    assert "accepted: a .npz, .mat, .h5, .hdf5, .tif or .tiff file, or a folder of .png or .tif files" in message
 
 
 @pytest.mark.parametrize("name", ["a.npz", "a.h5", "a.tif"])
