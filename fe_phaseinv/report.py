@@ -298,7 +298,7 @@ def _draw_frames(result: Result):
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    (x0, y0), (lx, ly) = result.origin, result.extent
+    extent, (lx, ly) = _shown_extent(result)
     differences = result.predicted - result.observed
     most = np.abs(differences[np.isfinite(differences)]).max(initial=0) or 1.0
     count = len(differences)
@@ -307,9 +307,13 @@ def _draw_frames(result: Result):
     seen = {"cmap": "viridis", "vmin": result.range[0], "vmax": result.range[1]}
     error = {"cmap": "RdBu_r", "vmin": -most, "vmax": most}
     for row, time, *images in zip(grid, result.times, result.observed, result.predicted, differences, strict=True):
-        titles = f"image, t = {time:.4g}", "prediction", f"difference, rms {np.sqrt(np.nanmean(images[2] ** 2)):.2g}"
+        titles = (
+            f"image, t = {time:.4g}{_where(result)}",
+            "prediction",
+            f"difference, rms {np.sqrt(np.nanmean(images[2] ** 2)):.2g}",
+        )
         for axes, image, title, scale in zip(row, images, titles, (seen, seen, error), strict=True):
-            axes.imshow(image, origin="lower", extent=(x0, x0 + lx, y0, y0 + ly), **scale)
+            axes.imshow(_plane(image), origin="lower", extent=extent, **scale)
             axes.set_title(title, fontsize="medium")
             axes.set_facecolor(MISSING)
             axes.locator_params(nbins=3)
@@ -319,6 +323,25 @@ def _draw_frames(result: Result):
         bar.ax.tick_params(labelsize="small")
         bar.ax.xaxis.set_major_locator(MaxNLocator(4))
     return figure
+
+
+def _plane(image: np.ndarray) -> np.ndarray:
+    """Return an image, or the middle one of a stack."""
+    return image if image.ndim == 2 else image[len(image) // 2]
+
+
+def _where(result: Result) -> str:
+    """Say which plane of stacks is shown."""
+    if result.observed.ndim == 3:
+        return ""
+    count = result.observed.shape[1]
+    return f", z = {result.origin[2] + (count // 2 + 0.5) * result.extent[2] / count:.4g}"
+
+
+def _shown_extent(result: Result) -> tuple[tuple[float, ...], tuple[float, float]]:
+    """Return the ends of the images along x, then along y, and their sizes."""
+    (x0, y0), (lx, ly) = result.origin[:2], result.extent[:2]
+    return (x0, x0 + lx, y0, y0 + ly), (lx, ly)
 
 
 def _map_file(result: Result) -> bytes:
@@ -331,12 +354,12 @@ def _map_file(result: Result) -> bytes:
 def _draw_map(result: Result):
     from matplotlib.figure import Figure
 
-    (x0, y0), (lx, ly) = result.origin, result.extent
-    factors = np.exp(result.heterogeneity)
+    extent, (lx, ly) = _shown_extent(result)
+    factors = np.exp(_plane(result.heterogeneity))
     figure = Figure(figsize=(4.6, 0.9 + 3.7 * ly / lx), layout="compressed")
     axes = figure.subplots()
-    shown = axes.imshow(factors, origin="lower", extent=(x0, x0 + lx, y0, y0 + ly), cmap="viridis")
-    axes.set_title("the kinetics here, over those of the law", fontsize="medium")
+    shown = axes.imshow(factors, origin="lower", extent=extent, cmap="viridis")
+    axes.set_title(f"the kinetics here, over those of the law{_where(result)}", fontsize="medium")
     axes.set_facecolor(MISSING)
     figure.colorbar(shown, ax=axes, label="exp(h)")
     return figure

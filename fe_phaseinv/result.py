@@ -37,7 +37,7 @@ class Result:
         Smallest and largest pixel value of the data used; of the predictions where the data are noisy.
     frames, times : tuple
         Indices and times of the frames compared with.
-    observed, predicted : numpy.ndarray, shape (n, ny, nx)
+    observed, predicted : numpy.ndarray, shape (n, ny, nx) or (n, nz, ny, nx)
         Their pixels, NaN where there is no data.
     extent, origin : tuple of float
         Size of the images and position of their lower left corner.
@@ -45,7 +45,7 @@ class Result:
         An entry for each trial point and each start of a stage: iteration, stage, accepted, cost, misfit_rms, ...
     counts, seconds : dict
         Solves and wall time by kind.
-    heterogeneity : numpy.ndarray or None, shape (ny, nx)
+    heterogeneity : numpy.ndarray or None, shape (ny, nx) or (nz, ny, nx)
         Map h of the kinetics, averaged over pixels, where one was learnt.
     truth : dict or None
         Formulas and numbers of the true laws, with the keys of `TRUTH_KEYS`.
