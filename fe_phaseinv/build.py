@@ -33,7 +33,6 @@ MODELS = {model.name: model for model in (CahnHilliard, AllenCahn, PhaseFieldCry
 DEGREE = 3
 PIXELS_PER_CELL, FEWEST_CELLS = 4.5, {2: 24, 3: 6}
 """Defaults from the work-precision table of the README; the fewest cells by dimension."""
-DOMAINS = {2: "a part of the plane", 3: "a part of space"}
 CELLS_PER_WAVE = 4
 """The same where the length of the waves is known."""
 KERNEL_SIZE = 10
@@ -204,9 +203,9 @@ def build_mesh(case: Case, images: ImageSeries, comm: MPI.Comm):
         return make(images, cells, comm)
     mesh = meshes.from_file(case.domain.mesh, comm)
     if mesh.geometric_dimension != images.dimension or mesh.topological_dimension != images.dimension:
-        found = f"{mesh.ufl_cell().cellname}s in {mesh.geometric_dimension} dimensions"
-        accepted = f"a mesh of {DOMAINS[images.dimension]}, as the images show"
-        raise InputError(case.domain.mesh, "mesh", found, accepted)
+        what = "mesh" if mesh.topological_dimension == mesh.geometric_dimension else "surface"
+        found = f"a {what} in {mesh.geometric_dimension} dimensions"
+        raise InputError(case.domain.mesh, "mesh", found, f"a mesh in {images.dimension}, as the images are")
     low, high = meshes.box(mesh)
     corner = np.array(images.origin)
     margin = 0.5 * np.array(images.pixel)

@@ -36,7 +36,7 @@ MUMPS = {6: 0, 7: 5, 8: 7, 14: 40}
 a crystal delay thousands of pivots and lose six digits), and 40 % of spare workspace in place of Firedrake's 200."""
 WORKSPACES = (400, 2000)
 """Per cent of spare workspace for further tries after a failure."""
-LARGE = {1: np.inf, 2: 300_000, 3: 30_000}
+LARGE = {1: np.inf, 2: 300_000, 3: 60_000}
 """Unknowns by dimension above which the equations are solved by iteration; `-fe_phaseinv_solver direct` or `krylov`
 decides otherwise."""
 PATIENCE = 8.0, 4.0
