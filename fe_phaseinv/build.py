@@ -31,8 +31,8 @@ from fe_phaseinv.stepping.trajectory import Tolerances
 
 MODELS = {model.name: model for model in (CahnHilliard, AllenCahn, PhaseFieldCrystal)}
 DEGREE = 3
-PIXELS_PER_CELL, FEWEST_CELLS = 4.5, {2: 24, 3: 6}
-"""Defaults from the work-precision table of the README; the fewest cells by dimension."""
+PIXELS_PER_CELL, FEWEST_CELLS = {2: 4.5, 3: 3.5}, {2: 24, 3: 6}
+"""Defaults by dimension, from the work-precision table of the README and from tests/benchmarks/stacks.py."""
 CELLS_PER_WAVE = 4
 """The same where the length of the waves is known."""
 KERNEL_SIZE = 10
@@ -220,7 +220,7 @@ def default_cells(images: ImageSeries, laws: Any = None) -> int:
     if isinstance(laws, CrystalLaws):
         waves = max(images.extent) * laws.direct_correlation.wavenumber / (2 * np.pi)
         return max(FEWEST_CELLS[images.dimension], math.ceil(CELLS_PER_WAVE * waves - 1e-9))
-    return max(FEWEST_CELLS[images.dimension], math.ceil(max(images.shape) / PIXELS_PER_CELL))
+    return max(FEWEST_CELLS[images.dimension], math.ceil(max(images.shape) / PIXELS_PER_CELL[images.dimension]))
 
 
 def build_problem(
