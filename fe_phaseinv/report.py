@@ -23,7 +23,7 @@ from fe_phaseinv.bases import COMPLEX_STEP, Constant
 from fe_phaseinv.determination import Determination
 from fe_phaseinv.parallel import on_root
 from fe_phaseinv.relations import Law
-from fe_phaseinv.result import Result
+from fe_phaseinv.result import Fitted, Result
 
 POTENTIAL, ENERGY, KERNEL = "chemical_potential", "gradient_energy", "direct_correlation"
 FURTHEST, DRAWN = 4.0, 1.75
@@ -52,6 +52,8 @@ def summary(result: Result) -> dict[str, Any]:
     content = {key: getattr(result, key) for key in before}
     content["laws"] = {name: _law_summary(result, law) for name, law in result.laws.items()}
     content["determination"] = _determination(result.determination)
+    shown = ("source", "frames", "misfit_rms")
+    content["images"] = [{key: getattr(images, key) for key in shown} for images in result.images]
     return _plain(content | {key: getattr(result, key) for key in after} | {"versions": _versions()})
 
 
@@ -68,12 +70,12 @@ def write(folder: Path, result: Result) -> list[Path]:
     lines = [f" {json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in content.items()]
     files: dict[str, bytes | str] = {"result.json": "{\n" + ",\n".join(lines) + "\n}\n"}
     files["curves.csv"] = _table(content["laws"])
-    drawings = {"laws": _draw_laws, "frames": _draw_frames, "history": _draw_history}
+    figures = {"laws": _draw_laws(result), "history": _draw_history(result)}
+    figures |= {name: _draw_frames(images) for name, images in numbered("frames", result.images).items()}
     if result.heterogeneity is not None:
         files["heterogeneity.npz"] = _map_file(result)
-        drawings["heterogeneity"] = _draw_map
-    for name, draw in drawings.items():
-        figure = draw(result)
+        figures["heterogeneity"] = _draw_map(result)
+    for name, figure in figures.items():
         for kind in ("png", "pdf"):
             buffer = BytesIO()
             figure.savefig(buffer, format=kind, dpi=150)
@@ -81,6 +83,12 @@ def write(folder: Path, result: Result) -> list[Path]:
     for name, data in files.items():
         write_atomically(folder / name, data)
     return [folder / name for name in files]
+
+
+def numbered(name: str, items: Sequence[Any]) -> dict[str, Any]:
+    """Name what belongs to each of several series: by the name alone for one, by name-1, name-2, ... for more."""
+    names = [name] if len(items) == 1 else [f"{name}-{number}" for number in range(1, len(items) + 1)]
+    return dict(zip(names, items, strict=True))
 
 
 def write_atomically(path: Path, data: bytes | str) -> None:
@@ -96,8 +104,10 @@ def write_atomically(path: Path, data: bytes | str) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def write_states(folder: Path, space, states: Sequence[np.ndarray], times: Sequence[float], name: str = "c") -> None:
-    """Write fields for ParaView (states.pvd) and for Firedrake (states.h5); collective.
+def write_states(
+    folder: Path, space, states: Sequence[np.ndarray], times: Sequence[float], name: str = "c", file: str = "states"
+) -> None:
+    """Write fields for ParaView (states.pvd) and for Firedrake (states.h5); collective on the mesh's ranks.
 
     In the checkpoint the function has the indices 0 to n-1, and its timestepping history their times.
 
@@ -111,12 +121,14 @@ def write_states(folder: Path, space, states: Sequence[np.ndarray], times: Seque
     times : sequence of float
     name : str
         Of the field.
+    file : str
+        Name of the files, without its ending.
     """
     mesh = space.mesh()
     on_root(mesh.comm, lambda: folder.mkdir(parents=True, exist_ok=True))
-    pictures = VTKFile(str(folder / "states.pvd"), comm=mesh.comm)
+    pictures = VTKFile(str(folder / f"{file}.pvd"), comm=mesh.comm)
     c = Function(space, name=name)
-    with CheckpointFile(str(folder / "states.h5"), "w", comm=mesh.comm) as checkpoint:
+    with CheckpointFile(str(folder / f"{file}.h5"), "w", comm=mesh.comm) as checkpoint:
         checkpoint.save_mesh(mesh)
         for index, (state, time) in enumerate(zip(states, times, strict=True)):
             c.dat.data_wo[:] = state
@@ -294,7 +306,7 @@ def _draw_laws(result: Result):
     return figure
 
 
-def _draw_frames(result: Result):
+def _draw_frames(result: Fitted):
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -323,15 +335,16 @@ def _draw_frames(result: Result):
 
 def _map_file(result: Result) -> bytes:
     """Return the map as a NumPy archive with the keys of an image file."""
-    buffer = BytesIO()
-    np.savez_compressed(buffer, heterogeneity=result.heterogeneity, extent=result.extent, origin=result.origin)
+    buffer, (images,) = BytesIO(), result.images
+    np.savez_compressed(buffer, heterogeneity=result.heterogeneity, extent=images.extent, origin=images.origin)
     return buffer.getvalue()
 
 
 def _draw_map(result: Result):
     from matplotlib.figure import Figure
 
-    (x0, y0), (lx, ly) = result.origin, result.extent
+    (images,) = result.images
+    (x0, y0), (lx, ly) = images.origin, images.extent
     factors = np.exp(result.heterogeneity)
     figure = Figure(figsize=(4.6, 0.9 + 3.7 * ly / lx), layout="compressed")
     axes = figure.subplots()

@@ -90,8 +90,9 @@ def refusal(path: Path, *overrides: str) -> str:
 def test_defaults(folder):
     """What the smallest case leaves out takes its default."""
     case = read_case(write(folder, SMALLEST))
-    assert case.images.file == folder / "images.npz"
-    assert (case.images.frames, case.images.initial, case.images.noise) == (None, 0, 0.0)
+    assert case.images[0].file == folder / "images.npz"
+    (images,) = case.images
+    assert (images.frames, images.initial, images.noise, images.domain) == (None, 0, 0.0, None)
     assert (case.domain.mesh, case.domain.cells, case.domain.degree) == ("rectangle", None, None)
     assert case.laws.chemical_potential == ChemicalPotential("legendre", 10, (), False, False)
     assert case.laws.diffusivity == Diffusivity("legendre", 10, (), False, True)
@@ -104,8 +105,8 @@ def test_values(folder):
     """Every key arrives, with its type."""
     case = read_case(write(folder, FULL))
     assert case.truth == folder / "truth.json"
-    assert case.images.file == folder / "images.npz"
-    assert case.images.frames == (0, 2, 3)
+    assert case.images[0].file == folder / "images.npz"
+    assert case.images[0].frames == (0, 2, 3)
     assert case.domain.mesh == folder / 'a "b" \x7f.msh'
     assert case.laws.chemical_potential == ChemicalPotential("legendre", 4, (1.0, -2.5e-3), True, True)
     assert case.laws.gradient_energy.initial == 2e-3
@@ -144,7 +145,7 @@ def test_relative_path_of_the_case(folder, monkeypatch):
     """Paths start from the folder of the case, also when it is given relative to another folder."""
     write(folder, SMALLEST)
     monkeypatch.chdir(folder / "sub")
-    assert read_case("../case.toml").images.file == folder / "images.npz"
+    assert read_case("../case.toml").images[0].file == folder / "images.npz"
 
 
 @pytest.mark.parametrize(
@@ -162,7 +163,8 @@ def test_relative_path_of_the_case(folder, monkeypatch):
 )
 def test_override(folder, override, section, key, value):
     """An override replaces or adds a key; a text needs no quotes."""
-    assert getattr(getattr(read_case(write(folder, FULL), [override]), section), key) == value
+    found = getattr(read_case(write(folder, FULL), [override]), section)
+    assert getattr(found[0] if section == "images" else found, key) == value
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from fe_phaseinv.parameters import Parameters
 from fe_phaseinv.posterior import Laplace
 from fe_phaseinv.relations import Relation, ideal_entropy, positive
 from fe_phaseinv.report import _draw_laws, evaluate_formula, summary, write, write_atomically, write_states
-from fe_phaseinv.result import Result
+from fe_phaseinv.result import Fitted, Result
 
 FILES = {"result.json", "curves.csv"} | {f"{n}.{k}" for n in ("laws", "frames", "history") for k in ("png", "pdf")}
 RELATIONS = (
@@ -48,6 +48,17 @@ def made(relations=RELATIONS, coefficients=COEFFICIENTS, posterior=True, truth=T
     y, x = np.mgrid[0:6, 0:8] / 8
     observed = 0.5 + 0.4 * np.sin(5 * x + 3 * y) * np.array([0.5, 1.0])[:, None, None]
     observed[:, 0, 0] = np.nan
+    fitted = Fitted(
+        source="images.npz",
+        misfit_rms=0.01,
+        range=(0.1, 0.9),
+        frames=(1, 2),
+        times=(0.5, 1.0),
+        observed=observed,
+        predicted=observed + 0.01,
+        extent=(2.0, 1.5),
+        origin=(1.0, -1.0),
+    )
     return Result(
         model="cahn-hilliard",
         status="converged",
@@ -57,13 +68,7 @@ def made(relations=RELATIONS, coefficients=COEFFICIENTS, posterior=True, truth=T
         laws=parameters.laws(coefficients),
         posterior=laplace if posterior else None,
         determination=determination(laplace, model) if posterior else None,
-        range=(0.1, 0.9),
-        frames=(1, 2),
-        times=(0.5, 1.0),
-        observed=observed,
-        predicted=observed + 0.01,
-        extent=(2.0, 1.5),
-        origin=(1.0, -1.0),
+        images=(fitted,),
         history=(
             entry(0, "intervals", 90.0),
             entry(1, "intervals", 90.0, accepted=False),
@@ -80,7 +85,7 @@ def made(relations=RELATIONS, coefficients=COEFFICIENTS, posterior=True, truth=T
 def test_summary_has_the_promised_keys():
     content = summary(made())
     assert list(content) == [
-        *("model", "status", "iterations", "cost", "misfit_rms", "laws", "determination"),
+        *("model", "status", "iterations", "cost", "misfit_rms", "laws", "determination", "images"),
         *("history", "counts", "seconds", "ranks", "versions"),
     ]
     laws = content["laws"]
@@ -164,7 +169,9 @@ def test_truth_is_drawn_in_the_gauge_of_the_laws():
 
 
 def test_laws_are_drawn_where_noise_leaves_the_unit_interval():
-    for axes in _draw_laws(replace(made(), range=(-0.3, 1.2))).axes:
+    result = made()
+    images = replace(result.images[0], range=(-0.3, 1.2))
+    for axes in _draw_laws(replace(result, images=(images,))).axes:
         for line in axes.lines:
             z, values = line.get_data()
             assert 0 < z.min() and z.max() < 1 and np.isfinite(values).all()
