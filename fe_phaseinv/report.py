@@ -70,8 +70,8 @@ def write(folder: Path, result: Result) -> list[Path]:
     lines = [f" {json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in content.items()]
     files: dict[str, bytes | str] = {"result.json": "{\n" + ",\n".join(lines) + "\n}\n"}
     files["curves.csv"] = _table(content["laws"])
-    figures = {"laws": _draw_laws(result), "history": _draw_history(result)}
-    figures |= {name: _draw_frames(images) for name, images in numbered("frames", result.images).items()}
+    frames = {name: _draw_frames(images) for name, images in numbered("frames", result.images).items()}
+    figures = {"laws": _draw_laws(result)} | frames | {"history": _draw_history(result)}
     if result.heterogeneity is not None:
         files["heterogeneity.npz"] = _map_file(result)
         figures["heterogeneity"] = _draw_map(result)
