@@ -140,6 +140,19 @@ def test_write_makes_every_file(tmp_path, options):
         assert data.startswith(start) and len(data) > (5000 if start else 100)
 
 
+def test_several_series_are_numbered(tmp_path):
+    result = made(truth=None)
+    (images,) = result.images
+    result = replace(result, images=(images, replace(images, source="others.npz", range=(0.05, 0.8))))
+    frames = {f"frames-{number}.{kind}" for number in (1, 2) for kind in ("png", "pdf")}
+    assert {path.name for path in write(tmp_path, result)} == FILES - {"frames.png", "frames.pdf"} | frames
+    content = summary(result)
+    assert [series["source"] for series in content["images"]] == ["images.npz", "others.npz"]
+    assert content["images"][0].keys() == {"source", "frames", "misfit_rms"}
+    z = content["laws"]["diffusivity"]["z"]
+    assert (z[0], z[-1]) == (0.05, 0.9)
+
+
 def test_curves_repeat_the_summary(tmp_path):
     result = made()
     write(tmp_path, result)

@@ -3,7 +3,7 @@
 The sets: "draws" are two draws of 10 % noise on demos/data/ch_full.npz from t = 0.015 on, averaged over 2 x 2 pixels;
 "means" are two runs of the same truth from other random fields, of mean 0.4 and 0.6, simulated with finite volumes
 (`truths.py`) and seen with 5 % and 10 % noise; "clean" are the same runs without noise. Prints a JSON line for each
-inversion (minutes each): mpiexec -n 2 python tests/benchmarks/joint.py FOLDER [SET ...]
+inversion (minutes each): mpiexec -n 2 python tests/benchmarks/joint.py FOLDER [SET [DRAW ...]]
 """
 
 import json
@@ -49,31 +49,33 @@ def run(file, mean, seed):
     return ImageSeries.load(file).select([1, 2, 3, 4])
 
 
-def prepare(folder, name):
-    """Write the images and the cases of a set."""
+def prepare(folder, name, draw):
+    """Write the images and the cases of a draw of the noise of a set."""
     folder.mkdir(parents=True, exist_ok=True)
     parts = []
     for number, (images, noise) in enumerate(zip(without_noise(name, folder), SETS[name], strict=True), 1):
-        draw = noise * np.random.default_rng(100 + number).standard_normal(images.frames.shape)
-        file = folder / f"{name}-{number}.npz"
-        replace(images, frames=images.frames + draw).save(file)
+        normal = np.random.default_rng(100 * (draw + 1) + number).standard_normal(images.frames.shape)
+        file = folder / f"{name}-{draw}-{number}.npz"
+        replace(images, frames=images.frames + noise * normal).save(file)
         parts.append(f'[[images]]\nfile = "{file.name}"\nnoise = {noise}\n')
     for label, chosen in (("1", parts[:1]), ("2", parts[1:]), ("joint", parts)):
-        (folder / f"{name}-{label}.toml").write_text(CASE + "".join(chosen))
+        (folder / f"{name}-{draw}-{label}.toml").write_text(CASE + "".join(chosen))
 
 
-def measure(folder, name):
+def measure(folder, name, draw):
     """Invert each series alone, and both, and compare with the truth."""
-    on_root(COMM_WORLD, prepare, folder, name)
+    on_root(COMM_WORLD, prepare, folder, name, draw)
     for label in ("1", "2", "joint"):
-        output = folder / f"{name}-{label}"
+        output = folder / f"{name}-{draw}-{label}"
         status = main(["invert", str(output.with_suffix(".toml")), "--output", str(output)])
         result = json.loads((output / "result.json").read_text())
-        yield {"set": name, "series": label, "status": status, **truths.errors(TRUTH, result)}
+        yield {"set": name, "draw": draw, "series": label, "status": status, **truths.errors(TRUTH, result)}
 
 
 if __name__ == "__main__":
-    for chosen in sys.argv[2:] or SETS:
-        for line in measure(Path(sys.argv[1]), chosen):
-            if COMM_WORLD.rank == 0:
-                print(json.dumps(line | {"ranks": COMM_WORLD.size}), flush=True)
+    place, *chosen = sys.argv[1:]
+    for name in chosen[:1] or SETS:
+        for draw in map(int, chosen[1:] or [0]):
+            for line in measure(Path(place), name, draw):
+                if COMM_WORLD.rank == 0:
+                    print(json.dumps(line | {"ranks": COMM_WORLD.size}), flush=True)
