@@ -6,8 +6,10 @@ from fe_phaseinv.bases import Constant, EvenPowers, Hermite, Legendre, Powers
 from fe_phaseinv.boundary import from_images
 from fe_phaseinv.coordinates import Coordinates
 from fe_phaseinv.errors import InputError
+from fe_phaseinv.experiment import Experiment
 from fe_phaseinv.field_objective import FieldObjective
 from fe_phaseinv.forward import Forward
+from fe_phaseinv.groups import Groups
 from fe_phaseinv.images import ImageSeries
 from fe_phaseinv.inversion import invert
 from fe_phaseinv.matern import Matern
@@ -18,11 +20,12 @@ from fe_phaseinv.models.phase_field_crystal import PhaseFieldCrystal, QuarticCry
 from fe_phaseinv.objective import Objective
 from fe_phaseinv.observation import Pixels
 from fe_phaseinv.posterior import Laplace
-from fe_phaseinv.problem import Problem, pose
+from fe_phaseinv.problem import Problem, joint, pose
 from fe_phaseinv.reduced_objective import ReducedObjective
 from fe_phaseinv.relations import Law, Relation, ideal_entropy, identity, positive
-from fe_phaseinv.report import write, write_states
+from fe_phaseinv.report import write
 from fe_phaseinv.result import Result, collect
+from fe_phaseinv.states import onto, read_states, write_states
 from fe_phaseinv.tape import coefficient_functions, run_on_tape
 
 __all__ = [
@@ -31,8 +34,10 @@ __all__ = [
     "Constant",
     "Coordinates",
     "EvenPowers",
+    "Experiment",
     "FieldObjective",
     "Forward",
+    "Groups",
     "Hermite",
     "ImageSeries",
     "InputError",
@@ -56,10 +61,13 @@ __all__ = [
     "ideal_entropy",
     "identity",
     "invert",
+    "joint",
+    "onto",
     "outlined",
     "periodic",
     "pose",
     "positive",
+    "read_states",
     "rectangle",
     "run_on_tape",
     "write",

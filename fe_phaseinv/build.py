@@ -16,6 +16,7 @@ from fe_phaseinv import meshes
 from fe_phaseinv.bases import Basis, Constant, EvenPowers, Hermite, Legendre, Powers
 from fe_phaseinv.case import Case
 from fe_phaseinv.errors import InputError, as_ranges, refusing_unreadable
+from fe_phaseinv.groups import Groups
 from fe_phaseinv.images import ImageSeries
 from fe_phaseinv.matern import Matern
 from fe_phaseinv.models.allen_cahn import AllenCahn
@@ -23,10 +24,19 @@ from fe_phaseinv.models.cahn_hilliard import CahnHilliard
 from fe_phaseinv.models.phase_field_crystal import PhaseFieldCrystal, QuarticCrystal
 from fe_phaseinv.outline import CUT, cut_width
 from fe_phaseinv.parallel import total
-from fe_phaseinv.problem import Problem, pose
+from fe_phaseinv.problem import Problem, Series, joint, pose
 from fe_phaseinv.relations import Relation, ideal_entropy, positive
 from fe_phaseinv.report import TRUTH_KEYS, evaluate_formula
-from fe_phaseinv.sections import CahnHilliardLaws, ChemicalPotential, CrystalLaws, Curve, Kernel, Number, Polynomial
+from fe_phaseinv.sections import (
+    CahnHilliardLaws,
+    ChemicalPotential,
+    CrystalLaws,
+    Curve,
+    Domain,
+    Kernel,
+    Number,
+    Polynomial,
+)
 from fe_phaseinv.stepping.trajectory import Tolerances
 
 MODELS = {model.name: model for model in (CahnHilliard, AllenCahn, PhaseFieldCrystal)}
@@ -42,8 +52,12 @@ FEWEST_PIXELS = 2
 """In each direction; fewer show no pattern."""
 
 
-def load_images(case: Case) -> tuple[ImageSeries, tuple[int, ...]]:
-    """Read and check the images of a case.
+Loaded = tuple[ImageSeries, tuple[int, ...]]
+"""All frames of a file, and the indices of those after the initial one, to compare with."""
+
+
+def load_images(case: Case) -> list[Loaded]:
+    """Read and check all series of images of a case.
 
     Parameters
     ----------
@@ -51,47 +65,53 @@ def load_images(case: Case) -> tuple[ImageSeries, tuple[int, ...]]:
 
     Returns
     -------
-    images : ImageSeries
-        All frames of the file.
-    frames : tuple of int
-        Those after the initial one, to compare with.
+    list of tuple
+        For each series its `ImageSeries`, with all frames of the file, and the indices of those after the initial one.
 
     Raises
     ------
     InputError
         Where file, frames or values are not what the case says.
     """
-    images = ImageSeries.load(case.images.file)
-    noise = images.estimate_noise() if case.images.noise == "estimate" else case.images.noise
+    return [_load_series(case, index) for index in range(len(case.images))]
+
+
+def _load_series(case: Case, index: int) -> Loaded:
+    section, key = case.images[index], case.names[index]
+    images = ImageSeries.load(section.file)
+    noise = images.estimate_noise() if section.noise == "estimate" else section.noise
     images = replace(images, noise=noise)
     if min(images.shape) < FEWEST_PIXELS:
         found = f"{' x '.join(map(str, images.shape))} pixels"
-        raise InputError(case.images.file, "images", found, f"at least {FEWEST_PIXELS} pixels in each direction")
+        raise InputError(section.file, "images", found, f"at least {FEWEST_PIXELS} pixels in each direction")
     count = len(images.times)
-    chosen = range(count) if case.images.frames is None else case.images.frames
-    for key, indices in (("frames", chosen), ("initial", [case.images.initial])):
-        for index in indices:
-            if not 0 <= index < count:
-                raise InputError(case.images.file, f"images.{key}", index, f"indices of its {count} frames, from 0")
-    frames = tuple(sorted({index for index in chosen if index > case.images.initial}))
+    chosen = range(count) if section.frames is None else section.frames
+    for name, indices in (("frames", chosen), ("initial", [section.initial])):
+        for frame in indices:
+            if not 0 <= frame < count:
+                raise InputError(section.file, f"{key}.{name}", frame, f"indices of its {count} frames, from 0")
+    frames = tuple(sorted({frame for frame in chosen if frame > section.initial}))
     if not frames:
-        raise InputError(
-            case.images.file,
-            "images.frames",
-            list(chosen),
-            f"at least one frame after the initial {case.images.initial}",
-        )
-    used = images.select([case.images.initial, *frames])
+        accepted = f"at least one frame after the initial {section.initial}"
+        raise InputError(section.file, f"{key}.frames", list(chosen), accepted)
+    used = images.select([section.initial, *frames])
+    where, domain = domain_of(case, index)
     if case.model != PhaseFieldCrystal.name:
-        (images if case.domain.boundary == "from-images" else used).require_concentration()
-    if case.domain.boundary == "periodic":
-        _require_repetition(used)
+        (images if domain.boundary == "from-images" else used).require_concentration()
+    if domain.boundary == "periodic":
+        _require_repetition(used, f"{where}.boundary")
     if np.nanmin(used.frames) == np.nanmax(used.frames):
-        raise InputError(case.images.file, "images", "the same value in every pixel", "frames that show a pattern")
+        raise InputError(section.file, "images", "the same value in every pixel", "frames that show a pattern")
     return images, frames
 
 
-def _require_repetition(images: ImageSeries) -> None:
+def domain_of(case: Case, index: int) -> tuple[str, Domain]:
+    """Return the key and the section of the domain of a series of images."""
+    own = case.images[index].domain
+    return ("domain", case.domain) if own is None else (f"{case.names[index]}.domain", own)
+
+
+def _require_repetition(images: ImageSeries, key: str) -> None:
     """Refuse pictures whose opposite edges do not fit together."""
     for axis, name in zip(range(images.dimension, 0, -1), "xyz", strict=False):
         steps = np.diff(images.frames, axis=axis, append=np.take(images.frames, [0], axis=axis))
@@ -100,7 +120,7 @@ def _require_repetition(images: ImageSeries) -> None:
             found = (
                 f"pixels at the two ends of {name} that differ by {sizes[-1]:.3g}, neighbours by {sizes[:-1].max():.3g}"
             )
-            raise InputError(images.source, "domain.boundary", found, "a picture that repeats, for a periodic domain")
+            raise InputError(images.source, key, found, "a picture that repeats, for a periodic domain")
 
 
 def load_truth(case: Case) -> dict[str, Any] | None:
@@ -186,32 +206,33 @@ def _starting_coefficients(law: Curve) -> Sequence[float]:
     return law.starting if isinstance(law, ChemicalPotential) else law.coefficients
 
 
-def build_mesh(case: Case, images: ImageSeries, comm: MPI.Comm):
-    """Make or read the mesh that a case asks for.
+def build_mesh(case: Case, index: int, images: ImageSeries, comm: MPI.Comm):
+    """Make or read the mesh that a case asks for a series of images.
 
     Raises
     ------
     InputError
         Where a mesh file cannot be used, or lies outside the picture.
     """
-    if not isinstance(case.domain.mesh, Path):
-        cells = case.domain.cells or default_cells(images, case.laws)
-        if case.domain.mesh == "outline":
-            closed = MODELS[case.model].conserved and case.domain.boundary == "no-flux"
+    key, domain = domain_of(case, index)
+    if not isinstance(domain.mesh, Path):
+        cells = domain.cells or default_cells(images, case.laws)
+        if domain.mesh == "outline":
+            closed = MODELS[case.model].conserved and domain.boundary == "no-flux"
             return meshes.outlined(images, cells, comm, cut_width(images) if closed else CUT)
-        make = meshes.periodic if case.domain.boundary == "periodic" else meshes.rectangle
+        make = meshes.periodic if domain.boundary == "periodic" else meshes.rectangle
         return make(images, cells, comm)
-    mesh = meshes.from_file(case.domain.mesh, comm)
+    mesh = meshes.from_file(domain.mesh, comm)
     if mesh.geometric_dimension != images.dimension or mesh.topological_dimension != images.dimension:
         what = "mesh" if mesh.topological_dimension == mesh.geometric_dimension else "surface"
         found = f"a {what} in {mesh.geometric_dimension} dimensions"
-        raise InputError(case.domain.mesh, "mesh", found, f"a mesh in {images.dimension}, as the images are")
+        raise InputError(domain.mesh, "mesh", found, f"a mesh in {images.dimension}, as the images are")
     low, high = meshes.box(mesh)
     corner = np.array(images.origin)
     margin = 0.5 * np.array(images.pixel)
     if np.any(low < corner - margin) or np.any(high > corner + images.extent + margin):
         accepted = f"a mesh inside the picture, {as_ranges(corner, corner + images.extent)}"
-        raise InputError(case.domain.mesh, "domain.mesh", as_ranges(low, high), accepted)
+        raise InputError(domain.mesh, f"{key}.mesh", as_ranges(low, high), accepted)
     return mesh
 
 
@@ -224,14 +245,14 @@ def default_cells(images: ImageSeries, laws: Any = None) -> int:
 
 
 def build_problem(
-    case: Case, images: ImageSeries, frames: tuple[int, ...], comm: MPI.Comm, tolerances: Tolerances | None = None
+    case: Case, loaded: Sequence[Loaded], comm: MPI.Comm, tolerances: Tolerances | None = None
 ) -> Problem:
-    """Build everything that an inversion needs.
+    """Build everything that an inversion needs, several series of images side by side on groups of ranks.
 
     Parameters
     ----------
     case : Case
-    images, frames
+    loaded : sequence of tuple
         From `load_images`.
     comm : mpi4py.MPI.Comm
     tolerances : Tolerances, optional
@@ -240,11 +261,19 @@ def build_problem(
     Raises
     ------
     InputError
-        Where mesh and images do not fit.
+        Where mesh and images do not fit, on all ranks.
     """
-    start, fixed = starting_laws(case)
-    mesh = build_mesh(case, images, comm)
-    _require_tags(case, mesh)
+    groups = Groups.side_by_side(comm, len(loaded))
+    return joint(groups.build(lambda i: _build_series(case, i, *loaded[i], groups.within, tolerances)), groups)
+
+
+def _build_series(
+    case: Case, index: int, images: ImageSeries, frames: tuple[int, ...], comm: MPI.Comm, tolerances: Tolerances | None
+) -> Problem:
+    """Pose the problem of one series of images."""
+    (start, fixed), (key, domain) = starting_laws(case), domain_of(case, index)
+    mesh = build_mesh(case, index, images, comm)
+    _require_tags(key, domain, mesh)
     problem = pose(
         images,
         build_model(case),
@@ -252,31 +281,31 @@ def build_problem(
         start,
         fixed,
         frames,
-        case.images.initial,
-        case.domain.degree or DEGREE,
+        case.images[index].initial,
+        domain.degree or DEGREE,
         tolerances or (Tolerances() if case.time.rtol is None else Tolerances(rtol=case.time.rtol)),
         case.prior.strength,
-        case.domain.boundary,
+        domain.boundary,
         case.heterogeneity and Matern(case.heterogeneity.deviation, case.heterogeneity.length),
         hessian=case.optimizer.hessian,
-        tags=case.domain.tags,
+        tags=domain.tags,
     )
-    _require_data(problem)
+    _require_data(problem.series[0])
     return problem
 
 
-def _require_tags(case: Case, mesh) -> None:
+def _require_tags(key: str, domain: Domain, mesh) -> None:
     """Refuse tags that the boundary does not have."""
     known = mesh.exterior_facets.unique_markers
-    if case.domain.tags is not None and not set(case.domain.tags) <= set(known):
+    if domain.tags is not None and not set(domain.tags) <= set(known):
         accepted = f"tags of the boundary: {', '.join(map(str, known)) or 'none'}"
-        raise InputError(case.domain.mesh, "domain.tags", list(case.domain.tags), accepted)
+        raise InputError(domain.mesh, f"{key}.tags", list(domain.tags), accepted)
 
 
-def _require_data(problem: Problem) -> None:
+def _require_data(series: Series) -> None:
     """Refuse frames whose pixels inside the mesh are all NaN."""
-    pixels = problem.fine.pixels
-    for index in (problem.initial, *problem.frames):
+    pixels = series.fine.pixels
+    for index in (series.initial, *series.frames):
         if total(pixels.comm, np.isfinite(pixels.frame(index)).sum()) == 0:
             found = "only NaN inside the mesh"
             raise InputError(pixels.images.source, f"images[{index}]", found, "frames that show a part of the domain")

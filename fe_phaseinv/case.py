@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, dataclass, fields, is_dataclass
+from itertools import pairwise
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin
@@ -38,11 +39,11 @@ from fe_phaseinv.sections import (
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A validated case; the attributes are the keys and sections of its file."""
+    """A validated case; the attributes are the keys and sections of its file, of `images` one or several."""
 
     model: str = declared(choices=tuple(LAWS))
     truth: Path | None = declared(None)
-    images: Images = declared()
+    images: tuple[Images, ...] = declared()
     domain: Domain = declared(Domain())
     laws: CahnHilliardLaws | AllenCahnLaws | CrystalLaws = declared(by_model=LAWS)
     time: Time = declared(Time())
@@ -50,6 +51,11 @@ class Case:
     heterogeneity: Field | None = declared(None)
     optimizer: Optimizer = declared(Optimizer())
     uncertainty: Uncertainty = declared(Uncertainty())
+
+    @property
+    def names(self) -> list[str]:
+        """How errors name each series of images."""
+        return _item_names("images", self.images)
 
     def text(self) -> str:
         """Return the case as TOML with all defaults and absolute paths; `read_case` reads it back to an equal case."""
@@ -77,13 +83,41 @@ def read_case(path: str | os.PathLike, overrides: Sequence[str] = ()) -> Case:
     case = _section(path, Case, table, "")
     _check_potential(path, case.laws.chemical_potential)
     _check_crystal(path, case)
-    if case.domain.tags is not None and case.domain.boundary != "from-images":
-        accepted = 'none, unless domain.boundary = "from-images"'
-        raise InputError(path, "domain.tags", list(case.domain.tags), accepted)
-    if case.domain.boundary == "periodic" and case.domain.mesh not in ("rectangle", "box"):
-        accepted = '"rectangle" or "box", where domain.boundary = "periodic"'
-        raise InputError(path, "domain.mesh", case.domain.mesh, accepted)
+    for key, domain in _domains(case):
+        _check_domain(path, key, domain)
+    _check_series(path, case)
     return case
+
+
+def _domains(case: Case) -> list[tuple[str, Domain]]:
+    """Return all domains that a case describes, with their keys."""
+    own = [(f"{name}.domain", images.domain) for name, images in zip(case.names, case.images, strict=True)]
+    return [("domain", case.domain), *((key, domain) for key, domain in own if domain is not None)]
+
+
+def _check_domain(source: Path, key: str, domain: Domain) -> None:
+    if domain.tags is not None and domain.boundary != "from-images":
+        accepted = f'none, unless {key}.boundary = "from-images"'
+        raise InputError(source, f"{key}.tags", list(domain.tags), accepted)
+    if domain.boundary == "periodic" and domain.mesh not in ("rectangle", "box"):
+        accepted = f'"rectangle" or "box", where {key}.boundary = "periodic"'
+        raise InputError(source, f"{key}.mesh", domain.mesh, accepted)
+
+
+def _check_series(source: Path, case: Case) -> None:
+    """Check what several series of images ask for."""
+    if len(case.images) == 1:
+        return
+    where = f", where there are {len(case.images)} series of images"
+    if case.heterogeneity is not None:
+        raise InputError(source, "heterogeneity", "a section", f"none{where}")
+    if case.optimizer.hessian != "gauss-newton":
+        raise InputError(source, "optimizer.hessian", _toml(case.optimizer.hessian), f'"gauss-newton"{where}')
+    for name, images in zip(case.names, case.images, strict=True):
+        if (images.noise == 0) != (case.images[0].noise == 0):
+            accepted = "noise of all series of images, or of none"
+            found = f"{_toml(images.noise)} beside {_toml(case.images[0].noise)} of {case.names[0]}"
+            raise InputError(source, f"{name}.noise", found, accepted)
 
 
 def _check_potential(source: Path, law: Curve) -> None:
@@ -107,8 +141,9 @@ def _check_crystal(source: Path, case: Case) -> None:
     if not isinstance(case.laws, CrystalLaws):
         return
     where = f', where model = "{case.model}"'
-    if case.domain.boundary == "from-images":
-        raise InputError(source, "domain.boundary", '"from-images"', f'"periodic" or "no-flux"{where}')
+    for key, domain in _domains(case):
+        if domain.boundary == "from-images":
+            raise InputError(source, f"{key}.boundary", '"from-images"', f'"periodic" or "no-flux"{where}')
     if case.optimizer.hessian != "gauss-newton":
         raise InputError(source, "optimizer.hessian", _toml(case.optimizer.hessian), f'"gauss-newton"{where}')
     if case.heterogeneity is not None:
@@ -128,13 +163,17 @@ def _override(source: Path, table: dict[str, Any], override: str) -> None:
     *sections, key = dotted.split(".")
     if not equals or not all((*sections, key)):
         raise InputError(source, "override", _toml(override), "key.path=value")
-    for section in sections:
-        table = table.setdefault(section, {})
-        if not isinstance(table, dict):
+    for section, following in pairwise((*sections, key)):
+        table = table[int(section)] if isinstance(table, list) else table.setdefault(section, {})
+        if isinstance(table, list) and table and all(isinstance(item, dict) for item in table):
+            if following not in map(str, range(len(table))):
+                found = f"{following} of {section}, a list of {len(table)} sections"
+                raise InputError(source, dotted, found, f"{section}.0 to {section}.{len(table) - 1}")
+        elif not isinstance(table, dict):
             raise InputError(source, dotted, f"{section} = {_toml(table)}, which holds no keys", "a key of a section")
     with suppress(ValueError, RecursionError):
         value = tomllib.loads(f"value = {value}")["value"]
-    table[key] = value
+    table[int(key) if isinstance(table, list) else key] = value
 
 
 def _section(source: Path, kind: type, table: Any, name: str) -> Any:
@@ -172,6 +211,9 @@ def _check_together(source: Path, section: Any, table: dict[str, Any], prefix: s
 
 
 def _value(source: Path, kind: Any, rules: Mapping[str, Any], value: Any, name: str) -> Any:
+    if get_origin(kind) is tuple and is_dataclass(section := get_args(kind)[0]):
+        items = value if isinstance(value, list) and value else [value]
+        return tuple(_section(source, section, *pair) for pair in zip(items, _item_names(name, items), strict=True))
     for section in (kind, *get_args(kind)):
         if is_dataclass(section):
             return _section(source, section, value, name)
@@ -179,6 +221,11 @@ def _value(source: Path, kind: Any, rules: Mapping[str, Any], value: Any, name: 
     if converted is None:
         raise InputError(source, name, _toml(value), _accepted(kind, rules))
     return converted
+
+
+def _item_names(name: str, items: Sequence[Any]) -> list[str]:
+    """Name the only item of a list as the list, and each of several ones by its index."""
+    return [name] if len(items) == 1 else [f"{name}[{index}]" for index in range(len(items))]
 
 
 def _convert(value: Any, kind: Any, rules: Mapping[str, Any], folder: Path) -> Any:
@@ -209,6 +256,8 @@ def _accepted(kind: Any, rules: Mapping[str, Any]) -> str:
         return " or ".join(_accepted(option, rules) for option in get_args(kind) if option is not NoneType)
     if is_dataclass(kind):
         return f"a section with the keys {', '.join(spec.name for spec in fields(kind))}"
+    if get_origin(kind) is tuple and is_dataclass(get_args(kind)[0]):
+        return f"{_accepted(get_args(kind)[0], rules)}, or a list of such sections"
     if get_origin(kind) is tuple:
         return f"a list, each item {_accepted(get_args(kind)[0], rules)}"
     if kind is str:
@@ -231,15 +280,21 @@ def _toml(value: Any) -> str:
     return str(value)
 
 
-def _lines(section: Any, name: str) -> list[str]:
-    """Return the lines of a section: its keys, then the sections inside it."""
+def _lines(section: Any, name: str, listed: bool = False) -> list[str]:
+    """Return the lines of a section, or of an item of a list of sections: its keys, then the sections inside it."""
     values = {spec.name: getattr(section, spec.name) for spec in fields(section)}
     replaced = {spec.metadata.get("instead_of") for spec in fields(section) if values[spec.name] is not None}
     given = {key: value for key, value in values.items() if value is not None and key not in replaced}
-    lines = [f"{key} = {_toml(value)}" for key, value in given.items() if not is_dataclass(value)]
+    inside = {key: _sections(value) for key, value in given.items() if _sections(value)}
+    lines = [f"{key} = {_toml(value)}" for key, value in given.items() if key not in inside]
     if name and lines:
-        lines = ["", f"[{name}]", *lines]
-    for key, value in given.items():
-        if is_dataclass(value):
-            lines += _lines(value, f"{name}.{key}" if name else key)
+        lines = ["", f"[[{name}]]" if listed else f"[{name}]", *lines]
+    for key, sections in inside.items():
+        for each in sections:
+            lines += _lines(each, f"{name}.{key}" if name else key, len(sections) > 1)
     return lines
+
+
+def _sections(value: Any) -> tuple[Any, ...]:
+    """Return the sections that a value is, or of which it is a list."""
+    return tuple(item for item in (value if isinstance(value, tuple) else (value,)) if is_dataclass(item))

@@ -26,13 +26,15 @@ from fe_phaseinv.build import build_problem, default_cells, load_images, load_tr
 from fe_phaseinv.case import Case, read_case
 from fe_phaseinv.comparison import as_text, compare, read_result
 from fe_phaseinv.errors import InputError, refusing_unreadable
+from fe_phaseinv.experiment import trajectory
 from fe_phaseinv.images import ImageSeries
 from fe_phaseinv.inversion import TOLERANCE, Progress, invert, resume
 from fe_phaseinv.mesh_data import MeshData, write_mesh
 from fe_phaseinv.outline import mesh_outline
 from fe_phaseinv.parallel import on_root
-from fe_phaseinv.problem import Problem
+from fe_phaseinv.problem import Problem, Series
 from fe_phaseinv.result import Result, collect
+from fe_phaseinv.states import write_states
 from fe_phaseinv.stepping.step import StepFailed
 from fe_phaseinv.stepping.trajectory import Tolerances
 from fe_phaseinv.trust_region import Outcome
@@ -164,11 +166,11 @@ def _invert(options: argparse.Namespace) -> int:
     truth = on_root(WORLD, load_truth, case)
     best = _resumed(problem, folder / PROGRESS) if options.resume else None
     _open_folder(folder, case, "a" if options.resume else "w")
-    log.info(_describe(problem))
-    forward = problem.fine.forward
-    if forward.integrator.outside is not None:
-        error = interpolation_error(forward.integrator.outside, forward.mesh, forward.degree)
-        log.info("boundary data from all frames, interpolated in time to about %.1e", error)
+    for line in _describe(problem):
+        log.info(line)
+    for error in problem.groups.gather([_boundary_error(series) for series in problem.series]):
+        if error is not None:
+            log.info("boundary data from all frames, interpolated in time to about %.1e", error)
     if best:
         log.info("resumed at iteration %d of stage %s", best.state.iteration, best.stage)
     log.info("%10s %5s %12s %10s %10s %8s", "stage", "iter", "cost", "misfit", "radius", "seconds")
@@ -199,50 +201,78 @@ def _line(entry: dict) -> str:
     )
 
 
-def _describe(problem: Problem) -> str:
-    forward = problem.fine.forward
+def _describe(problem: Problem) -> list[str]:
+    groups = problem.groups
+    begin = f"{problem.model.name}: {len(problem.coordinates)} unknown coefficients, "
+    ranks = f"{WORLD.size} rank{'s' if WORLD.size > 1 else ''}"
+    lines = groups.gather([_describe_series(series) for series in problem.series])
+    if len(lines) == 1:
+        return [f"{begin}{lines[0]}, {ranks}"]
+    beside = f" in {groups.number} groups" if groups.number > 1 else ""
+    first = f"{begin}{len(lines)} series of images, {ranks}{beside}"
+    return [first, *(f"images {number}: {line}" for number, line in enumerate(lines, 1))]
+
+
+def _describe_series(series: Series) -> str:
+    forward = series.fine.forward
     unknowns = forward.space.dim() * len(forward.model.fields)
-    shape = " x ".join(map(str, problem.fine.pixels.images.shape))
-    return (
-        f"{forward.model.name}: {len(problem.coordinates)} unknown coefficients, {unknowns} unknowns in space (degree "
-        f"{forward.degree}), {len(problem.frames)} frames of {shape} pixels, "
-        f"{WORLD.size} rank{'s' if WORLD.size > 1 else ''}"
-    )
+    frames = f"{len(series.frames)} frames of {' x '.join(map(str, series.images.shape))} pixels"
+    return f"{unknowns} unknowns in space (degree {forward.degree}), {frames}"
+
+
+def _boundary_error(series: Series) -> float | None:
+    forward = series.fine.forward
+    outside = forward.integrator.outside
+    return None if outside is None else interpolation_error(outside, forward.mesh, forward.degree)
 
 
 def _write(folder: Path, problem: Problem, result: Result, progress: Progress) -> None:
-    forward = problem.discretisation(progress.stage).forward
-    report.write_states(folder, forward.space, progress.state.point.states, result.times, forward.model.fields[0])
+    files = list(report.numbered("states", result.images))
+    for index, series, fit in zip(problem.groups.own, problem.series, progress.state.point.fits, strict=True):
+        forward, times = series.discretisation(progress.stage).forward, result.images[index].times
+        write_states(folder, forward.space, fit.states, times, forward.model.fields[0], files[index])
     for path in on_root(WORLD, report.write, folder, result):
         log.info("wrote %s", path)
 
 
 def _simulate(options: argparse.Namespace) -> int:
-    case, file = _case(options), options.output / "images.npz"
-    if case.images.file == file.resolve():
-        raise InputError(options.output, "--output", f"the case's own images, {file.name}", "another folder")
+    case, folder = _case(options), options.output
+    files = [folder / f"{name}.npz" for name in report.numbered("images", case.images)]
+    for file in files:
+        if any(images.file == file.resolve() for images in case.images):
+            raise InputError(folder, "--output", f"the case's own images, {file.name}", "another folder")
     problem = _problem(case, options)
-    _open_folder(options.output, case)
-    forward, pixels = problem.fine.forward, problem.fine.pixels
-    (segment,) = problem.objective("trajectory", problem.first_strengths).segments
+    _open_folder(folder, case)
+    names, own = list(report.numbered("states", case.images)), zip(problem.groups.own, problem.series, strict=True)
+    runs, status = [_run(problem, series, folder, names[index]) for index, series in own], DONE
+    for file, (simulated, words) in zip(files, problem.groups.gather(runs), strict=True):
+        if simulated is None:
+            log.info("the run stopped: %s", words)
+            status = NOT_CONVERGED
+        else:
+            on_root(WORLD, simulated.save, file)
+            log.info("%s; wrote %s", words, file)
+    return status
+
+
+def _run(problem: Problem, series: Series, folder: Path, name: str) -> tuple[ImageSeries | None, str]:
+    """Run the starting laws forward and write the states; gives the images, or None, and what to say of them."""
+    forward, pixels = series.fine.forward, series.fine.pixels
+    (segment,) = trajectory(*series.chosen("trajectory"))
     try:
         run = forward.run(problem.coordinates.start, segment.start, segment.times)
     except StepFailed as error:
-        log.info("the run stopped: %s", error)
-        return NOT_CONVERGED
+        return None, str(error)
     states = [segment.start, *run.states]
     simulated = np.array([pixels.picture(pixels.average(state)) for state in states])
-    series = ImageSeries(simulated, np.array(segment.times), pixels.images.extent, pixels.images.origin)
-    report.write_states(options.output, forward.space, states, segment.times, forward.model.fields[0])
-    on_root(WORLD, series.save, file)
-    log.info("%d steps; wrote %s", len(run.grid.orders), file)
-    return DONE
+    write_states(folder, forward.space, states, segment.times, forward.model.fields[0], name)
+    images = ImageSeries(simulated, np.array(segment.times), pixels.images.extent, pixels.images.origin)
+    return images, f"{len(run.grid.orders)} steps"
 
 
 def _check(options: argparse.Namespace) -> int:
     case = _case(options)
-    images, frames = on_root(WORLD, load_images, case)
-    problem = build_problem(case, images, frames, WORLD, Tolerances(newton=1e-7))
+    problem = build_problem(case, on_root(WORLD, load_images, case), WORLD, Tolerances(newton=1e-7))
     _require_unknowns(problem, options)
     x = problem.coordinates.from_natural(problem.coordinates.start)
     checks = verify(problem.objective("intervals", problem.first_strengths), x)
@@ -292,7 +322,7 @@ def _case(options: argparse.Namespace) -> Case:
 def _problem(case: Case, options: argparse.Namespace) -> Problem:
     """Check the input and the folder for the output, cheapest first."""
     on_root(WORLD, _require_folder, options.output, case)
-    return build_problem(case, *on_root(WORLD, load_images, case), WORLD)
+    return build_problem(case, on_root(WORLD, load_images, case), WORLD)
 
 
 def _require_unknowns(problem: Problem, options: argparse.Namespace) -> None:

@@ -8,10 +8,10 @@ from typing import Literal
 
 import numpy as np
 
+from fe_phaseinv.experiment import MOST_STEPS
 from fe_phaseinv.field_point import FieldPoint, NoPoint
 from fe_phaseinv.field_unknowns import FieldUnknowns
 from fe_phaseinv.newton_cg import NewtonCG
-from fe_phaseinv.objective import MOST_STEPS
 from fe_phaseinv.priors import Prior
 from fe_phaseinv.stepping.step import StepFailed
 
@@ -72,7 +72,7 @@ class FieldObjective(FieldUnknowns):
                 m,
                 start,
                 self.segment.times,
-                like.grids[0] if like else None,
+                like.grids[0][0] if like else None,
                 sensitivities=True,
                 record=self.forward.steps_in(self.storage),
                 max_steps=MOST_STEPS,

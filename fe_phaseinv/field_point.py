@@ -68,9 +68,14 @@ class FieldPoint:
         return self.objective.segment.frames
 
     @property
-    def grids(self) -> tuple[TimeGrid, ...]:
-        """The time grid, of the only segment."""
-        return (self.run.grid,)
+    def grids(self) -> tuple[tuple[TimeGrid, ...], ...]:
+        """The time grid, of the only segment of the only series."""
+        return ((self.run.grid,),)
+
+    @property
+    def fits(self) -> tuple[FieldPoint]:
+        """How the laws explain the only series."""
+        return (self,)
 
     @property
     def states(self) -> list[np.ndarray]:

@@ -7,9 +7,9 @@ from functools import cached_property
 import numpy as np
 
 from fe_phaseinv.coordinates import Coordinates
+from fe_phaseinv.experiment import Segment
 from fe_phaseinv.forward import Forward
 from fe_phaseinv.matern import FieldPrior
-from fe_phaseinv.objective import Segment
 from fe_phaseinv.observation import Pixels
 from fe_phaseinv.parallel import total
 from fe_phaseinv.priors import Prior
@@ -79,11 +79,6 @@ class FieldUnknowns:
             self._latest.forget()
         self._latest = Sweeps(self.weighted, self.forward.integrator, run, self.storage)
         return self._latest
-
-    @property
-    def segments(self) -> tuple[Segment]:
-        """The only part of the time axis."""
-        return (self.segment,)
 
     def __len__(self) -> int:
         """Return the number of unknowns on this rank."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from fe_phaseinv.field_objective import FieldObjective
 from fe_phaseinv.forward import Counts
+from fe_phaseinv.groups import Groups
 from fe_phaseinv.objective import Linearisation, Objective
 from fe_phaseinv.posterior import Laplace
 from fe_phaseinv.problem import Problem
@@ -32,6 +33,8 @@ class Progress:
 
     Parameters
     ----------
+    groups : Groups
+        That the series of images are dealt to.
     stage : str
     strengths : tuple of float
         Of the priors of the laws.
@@ -44,6 +47,7 @@ class Progress:
         Work done so far.
     """
 
+    groups: Groups
     stage: str
     strengths: tuple[float, ...]
     state: State
@@ -54,6 +58,7 @@ class Progress:
     def to_dict(self) -> dict:
         """Plain values from which `resume` goes on; collective."""
         point, state = self.state.point, self.state
+        grids = [[{"times": grid.times, "orders": grid.orders} for grid in series] for series in point.grids]
         return {
             "stage": self.stage,
             "strengths": self.strengths,
@@ -61,7 +66,7 @@ class Progress:
             "counts": asdict(self.counts),
             "x": point.whole.tolist(),
             "replayed": point.replayed,
-            "grids": [{"times": grid.times, "orders": grid.orders} for grid in point.grids],
+            "grids": self.groups.gather(grids),
             "radius": state.radius,
             "iteration": state.iteration,
             "settled": state.settled,
@@ -76,12 +81,15 @@ def resume(problem: Problem, saved: dict) -> Progress:
     strengths = tuple(saved["strengths"])
     objective = problem.objective(saved["stage"], strengths)
     x = objective.local(np.array(saved["x"]))
-    grids = tuple(TimeGrid(tuple(grid["times"]), tuple(grid["orders"])) for grid in saved["grids"])
-    point = objective.at(x, Linearisation.on_grids(x, grids) if saved["replayed"] else None)
+    grids = [tuple(TimeGrid(tuple(g["times"]), tuple(g["orders"])) for g in series) for series in saved["grids"]]
+    if len(x) != len(objective) or len(grids) != problem.groups.count:
+        raise ValueError(f"{len(x)} unknowns and {len(grids)} series of images")
+    own = tuple(grids[index] for index in problem.groups.own)
+    point = objective.at(x, Linearisation.on_grids(x, own) if saved["replayed"] else None)
     norm = np.inf if saved["gradient_norm"] is None else saved["gradient_norm"]
     state = State(point, saved["radius"], saved["iteration"], saved["settled"], saved["stalls"], norm)
     counts = Counts(**saved["counts"])
-    return Progress(saved["stage"], strengths, state, tuple(saved["history"]), saved["seconds"], counts)
+    return Progress(problem.groups, saved["stage"], strengths, state, tuple(saved["history"]), saved["seconds"], counts)
 
 
 def invert(problem: Problem, max_iterations: int = 50, progress: Progress | None = None) -> Iterator[Progress]:
@@ -98,7 +106,7 @@ def invert(problem: Problem, max_iterations: int = 50, progress: Progress | None
     run = _Run(problem, time.perf_counter(), progress)
     if progress is None:
         strengths = problem.first_strengths
-        stage = "intervals" if len(problem.frames) > 1 else _first_trajectory(problem)
+        stage = "intervals" if problem.by_intervals else _first_trajectory(problem)
         x = problem.coordinates.from_natural(problem.coordinates.start)
         objective = problem.objective(stage, strengths)
         progress = run.begin(objective, stage, strengths, x, FIRST_RADIUS)
@@ -164,7 +172,7 @@ class _Run:
         history = before.history if before else ()
         if new_stage or state.iteration > before.state.iteration:
             history = (*history, _entry(stage, state, seconds))
-        return Progress(stage, strengths, state, history, seconds, counts)
+        return Progress(self.problem.groups, stage, strengths, state, history, seconds, counts)
 
 
 def posterior(problem: Problem, progress: Progress) -> Laplace:

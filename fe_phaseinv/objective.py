@@ -2,45 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import block_diag
 
 from fe_phaseinv.coordinates import Coordinates
-from fe_phaseinv.forward import Forward
-from fe_phaseinv.observation import Pixels
-from fe_phaseinv.parallel import total
+from fe_phaseinv.experiment import Experiment, Fit
+from fe_phaseinv.groups import Groups
 from fe_phaseinv.priors import Prior
-from fe_phaseinv.smoothing import Smoother, UnknownField
 from fe_phaseinv.stepping.bdf import TimeGrid
 from fe_phaseinv.stepping.step import StepFailed
-from fe_phaseinv.stepping.trajectory import Tolerances, Trajectory
 from fe_phaseinv.trust_region import EXACT
-
-MOST_STEPS = 120
-"""Trial laws with which more steps are needed between two frames, at the usual tolerance, are taken for failed ones."""
-
-
-@dataclass(frozen=True, eq=False)
-class Segment:
-    """A part of the time axis that one trajectory covers.
-
-    Parameters
-    ----------
-    start : numpy.ndarray
-        Local nodal values at times[0].
-    times : tuple of float
-        Start, then the times of the frames to compare with.
-    frames : tuple of int
-        Their indices in the image series.
-    """
-
-    start: np.ndarray
-    times: tuple[float, ...]
-    frames: tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,20 +28,18 @@ class Linearisation:
     value : float
         Cost: misfit + prior.
     misfit : float
-        Half the sum of the squared differences.
+        Half the sum of the squared differences, weighted.
     pixels : int
         Number of differences.
     gradient : numpy.ndarray, shape (n,)
     hessian : numpy.ndarray, shape (n, n)
         Gauss-Newton Hessian, prior included.
-    grids : tuple of TimeGrid
-        One for each segment.
+    grids : tuple of tuple of TimeGrid
+        For each series of this rank's group, one for each segment.
     replayed : bool
         Whether the grids were given rather than chosen.
-    frames : tuple of int
-        Frames compared with.
-    states, predictions : list of numpy.ndarray
-        Local nodal values and local pixels predicted for them.
+    fits : tuple of Fit
+        One for each series of this rank's group.
     """
 
     x: np.ndarray
@@ -76,14 +48,12 @@ class Linearisation:
     pixels: int
     gradient: np.ndarray
     hessian: np.ndarray
-    grids: tuple[TimeGrid, ...] = ()
+    grids: tuple[tuple[TimeGrid, ...], ...] = ()
     replayed: bool = False
-    frames: tuple[int, ...] = ()
-    states: list[np.ndarray] = field(default_factory=list)
-    predictions: list[np.ndarray] = field(default_factory=list)
+    fits: tuple[Fit, ...] = ()
 
     @classmethod
-    def on_grids(cls, x: np.ndarray, grids: tuple[TimeGrid, ...] = ()) -> Linearisation:
+    def on_grids(cls, x: np.ndarray, grids: tuple[tuple[TimeGrid, ...], ...] = ()) -> Linearisation:
         """Return a point that is not evaluated: it could not be, or only its grids matter."""
         n = len(x)
         return cls(x, np.inf, np.inf, 1, np.full(n, np.nan), np.full((n, n), np.nan), grids)
@@ -100,49 +70,44 @@ class Linearisation:
 
     @property
     def misfit_rms(self) -> float:
-        """Root mean square difference between prediction and images."""
+        """Root mean square difference between prediction and images, weighted."""
         return float(np.sqrt(2 * self.misfit / self.pixels))
 
 
 class Objective:
     """Half the squared difference between predicted and given pixels, plus the prior.
 
-    The unknowns are those of the laws (`Coordinates`), then the shares of the modes of an unknown start: few enough for
-    all derivatives to be carried along, and for the exact subproblem of a trust region.
+    The unknowns are those of the laws (`Coordinates`), then the shares of the modes of the unknown starts, series by
+    series: few enough for all derivatives to be carried along, and for the exact subproblem of a trust region. What it
+    does is collective, and its points are the same on all ranks but for their `grids` and `fits`.
 
     Parameters
     ----------
-    forward : Forward
-    pixels : Pixels
+    experiments : sequence of Experiment
+        Those of this rank's group, with the same laws.
     coordinates : Coordinates
     prior : Prior
         Of the laws.
-    segments : sequence of Segment
-        `trajectory` or `intervals`.
-    field : UnknownField, optional
-        In place of the start of the only segment, whose frames then begin with the one at the start.
+    groups : Groups, optional
+        That the experiments are dealt to; all of them to all ranks where not given.
     """
 
     subproblem = EXACT
 
     def __init__(
-        self,
-        forward: Forward,
-        pixels: Pixels,
-        coordinates: Coordinates,
-        prior: Prior,
-        segments: Sequence[Segment],
-        field: UnknownField | None = None,
+        self, experiments: Sequence[Experiment], coordinates: Coordinates, prior: Prior, groups: Groups | None = None
     ):
-        self.forward, self.pixels, self.coordinates, self.prior = forward, pixels, coordinates, prior
-        self.segments, self.field = tuple(segments), field
+        self.experiments, self.coordinates, self.prior = tuple(experiments), coordinates, prior
+        self.groups = groups or Groups.together(self.experiments[0].pixels.comm, len(self.experiments))
+        modes = self.groups.gather([experiment.modes for experiment in self.experiments])
+        self.ends = np.cumsum([len(coordinates), *modes])
 
     def __len__(self) -> int:
         """Return the number of unknowns."""
-        return len(self.coordinates) + (self.field.modes.shape[1] if self.field else 0)
+        return int(self.ends[-1])
 
     def begin(self, laws: np.ndarray) -> np.ndarray:
-        """Return the unknowns with those of the laws as given, and a start as it is expected."""
+        """Return the unknowns with those of the laws as given, and starts as they are expected."""
         return np.pad(laws, (0, len(self) - len(laws)))
 
     def local(self, whole: np.ndarray) -> np.ndarray:
@@ -160,15 +125,11 @@ class Objective:
 
     def prior_at(self, x: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         """Value, gradient and Gauss-Newton Hessian of the priors' share in the cost."""
-        count = len(self.coordinates)
-        m, chain = self.coordinates.natural(x[:count]), self.coordinates.jacobian(x[:count])
-        value, gradient = self.prior.value(m), chain.T @ self.prior.gradient(m)
-        hessian = chain.T @ self.prior.hessian(m) @ chain
-        if self.field is None:
-            return value, gradient, hessian
-        q = x[count:]
-        gradient = np.concatenate([gradient, self.field.gradient(q)])
-        return value + self.field.value(q), gradient, block_diag(hessian, self.field.precision)
+        laws, starts = self._split(x)
+        own = zip(self.groups.own, self.experiments, strict=True)
+        shares = self.groups.gather([experiment.prior_at(starts[index]) for index, experiment in own])
+        values, gradients, hessians = zip(self._prior_of_laws(laws), *shares, strict=True)
+        return sum(values), np.concatenate(gradients), block_diag(*hessians)
 
     def at(self, x: np.ndarray, like: Linearisation | None = None) -> Linearisation:
         """Evaluate cost, gradient and Gauss-Newton Hessian.
@@ -180,52 +141,39 @@ class Objective:
         like : Linearisation, optional
             A point whose time grids are to be used.
         """
-        laws, q = np.split(x, [len(self.coordinates)])
+        laws, starts = self._split(x)
         if not self.coordinates.admissible(laws):
             return Linearisation.on_grids(x)
         m = self.coordinates.natural(laws)
         if not self.prior.admits(m):
             return Linearisation.on_grids(x)
-        try:
-            runs = [
-                self._run(m, q, segment, like.grids[index] if like else None)
-                for index, segment in enumerate(self.segments)
-            ]
-        except StepFailed:
+        fits = self._fits(m, starts, like)
+        squares = self.groups.gather([fit and fit.squares for fit in fits])
+        if None in squares:
             return Linearisation.on_grids(x)
-        misfit, count, predictions = 0.0, 0, []
-        gradient, hessian = 0.0, 0.0
-        for frame, state, derivative in self._compared(runs):
-            predicted = self.pixels.average(state)
-            difference = predicted - self.pixels.frame(frame)
-            used = np.isfinite(difference)
-            rows = self.pixels.average(derivative)[used]
-            misfit += 0.5 * float(difference[used] @ difference[used])
-            count += int(used.sum())
-            gradient += rows.T @ difference[used]
-            hessian += rows.T @ rows
-            predictions.append(predicted)
-        comm = self.pixels.comm
-        misfit, count = total(comm, misfit), int(total(comm, count))
-        into = block_diag(self.coordinates.jacobian(laws)[self.forward.unknown], np.eye(len(q)))
-        value, prior_gradient, prior_hessian = self.prior_at(x)
+        value, gradient, hessian = self.prior_at(x)
+        chain = self.coordinates.jacobian(laws)[self.coordinates.free]
+        for index, part in enumerate(squares):
+            these = np.r_[: len(laws), self.ends[index] : self.ends[index + 1]]
+            into = block_diag(chain, np.eye(len(these) - len(laws)))
+            gradient[these] += into.T @ part.gradient
+            hessian[np.ix_(these, these)] += into.T @ part.hessian @ into
+        misfit = sum(part.misfit for part in squares)
         return Linearisation(
             x=x,
             value=misfit + value,
             misfit=misfit,
-            pixels=count,
-            gradient=into.T @ total(comm, gradient) + prior_gradient,
-            hessian=into.T @ total(comm, hessian) @ into + prior_hessian,
-            grids=tuple(run.grid for run in runs),
+            pixels=sum(part.pixels for part in squares),
+            gradient=gradient,
+            hessian=hessian,
+            grids=tuple(fit.grids for fit in fits),
             replayed=like is not None,
-            frames=tuple(frame for segment in self.segments for frame in segment.frames),
-            states=[state for run in runs for state in run.states],
-            predictions=predictions,
+            fits=tuple(fits),
         )
 
     def with_prior(self, prior: Prior) -> Objective:
         """Return the objective with another prior."""
-        return Objective(self.forward, self.pixels, self.coordinates, prior, self.segments, self.field)
+        return Objective(self.experiments, self.coordinates, prior, self.groups)
 
     def carried(self, point: Linearisation, before: Objective) -> Linearisation:
         """Return a point that an objective which differs in its prior alone has evaluated."""
@@ -239,54 +187,21 @@ class Objective:
             hessian=point.hessian + hessian,
         )
 
-    def _run(self, m: np.ndarray, q: np.ndarray, segment: Segment, grid: TimeGrid | None) -> Trajectory:
-        """Solve a segment; where the start is unknown, its own frame comes first."""
-        start, modes = (self.field.at(q), self.field.modes) if self.field else (segment.start, None)
-        most = self._most_steps
-        run = self.forward.run(m, start, segment.times, grid, sensitivities=True, modes=modes, max_steps=most)
-        if self.field is None:
-            return run
-        derivatives = [self.forward.tangent(modes), *run.sensitivities]
-        return replace(run, states=[start, *run.states], sensitivities=derivatives)
+    def _split(self, x: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Give the unknowns of the laws, and those of the start of each series."""
+        laws, *starts = np.split(x, self.ends[:-1])
+        return laws, starts
 
-    @property
-    def _most_steps(self) -> float:
-        """More of them, which grow as the cube root of the tolerance by the usual order, show a bad trial law."""
-        return MOST_STEPS * max(1.0, Tolerances.rtol / self.forward.integrator.tolerances.rtol) ** (1 / 3)
+    def _prior_of_laws(self, laws: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        m, chain = self.coordinates.natural(laws), self.coordinates.jacobian(laws)
+        return self.prior.value(m), chain.T @ self.prior.gradient(m), chain.T @ self.prior.hessian(m) @ chain
 
-    def _compared(self, runs: Sequence[Trajectory]) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-        for segment, run in zip(self.segments, runs, strict=True):
-            yield from zip(segment.frames, run.states, run.sensitivities, strict=True)
-
-
-def trajectory(
-    smoother: Smoother, initial: int, frames: Sequence[int], limits, uncertain: bool = False
-) -> list[Segment]:
-    """One segment from the initial frame, which is compared with where it is uncertain, through all others."""
-    chain, times = _chain(smoother, initial, frames)
-    return [Segment(smoother.fit(initial, limits), times, chain if uncertain else chain[1:])]
-
-
-def uncertain_trajectory(
-    smoother: Smoother, initial: int, frames: Sequence[int], limits
-) -> tuple[Segment, UnknownField]:
-    """Return the segment of `trajectory` with its own start among the frames, and that start as an unknown."""
-    chain, times = _chain(smoother, initial, frames)
-    field = smoother.unknown(initial, limits)
-    return Segment(field.base, times, chain), field
-
-
-def intervals(smoother: Smoother, initial: int, frames: Sequence[int], limits) -> list[Segment]:
-    """Return a segment from every frame to the next."""
-    chain, times = _chain(smoother, initial, frames)
-    return [
-        Segment(smoother.fit(frame, limits), between, (following,))
-        for frame, following, between in zip(chain, chain[1:], pairwise(times), strict=False)
-    ]
-
-
-def _chain(smoother: Smoother, initial: int, frames: Sequence[int]) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    """Return the initial frame and those after it, with their times."""
-    times = smoother.pixels.images.times
-    chain = (initial, *(frame for frame in frames if times[frame] > times[initial]))
-    return chain, tuple(float(times[frame]) for frame in chain)
+    def _fits(self, m: np.ndarray, starts: list[np.ndarray], like: Linearisation | None) -> list[Fit | None]:
+        """Compare the series of this rank's group with their predictions; None from one that fails on."""
+        fits = []
+        for number, (index, experiment) in enumerate(zip(self.groups.own, self.experiments, strict=True)):
+            try:
+                fits.append(experiment.fit(m, starts[index], like.grids[number] if like else None))
+            except StepFailed:
+                return fits + [None] * (len(self.experiments) - len(fits))
+        return fits

@@ -10,11 +10,14 @@ import numpy as np
 
 from fe_phaseinv.boundary import from_images
 from fe_phaseinv.coordinates import Coordinates, Scaling
+from fe_phaseinv.errors import InputError
+from fe_phaseinv.experiment import Experiment, intervals, trajectory, uncertain_trajectory
 from fe_phaseinv.field_objective import FieldObjective
 from fe_phaseinv.forward import Counts, Forward
+from fe_phaseinv.groups import Groups
 from fe_phaseinv.images import ImageSeries
 from fe_phaseinv.matern import FieldPrior, Matern
-from fe_phaseinv.objective import Objective, intervals, trajectory, uncertain_trajectory
+from fe_phaseinv.objective import Objective
 from fe_phaseinv.observation import Pixels
 from fe_phaseinv.parallel import total
 from fe_phaseinv.parameters import Parameters
@@ -75,8 +78,8 @@ class Discretisation:
 
 
 @dataclass(frozen=True, eq=False)
-class Problem:
-    """Images, forward models, and what is to be learnt.
+class Series:
+    """A series of images, and how it is solved.
 
     Parameters
     ----------
@@ -84,11 +87,70 @@ class Problem:
         For the intervals, which only lead to a start for the trajectory.
     fine : Discretisation
         For the trajectory.
-    coordinates : Coordinates
     frames : tuple of int
         Frames to compare with.
     initial : int
         Frame that starts the run.
+    """
+
+    rough: Discretisation
+    fine: Discretisation
+    frames: tuple[int, ...]
+    initial: int = 0
+
+    @property
+    def images(self) -> ImageSeries:
+        """All frames."""
+        return self.fine.pixels.images
+
+    @property
+    def start_unknown(self) -> bool:
+        """Whether the images leave the start open: noisy ones, or too coarse ones for the elements and the pattern."""
+        pixels, space = self.fine.pixels, self.fine.forward.space
+        coarser = total(pixels.comm, np.isfinite(pixels.frame(self.initial)).sum()) < space.dim()
+        return self.images.noise > 0 or (coarser and self.images.coarseness(self.initial) > COARSE)
+
+    @property
+    def counts(self) -> Counts:
+        """Work done by both forward models."""
+        return self.rough.forward.counts + self.fine.forward.counts
+
+    def discretisation(self, stage: str) -> Discretisation:
+        """How a stage is solved."""
+        return self.rough if stage == "intervals" else self.fine
+
+    def chosen(self, stage: str) -> tuple:
+        """Return what segments are made of in a stage: the smoother, the frames, and the limits of fitted fields."""
+        how, margin = self.discretisation(stage), max(INSIDE, INSIDE_NOISE * self.images.noise)
+        low, high = how.forward.model.bounds
+        return how.smoother, self.initial, self.frames, (low + margin, high - margin)
+
+    def experiment(self, stage: str, weight: float) -> Experiment:
+        """Return the comparison with the images in a stage, of which the squares have a weight."""
+        how, chosen, field = self.discretisation(stage), self.chosen(stage), None
+        if stage == "intervals":
+            segments = intervals(*chosen)
+        elif self.start_unknown:
+            segment, field = uncertain_trajectory(*chosen)
+            segments = [segment]
+        else:
+            segments = trajectory(*chosen)
+        return Experiment(how.forward, how.pixels, segments, field, weight)
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Images, forward models, and what is to be learnt.
+
+    Parameters
+    ----------
+    series : tuple of Series
+        The image series of this rank's group.
+    groups : Groups
+        That all of the series are dealt to.
+    noises : tuple of float
+        Standard deviation of a pixel of each of them; zeros where it is not known.
+    coordinates : Coordinates
     strength : float or "auto"
         Of the prior of every law; "auto" takes the variance of a pixel (of its noise, or of what the misfit leaves), so
         that curvatures of order one, in units of kT and of logarithms, are what is expected of the laws. Where the
@@ -101,41 +163,46 @@ class Problem:
         "gauss-newton", "newton" or "both", as for `NewtonCG`.
     """
 
-    rough: Discretisation
-    fine: Discretisation
+    series: tuple[Series, ...]
+    groups: Groups
+    noises: tuple[float, ...]
     coordinates: Coordinates
-    frames: tuple[int, ...]
-    initial: int = 0
     strength: float | Literal["auto"] = "auto"
     heterogeneity: Matern | None = None
     start_prior: Matern | None = None
     hessian: Literal["gauss-newton", "newton", "both"] = "gauss-newton"
 
     @property
+    def model(self):
+        """The model whose laws are learnt."""
+        return self.series[0].fine.forward.model
+
+    @property
     def parameters(self) -> Parameters:
         """Where each law's coefficients are."""
-        return self.fine.forward.parameters
+        return self.series[0].fine.forward.parameters
 
     @property
     def noise(self) -> float:
-        """Standard deviation of a pixel; zero where it is not known."""
-        return self.fine.pixels.images.noise
+        """Standard deviation of the pixels in whose units the cost is; zero where it is not known.
 
-    @property
-    def start_unknown(self) -> bool:
-        """Whether the images leave the start open: noisy ones, or too coarse ones for the elements and the pattern."""
-        pixels, space = self.fine.pixels, self.fine.forward.space
-        coarser = total(pixels.comm, np.isfinite(pixels.frame(self.initial)).sum()) < space.dim()
-        return self.noise > 0 or (coarser and pixels.images.coarseness(self.initial) > COARSE)
+        Where there are several series, its square is the harmonic mean of their variances, so that the weights of
+        their squared differences, this square over their own variance, are one on average.
+        """
+        if not all(self.noises):
+            return 0.0
+        first = self.noises[0]
+        return first / float(np.sqrt(np.mean([(first / noise) ** 2 for noise in self.noises])))
 
     @property
     def counts(self) -> Counts:
-        """Work done by both forward models."""
-        return self.rough.forward.counts + self.fine.forward.counts
+        """Work done by the forward models of all series; collective."""
+        return sum(self.groups.gather([series.counts for series in self.series]), Counts())
 
-    def discretisation(self, stage: str) -> Discretisation:
-        """How a stage is solved."""
-        return self.rough if stage == "intervals" else self.fine
+    @property
+    def by_intervals(self) -> bool:
+        """Whether intervals between frames are something else than the whole trajectory; collective."""
+        return any(self.groups.gather([len(series.frames) > 1 for series in self.series]))
 
     @property
     def by_fields(self) -> bool:
@@ -144,27 +211,20 @@ class Problem:
 
     def objective(self, stage: str, strengths: Sequence[float]) -> Objective | FieldObjective:
         """Return the cost of a stage: of the intervals, or of the trajectory."""
-        how, prior = self.discretisation(stage), self.prior(strengths)
-        low, high = how.forward.model.bounds
-        margin = max(INSIDE, INSIDE_NOISE * self.noise)
-        chosen = how.smoother, self.initial, self.frames, (low + margin, high - margin)
+        prior = self.prior(strengths)
         if stage != "intervals" and self.by_fields:
-            return self._field_objective(prior, chosen, self.noise**2 or strengths[0])
-        field = None
-        if stage == "intervals":
-            segments = intervals(*chosen)
-        elif self.start_unknown:
-            segment, field = uncertain_trajectory(*chosen)
-            segments = [segment]
-        else:
-            segments = trajectory(*chosen)
-        return Objective(how.forward, how.pixels, self.coordinates, prior, segments, field)
+            return self._field_objective(prior, self.noise**2 or strengths[0])
+        weights = [(self.noise / noise) ** 2 if noise else 1.0 for noise in self.noises]
+        own = zip(self.groups.own, self.series, strict=True)
+        experiments = [series.experiment(stage, weights[index]) for index, series in own]
+        return Objective(experiments, self.coordinates, prior, self.groups)
 
-    def _field_objective(self, prior: Prior, chosen: tuple, variance: float) -> FieldObjective:
-        how, start = self.fine, self.start_prior
+    def _field_objective(self, prior: Prior, variance: float) -> FieldObjective:
+        (series,), start = self.series, self.start_prior
+        how = series.fine
         if start is None and self.noise:
-            start = Matern(*how.smoother.uncertainty(self.initial))
-        (segment,) = trajectory(*chosen, uncertain=start is not None)
+            start = Matern(*how.smoother.uncertainty(series.initial))
+        (segment,) = trajectory(*series.chosen("trajectory"), uncertain=start is not None)
         fields = [matern and FieldPrior(matern, how.forward.space) for matern in (start, self.heterogeneity)]
         posed = how.forward, how.pixels, self.coordinates, prior, segment, variance
         return FieldObjective(*posed, *fields, hessian=self.hessian)
@@ -250,14 +310,62 @@ def pose(
         pixels = Pixels(images, forward.space)
         return Discretisation(forward, pixels, Smoother(pixels, flat=not cropped, tags=tags if cropped else None))
 
-    return Problem(
+    series = Series(
         rough=discretise((degree + 1) // 2, replace(tolerances, rtol=max(ROUGH_TIME * tolerances.rtol, ROUGHEST))),
         fine=discretise(degree, tolerances, heterogeneity is not None),
-        coordinates=coordinates,
         frames=tuple(range(initial + 1, len(images.times)) if frames is None else frames),
         initial=initial,
+    )
+    return Problem(
+        series=(series,),
+        groups=Groups.together(mesh.comm),
+        noises=(images.noise,),
+        coordinates=coordinates,
         strength=strength,
         heterogeneity=heterogeneity,
         start_prior=start_prior,
         hessian=hessian,
     )
+
+
+def joint(problems: Sequence[Problem], groups: Groups | None = None) -> Problem:
+    """Ask which laws explain several series of images at once; collective.
+
+    The squared differences of a series are weighted by the inverse of the variance of its noise. Strength of the prior
+    and starting laws are those of the first problem.
+
+    Parameters
+    ----------
+    problems : sequence of Problem
+        From `pose`, one for each series, with the same laws. With groups those of `groups.own`, on meshes of
+        `groups.within`.
+    groups : Groups, optional
+        That work side by side; all ranks take one series after the other where not given.
+
+    Raises
+    ------
+    InputError
+        Where the noise of some series is known and that of others is not.
+    ValueError
+        Where the laws differ, or a map, a start as a field or whole Hessians are asked for.
+    """
+    series = tuple(series for problem in problems for series in problem.series)
+    groups = groups or Groups.together(problems[0].groups.comm, len(series))
+    first = groups.gather([(_laws_of(problem), problem.by_fields) for problem in problems])
+    if any(laws != first[0][0] for laws, _ in first):
+        raise ValueError("the series differ in their model, or in which laws are learnt from where")
+    if len(first) > 1 and any(by_fields for _, by_fields in first):
+        raise ValueError("maps, starts as fields and whole Hessians are for one series of images")
+    images = groups.gather([(one.images.source, one.images.noise) for one in series])
+    for source, noise in images:
+        if (noise > 0) != (images[0][1] > 0):
+            accepted = "noise of all the series, or of none"
+            raise InputError(source, "noise", f"{noise:g} beside {images[0][1]:g} of {images[0][0]}", accepted)
+    return replace(problems[0], series=series, groups=groups, noises=tuple(noise for _, noise in images))
+
+
+def _laws_of(problem: Problem) -> tuple:
+    """Return what is the same in problems with the same laws, apart from their strengths."""
+    slices, coordinates = problem.parameters.slices, problem.coordinates
+    sizes = {name: part.stop - part.start for name, part in slices.items()}
+    return problem.model.name, sizes, coordinates.start.tolist(), coordinates.free.tolist()

@@ -16,14 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from firedrake import CheckpointFile, Function, VTKFile
 
 from fe_phaseinv import __version__
 from fe_phaseinv.bases import COMPLEX_STEP, Constant
 from fe_phaseinv.determination import Determination
-from fe_phaseinv.parallel import on_root
 from fe_phaseinv.relations import Law
-from fe_phaseinv.result import Result
+from fe_phaseinv.result import Fitted, Result
 
 POTENTIAL, ENERGY, KERNEL = "chemical_potential", "gradient_energy", "direct_correlation"
 FURTHEST, DRAWN = 4.0, 1.75
@@ -52,6 +50,8 @@ def summary(result: Result) -> dict[str, Any]:
     content = {key: getattr(result, key) for key in before}
     content["laws"] = {name: _law_summary(result, law) for name, law in result.laws.items()}
     content["determination"] = _determination(result.determination)
+    shown = ("source", "frames", "misfit_rms")
+    content["images"] = [{key: getattr(images, key) for key in shown} for images in result.images]
     return _plain(content | {key: getattr(result, key) for key in after} | {"versions": _versions()})
 
 
@@ -68,12 +68,12 @@ def write(folder: Path, result: Result) -> list[Path]:
     lines = [f" {json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in content.items()]
     files: dict[str, bytes | str] = {"result.json": "{\n" + ",\n".join(lines) + "\n}\n"}
     files["curves.csv"] = _table(content["laws"])
-    drawings = {"laws": _draw_laws, "frames": _draw_frames, "history": _draw_history}
+    frames = {name: _draw_frames(images) for name, images in numbered("frames", result.images).items()}
+    figures = {"laws": _draw_laws(result)} | frames | {"history": _draw_history(result)}
     if result.heterogeneity is not None:
         files["heterogeneity.npz"] = _map_file(result)
-        drawings["heterogeneity"] = _draw_map
-    for name, draw in drawings.items():
-        figure = draw(result)
+        figures["heterogeneity"] = _draw_map(result)
+    for name, figure in figures.items():
         for kind in ("png", "pdf"):
             buffer = BytesIO()
             figure.savefig(buffer, format=kind, dpi=150)
@@ -81,6 +81,12 @@ def write(folder: Path, result: Result) -> list[Path]:
     for name, data in files.items():
         write_atomically(folder / name, data)
     return [folder / name for name in files]
+
+
+def numbered(name: str, items: Sequence[Any]) -> dict[str, Any]:
+    """Name what belongs to each of several series: by the name alone for one, by name-1, name-2, ... for more."""
+    names = [name] if len(items) == 1 else [f"{name}-{number}" for number in range(1, len(items) + 1)]
+    return dict(zip(names, items, strict=True))
 
 
 def write_atomically(path: Path, data: bytes | str) -> None:
@@ -94,34 +100,6 @@ def write_atomically(path: Path, data: bytes | str) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def write_states(folder: Path, space, states: Sequence[np.ndarray], times: Sequence[float], name: str = "c") -> None:
-    """Write fields for ParaView (states.pvd) and for Firedrake (states.h5); collective.
-
-    In the checkpoint the function has the indices 0 to n-1, and its timestepping history their times.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-    space : firedrake.FunctionSpace
-        A scalar one.
-    states : sequence of numpy.ndarray
-        Local nodal values.
-    times : sequence of float
-    name : str
-        Of the field.
-    """
-    mesh = space.mesh()
-    on_root(mesh.comm, lambda: folder.mkdir(parents=True, exist_ok=True))
-    pictures = VTKFile(str(folder / "states.pvd"), comm=mesh.comm)
-    c = Function(space, name=name)
-    with CheckpointFile(str(folder / "states.h5"), "w", comm=mesh.comm) as checkpoint:
-        checkpoint.save_mesh(mesh)
-        for index, (state, time) in enumerate(zip(states, times, strict=True)):
-            c.dat.data_wo[:] = state
-            pictures.write(c, time=float(time))
-            checkpoint.save_function(c, idx=index, timestepping_info={"time": float(time)})
 
 
 def _law_summary(result: Result, law: Law) -> dict[str, Any]:
@@ -294,7 +272,7 @@ def _draw_laws(result: Result):
     return figure
 
 
-def _draw_frames(result: Result):
+def _draw_frames(result: Fitted):
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -330,36 +308,37 @@ def _plane(image: np.ndarray) -> np.ndarray:
     return image if image.ndim == 2 else image[len(image) // 2]
 
 
-def _where(result: Result) -> str:
+def _where(images: Fitted) -> str:
     """Say which plane of stacks is shown."""
-    if result.observed.ndim == 3:
+    if images.observed.ndim == 3:
         return ""
-    count = result.observed.shape[1]
-    return f", z = {result.origin[2] + (count // 2 + 0.5) * result.extent[2] / count:.4g}"
+    count = images.observed.shape[1]
+    return f", z = {images.origin[2] + (count // 2 + 0.5) * images.extent[2] / count:.4g}"
 
 
-def _shown_extent(result: Result) -> tuple[tuple[float, ...], tuple[float, float]]:
+def _shown_extent(images: Fitted) -> tuple[tuple[float, ...], tuple[float, float]]:
     """Return the ends of the images along x, then along y, and their sizes."""
-    (x0, y0), (lx, ly) = result.origin[:2], result.extent[:2]
+    (x0, y0), (lx, ly) = images.origin[:2], images.extent[:2]
     return (x0, x0 + lx, y0, y0 + ly), (lx, ly)
 
 
 def _map_file(result: Result) -> bytes:
     """Return the map as a NumPy archive with the keys of an image file."""
-    buffer = BytesIO()
-    np.savez_compressed(buffer, heterogeneity=result.heterogeneity, extent=result.extent, origin=result.origin)
+    buffer, (images,) = BytesIO(), result.images
+    np.savez_compressed(buffer, heterogeneity=result.heterogeneity, extent=images.extent, origin=images.origin)
     return buffer.getvalue()
 
 
 def _draw_map(result: Result):
     from matplotlib.figure import Figure
 
-    extent, (lx, ly) = _shown_extent(result)
+    (images,) = result.images
+    extent, (lx, ly) = _shown_extent(images)
     factors = np.exp(_plane(result.heterogeneity))
     figure = Figure(figsize=(4.6, 0.9 + 3.7 * ly / lx), layout="compressed")
     axes = figure.subplots()
     shown = axes.imshow(factors, origin="lower", extent=extent, cmap="viridis")
-    axes.set_title(f"the kinetics here, over those of the law{_where(result)}", fontsize="medium")
+    axes.set_title(f"the kinetics here, over those of the law{_where(images)}", fontsize="medium")
     axes.set_facecolor(MISSING)
     figure.colorbar(shown, ax=axes, label="exp(h)")
     return figure

@@ -8,11 +8,44 @@ from typing import Any
 import numpy as np
 
 from fe_phaseinv.determination import Determination, determination
+from fe_phaseinv.experiment import Fit
+from fe_phaseinv.field_point import FieldPoint
 from fe_phaseinv.inversion import Progress, posterior
 from fe_phaseinv.posterior import Laplace
-from fe_phaseinv.problem import Problem
+from fe_phaseinv.problem import Problem, Series
 from fe_phaseinv.relations import Law
 from fe_phaseinv.trust_region import Outcome
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A series of images beside its prediction.
+
+    Parameters
+    ----------
+    source : str
+        Where the images come from.
+    misfit_rms : float
+        Root mean square difference.
+    range : tuple of float
+        Smallest and largest pixel value of the data used; of the predictions where the data are noisy.
+    frames, times : tuple
+        Indices and times of the frames compared with.
+    observed, predicted : numpy.ndarray, shape (n, ny, nx) or (n, nz, ny, nx)
+        Their pixels, NaN where there is no data.
+    extent, origin : tuple of float
+        Size of the images and position of their lower left corner.
+    """
+
+    source: str
+    misfit_rms: float
+    range: tuple[float, float]
+    frames: tuple[int, ...]
+    times: tuple[float, ...]
+    observed: np.ndarray
+    predicted: np.ndarray
+    extent: tuple[float, ...]
+    origin: tuple[float, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,14 +66,8 @@ class Result:
         Without it there are no bands.
     determination : Determination or None
         What the images say of the laws, and what they leave open.
-    range : tuple of float
-        Smallest and largest pixel value of the data used; of the predictions where the data are noisy.
-    frames, times : tuple
-        Indices and times of the frames compared with.
-    observed, predicted : numpy.ndarray, shape (n, ny, nx) or (n, nz, ny, nx)
-        Their pixels, NaN where there is no data.
-    extent, origin : tuple of float
-        Size of the images and position of their lower left corner.
+    images : tuple of Fitted
+        The series of images beside their predictions.
     history : tuple of dict
         An entry for each trial point and each start of a stage: iteration, stage, accepted, cost, misfit_rms, ...
     counts, seconds : dict
@@ -59,19 +86,18 @@ class Result:
     laws: dict[str, Law]
     posterior: Laplace | None
     determination: Determination | None
-    range: tuple[float, float]
-    frames: tuple[int, ...]
-    times: tuple[float, ...]
-    observed: np.ndarray
-    predicted: np.ndarray
-    extent: tuple[float, float]
-    origin: tuple[float, float]
+    images: tuple[Fitted, ...]
     history: tuple[dict[str, Any], ...]
     counts: dict[str, int]
     seconds: dict[str, float]
     ranks: int
     heterogeneity: np.ndarray | None = None
     truth: dict[str, Any] | None = None
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Smallest and largest value of all series."""
+        return min(images.range[0] for images in self.images), max(images.range[1] for images in self.images)
 
 
 def collect(
@@ -96,27 +122,18 @@ def collect(
     if not np.isfinite(progress.state.point.value):
         raise ValueError(f"the model could not be solved at the laws reached (stage {progress.stage!r})")
     point, outcome, work = progress.state.point, progress.state.outcome, progress.counts
-    how = problem.discretisation(progress.stage)
-    images, frames = how.pixels.images, list(point.frames)
-    predicted = np.array([how.pixels.picture(prediction) for prediction in point.predictions])
+    fitted = [_fitted(*pair, progress.stage) for pair in zip(problem.series, point.fits, strict=True)]
     laplace = posterior(problem, progress) if uncertainty else None
-    seen = predicted if problem.noise else images.frames[sorted({problem.initial, *frames})]
     return Result(
-        model=how.forward.model.name,
+        model=problem.model.name,
         status="converged" if outcome is Outcome.CONVERGED else outcome.value if outcome else "unfinished",
         iterations=progress.state.iteration,
         cost=point.value,
         misfit_rms=point.misfit_rms,
         laws=problem.parameters.laws(problem.coordinates.natural(point.x[: len(problem.coordinates)])),
         posterior=laplace,
-        determination=determination(laplace, how.forward.model) if laplace else None,
-        range=(float(np.nanmin(seen)), float(np.nanmax(seen))),
-        frames=point.frames,
-        times=tuple(images.times[frames]),
-        observed=np.where(np.isfinite(predicted), images.frames[frames], np.nan),
-        predicted=predicted,
-        extent=images.extent,
-        origin=images.origin,
+        determination=determination(laplace, problem.model) if laplace else None,
+        images=tuple(problem.groups.gather(fitted)),
         history=progress.history,
         counts={
             "forward": work.forward,
@@ -131,14 +148,31 @@ def collect(
             "forward": work.seconds_forward,
             "sensitivities": work.seconds_sensitivities,
         },
-        ranks=how.pixels.comm.size,
+        ranks=problem.groups.comm.size,
         heterogeneity=_heterogeneity(problem, progress),
         truth=truth,
     )
 
 
+def _fitted(series: Series, fit: Fit | FieldPoint, stage: str) -> Fitted:
+    pixels, images, frames = series.discretisation(stage).pixels, series.images, list(fit.frames)
+    predicted = np.array([pixels.picture(prediction) for prediction in fit.predictions])
+    seen = predicted if images.noise else images.frames[sorted({series.initial, *frames})]
+    return Fitted(
+        source=str(images.source),
+        misfit_rms=fit.misfit_rms,
+        range=(float(np.nanmin(seen)), float(np.nanmax(seen))),
+        frames=fit.frames,
+        times=tuple(images.times[frames]),
+        observed=np.where(np.isfinite(predicted), images.frames[frames], np.nan),
+        predicted=predicted,
+        extent=images.extent,
+        origin=images.origin,
+    )
+
+
 def _heterogeneity(problem: Problem, progress: Progress) -> np.ndarray | None:
-    point, pixels = progress.state.point, problem.fine.pixels
+    point, pixels = progress.state.point, problem.series[0].fine.pixels
     if problem.heterogeneity is None or progress.stage == "intervals":
         return None
     return pixels.picture(pixels.average(point.objective.field(point.x, "heterogeneity")))

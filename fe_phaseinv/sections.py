@@ -18,28 +18,6 @@ def declared(default: Any = MISSING, **rules: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Images:
-    """Which images, and how noisy.
-
-    Attributes
-    ----------
-    file : Path
-        The file or folder of the images, absolute.
-    frames : tuple of int or None
-        Indices of the frames to use; None for all.
-    initial : int
-        Index of the frame that starts the run.
-    noise : float or str
-        Standard deviation of the noise of a pixel, or ``"estimate"``.
-    """
-
-    file: Path = declared()
-    frames: tuple[int, ...] | None = declared(None, least=0)
-    initial: int = declared(0, least=0)
-    noise: str | float = declared(0.0, choices=("estimate",), least=0)
-
-
-@dataclass(frozen=True)
 class Domain:
     """Where the equations hold and how they are discretised.
 
@@ -61,6 +39,31 @@ class Domain:
     degree: int | None = declared(None, least=1)
     boundary: str = declared("no-flux", choices=("no-flux", "from-images", "periodic"))
     tags: tuple[int, ...] | None = declared(None, least=1)
+
+
+@dataclass(frozen=True)
+class Images:
+    """Which images of one experiment, and how noisy.
+
+    Attributes
+    ----------
+    file : Path
+        The file or folder of the images, absolute.
+    frames : tuple of int or None
+        Indices of the frames to use; None for all.
+    initial : int
+        Index of the frame that starts the run.
+    noise : float or str
+        Standard deviation of the noise of a pixel, or ``"estimate"``.
+    domain : Domain or None
+        In place of the domain of the case.
+    """
+
+    file: Path = declared()
+    frames: tuple[int, ...] | None = declared(None, least=0)
+    initial: int = declared(0, least=0)
+    noise: str | float = declared(0.0, choices=("estimate",), least=0)
+    domain: Domain | None = declared(None)
 
 
 @dataclass(frozen=True)

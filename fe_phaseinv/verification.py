@@ -8,7 +8,7 @@ import numpy as np
 
 from fe_phaseinv.field_objective import FieldObjective
 from fe_phaseinv.objective import Linearisation, Objective
-from fe_phaseinv.parallel import extremes, total
+from fe_phaseinv.parallel import extremes
 
 STEPS = (1.0, 0.5, 0.25, 0.125)
 
@@ -113,10 +113,11 @@ def _difference_ratio(objective: Objective, base: Linearisation, direction: np.n
     """Length of the change of the pixels by the sensitivities over that by differences."""
     step = 1e-2 * direction
     ahead, behind = (objective.at(base.x + sign * step, like=base) for sign in (1, -1))
-    changes = [0.5 * (a - b) for a, b in zip(ahead.predictions, behind.predictions, strict=True)]
-    frames = [objective.pixels.frame(frame) for frame in base.frames]
-    by_difference = sum(
-        float(np.sum(change[np.isfinite(frame)] ** 2)) for change, frame in zip(changes, frames, strict=True)
+    by_difference = objective.groups.gather(
+        [
+            experiment.squared([0.5 * (a - b) for a, b in zip(one.predictions, other.predictions, strict=True)])
+            for experiment, one, other in zip(objective.experiments, ahead.fits, behind.fits, strict=True)
+        ]
     )
     by_sensitivity = step @ (base.hessian - objective.prior_at(base.x)[2]) @ step
-    return float(np.sqrt(by_sensitivity / total(objective.pixels.comm, by_difference)))
+    return float(np.sqrt(by_sensitivity / sum(by_difference)))

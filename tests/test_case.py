@@ -90,8 +90,9 @@ def refusal(path: Path, *overrides: str) -> str:
 def test_defaults(folder):
     """What the smallest case leaves out takes its default."""
     case = read_case(write(folder, SMALLEST))
-    assert case.images.file == folder / "images.npz"
-    assert (case.images.frames, case.images.initial, case.images.noise) == (None, 0, 0.0)
+    assert case.images[0].file == folder / "images.npz"
+    (images,) = case.images
+    assert (images.frames, images.initial, images.noise, images.domain) == (None, 0, 0.0, None)
     assert (case.domain.mesh, case.domain.cells, case.domain.degree) == ("rectangle", None, None)
     assert case.laws.chemical_potential == ChemicalPotential("legendre", 10, (), False, False)
     assert case.laws.diffusivity == Diffusivity("legendre", 10, (), False, True)
@@ -104,8 +105,8 @@ def test_values(folder):
     """Every key arrives, with its type."""
     case = read_case(write(folder, FULL))
     assert case.truth == folder / "truth.json"
-    assert case.images.file == folder / "images.npz"
-    assert case.images.frames == (0, 2, 3)
+    assert case.images[0].file == folder / "images.npz"
+    assert case.images[0].frames == (0, 2, 3)
     assert case.domain.mesh == folder / 'a "b" \x7f.msh'
     assert case.laws.chemical_potential == ChemicalPotential("legendre", 4, (1.0, -2.5e-3), True, True)
     assert case.laws.gradient_energy.initial == 2e-3
@@ -144,7 +145,7 @@ def test_relative_path_of_the_case(folder, monkeypatch):
     """Paths start from the folder of the case, also when it is given relative to another folder."""
     write(folder, SMALLEST)
     monkeypatch.chdir(folder / "sub")
-    assert read_case("../case.toml").images.file == folder / "images.npz"
+    assert read_case("../case.toml").images[0].file == folder / "images.npz"
 
 
 @pytest.mark.parametrize(
@@ -162,7 +163,8 @@ def test_relative_path_of_the_case(folder, monkeypatch):
 )
 def test_override(folder, override, section, key, value):
     """An override replaces or adds a key; a text needs no quotes."""
-    assert getattr(getattr(read_case(write(folder, FULL), [override]), section), key) == value
+    found = getattr(read_case(write(folder, FULL), [override]), section)
+    assert getattr(found[0] if section == "images" else found, key) == value
 
 
 @pytest.mark.parametrize(
@@ -378,3 +380,89 @@ def test_error_is_one_line_and_pickles():
     assert len(message) < 200
     copy = pickle.loads(pickle.dumps(error))
     assert (str(copy), copy.source, copy.key, copy.accepted) == (message, "case.toml", "a.b", "a\nb")
+
+
+# ---------------------------------------------------------------------------------------------- several series
+
+SEVERAL = """
+model = "cahn-hilliard"
+[domain]
+cells = 12
+[[images]]
+file = "images.npz"
+noise = 0.1
+[[images]]
+file = "sub/../images.npz"
+frames = [0, 2]
+noise = "estimate"
+[images.domain]
+degree = 2
+boundary = "from-images"
+[laws.chemical_potential]
+[laws.diffusivity]
+"""
+
+
+def test_several_series(folder):
+    """Each series has its own keys, and may have a domain of its own."""
+    case = read_case(write(folder, SEVERAL), ["images.1.initial=1", "images.0.noise=0.2", "images.1.domain.tags=[3]"])
+    first, second = case.images
+    assert (first.noise, second.noise) == (0.2, "estimate")
+    assert (first.frames, second.frames, second.initial) == (None, (0, 2), 1)
+    assert first.domain is None and case.domain.cells == 12
+    assert (second.domain.cells, second.domain.degree, second.domain.tags) == (None, 2, (3,))
+    assert case.names == ["images[0]", "images[1]"]
+
+
+@pytest.mark.parametrize(
+    "text", [SEVERAL, SMALLEST.replace("[images]", "[[images]]"), SMALLEST + "[images.domain]\ncells = 3\n"]
+)
+def test_series_read_back(folder, text):
+    """The record of a list of sections, and of sections inside them, is read back to an equal case."""
+    case = read_case(write(folder, text))
+    copy = folder / "sub" / "copy.toml"
+    copy.write_text(case.text(), encoding="utf-8")
+    assert read_case(copy) == case
+    assert case.text().count("[[images]]") == (2 if text == SEVERAL else 0)
+    assert case.text().count("\n[images]") == (0 if text == SEVERAL else 1)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["images.1.file=lost.npz"], 'images[1].file: found "lost.npz"; accepted: an existing file or folder'),
+        (["images.0.nois=1"], "images[0].nois: found an unknown key (nearest: noise)"),
+        (["images.1={}"], "images[1].file: found nothing; accepted: an existing file or folder"),
+        (["images=[]"], "images: found []; accepted: a section with the keys file, frames"),
+        (
+            ["images.noise=1"],
+            "images.noise: found noise of images, a list of 2 sections; accepted: images.0 to images.1",
+        ),
+        (
+            ["images.2.noise=1"],
+            "images.2.noise: found 2 of images, a list of 2 sections; accepted: images.0 to images.1",
+        ),
+        (["images.1.noise=0"], "images[1].noise: found 0.0 beside 0.1 of images[0]; accepted: noise of all series"),
+        (
+            ["images.1.domain={tags = [1]}"],
+            'images[1].domain.tags: found [1]; accepted: none, unless images[1].domain.boundary = "from-images"',
+        ),
+        (
+            ["optimizer.hessian=newton"],
+            'optimizer.hessian: found "newton"; accepted: "gauss-newton", where there are 2',
+        ),
+        (
+            ["heterogeneity={deviation = 1, length = 1}"],
+            "heterogeneity: found a section; accepted: none, where there are 2 series of images",
+        ),
+    ],
+)
+def test_series_are_refused(folder, overrides, message):
+    """The message names the series by its index."""
+    assert refusal(write(folder, SEVERAL), *overrides).startswith(message)
+
+
+def test_an_index_is_no_key_of_a_single_series(folder):
+    """What `--set` may name in a list it may not in a section."""
+    message = refusal(write(folder, SMALLEST), "images.0.noise=1")
+    assert message.startswith("images.0: found an unknown key")

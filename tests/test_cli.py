@@ -527,6 +527,86 @@ def test_best_is_written_when_a_later_stage_cannot_start(folder, tmp_path, monke
     assert result["cost"] == saved["history"][-1]["cost"]
 
 
+# ------------------------------------------------------------------------------------------- several series of images
+
+
+def two(folder: Path, first: str, second: str) -> Path:
+    """Write a case of two series, of which the second one has a domain of its own."""
+    path = folder / f"two-{Path(first).parent.name}.toml"
+    own = "[images.domain]\ncells = 5\ndegree = 2\n"
+    images = f'[[images]]\nfile = "{first}"\n[[images]]\nfile = "{second}"\n{own}'
+    path.write_text(CASE.replace('[images]\nfile = "simulated/images.npz"', "") + images)
+    return path
+
+
+@pytest.fixture(scope="module")
+def several(folder):
+    """Return a case of two series that are simulated."""
+    laws = [f"laws.{name}.coefficients={TRUE[name]}" for name in ("chemical_potential", "diffusivity")]
+    laws.append(f"laws.gradient_energy.initial={TRUE['gradient_energy']}")
+    truth = two(folder, "simulated/images.npz", "start.npz")
+    assert run("simulate", truth, "--output", folder / "both", *settings(*laws)) == 0
+    return two(folder, "both/images-1.npz", "both/images-2.npz")
+
+
+def test_series_are_simulated_each(folder, several):
+    names = {f"{name}-{i}{end}" for i in (1, 2) for name, end in (("images", ".npz"), ("states", ".pvd"))}
+    assert names <= {path.name for path in (folder / "both").iterdir()}
+    alone = ImageSeries.load(folder / "simulated" / "images.npz")
+    for number, most in ((1, 1e-3), (2, 0.05)):
+        images = ImageSeries.load(folder / "both" / f"images-{number}.npz")
+        np.testing.assert_allclose(images.frames, alone.frames, atol=most)
+
+
+def test_series_are_checked(several, capsys):
+    capsys.readouterr()
+    assert run("check", several) == 0
+    assert [line[-5:] for line in capsys.readouterr().out.splitlines()] == ["holds"] * 3
+
+
+def test_series_are_inverted_side_by_side_and_resumed_one_after_the_other(several, tmp_path, capsys):
+    command = ("invert", several, "--output", tmp_path)
+    once = settings("optimizer.max_iterations=4")
+    status, out, err = finish(start(["mpiexec", "-q", "-n", 2, *COMMAND, *command, *once]))
+    assert (status, err) == (3, "")
+    lines = out.splitlines()
+    assert lines[0] == "cahn-hilliard: 6 unknown coefficients, 2 series of images, 2 ranks in 2 groups"
+    assert lines[1].startswith("images 1: 338 unknowns in space") and lines[2].startswith("images 2: 242 unknowns")
+    assert run(*command, "--resume") == 0
+    assert "resumed at iteration 4" in capsys.readouterr().out
+    result = json.loads((tmp_path / "result.json").read_text())
+    for name, law in result["laws"].items():
+        np.testing.assert_allclose(law.get("coefficients", law["value"]), TRUE[name], rtol=5e-3, atol=5e-3)
+    first, second = result["images"]
+    assert first["source"].endswith("images-1.npz") and second["frames"] == [1, 2]
+    assert max(first["misfit_rms"], second["misfit_rms"]) < 1e-3
+    numbered = {name for i in (1, 2) for name in (f"states-{i}.h5", f"states-{i}.pvd", f"frames-{i}.png")}
+    assert numbered <= {path.name for path in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "found"),
+    [
+        (["images.1.frames=[9]"], "images-2.npz: images[1].frames: found 9; accepted: indices of its 3 frames"),
+        (["images.1.domain.boundary=periodic"], "images[1].domain.boundary: found pixels at the two ends"),
+        (["images.1.noise=0.1"], "images[1].noise: found 0.1 beside 0.0 of images[0]"),
+    ],
+)
+def test_the_second_series_is_refused(refusal, several, overrides, found):
+    assert found in refusal(*overrides, case=several)
+
+
+def test_refusal_by_one_group_is_one_line(several, tmp_path):
+    mesh, output = tmp_path / "bad.msh", tmp_path / "out"
+    mesh.write_text(SQUARE.format(end=1.2))
+    command = [*COMMAND, "invert", several, "--output", output, "--set", f"images.1.domain.mesh={mesh}"]
+    status, out, err = finish(start(["mpiexec", "-q", "-n", 2, *command]))
+    assert (status, out) == (2, "")
+    assert err.startswith(f"{mesh}: images[1].domain.mesh: found 0.1 < x < 1.2")
+    assert len(err.splitlines()) == 1
+    assert not output.exists()
+
+
 # --------------------------------------------------------------------------------------------------- several processes
 
 

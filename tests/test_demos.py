@@ -134,8 +134,11 @@ def test_script_of_the_readme(tmp_path):
     }
     names = run_shortened(path, source, replacements)
     assert (tmp_path / "laws.pdf").stat().st_size > 1000
-    on_tape = path.read_text().split("```python\n")[2].split("```")[0]
+    on_tape, together = (part.split("```")[0] for part in path.read_text().split("```python\n")[2:])
     with set_working_tape(Tape()):
         exec(compile(on_tape, str(path), "exec"), names)
         pause_annotation()
     assert all(np.abs(part.dat.data_ro).max() > 0 for part in (*names["gradient"], *names["action"]))
+    names["movies"] = [names["images"].select(frames) for frames in ([2, 3], [3, 4, 5])]
+    exec(compile(together.replace(", 24, ", ", 6, "), str(path), "exec"), names)
+    assert [series.frames for series in names["problem"].series] == [(1,), (1, 2)]

@@ -9,10 +9,11 @@ from mpi4py import MPI
 from fe_phaseinv import meshes
 from fe_phaseinv.bases import Legendre
 from fe_phaseinv.boundary import from_images
+from fe_phaseinv.experiment import Experiment, intervals, trajectory, uncertain_trajectory
 from fe_phaseinv.forward import Forward
 from fe_phaseinv.models.allen_cahn import AllenCahn
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
-from fe_phaseinv.objective import Objective, intervals, trajectory, uncertain_trajectory
+from fe_phaseinv.objective import Objective
 from fe_phaseinv.observation import Pixels
 from fe_phaseinv.parameters import Parameters
 from fe_phaseinv.priors import Prior
@@ -41,8 +42,8 @@ def problem(movie, comm, cut=trajectory, fixed=(), kind=CahnHilliard, noise=0.0,
     chosen = Smoother(pixels, flat=not cropped), 0, (1, 2), (0.001, 0.999)
     if noise:
         segment, field = uncertain_trajectory(*chosen)
-        return Objective(forward, pixels, coordinates, prior, [segment], field)
-    return Objective(forward, pixels, coordinates, prior, cut(*chosen))
+        return Objective([Experiment(forward, pixels, [segment], field)], coordinates, prior)
+    return Objective([Experiment(forward, pixels, cut(*chosen))], coordinates, prior)
 
 
 def with_a_fourth_frame(movie):
@@ -53,6 +54,12 @@ def with_a_fourth_frame(movie):
 def unknowns(objective):
     x = objective.coordinates.from_natural(START)
     return np.concatenate([x, np.random.default_rng(3).uniform(-0.01, 0.01, len(objective) - len(x))])
+
+
+def only(objective):
+    (experiment,) = objective.experiments
+    (segment,) = experiment.segments
+    return experiment.forward, segment
 
 
 COMMUNICATORS = MPI.COMM_SELF, MPI.COMM_WORLD
@@ -78,7 +85,7 @@ def test_a_wrong_gradient_is_caught(movie):
             return point
 
     right = problem(movie, MPI.COMM_SELF)
-    wrong = Wrong(right.forward, right.pixels, right.coordinates, right.prior, right.segments)
+    wrong = Wrong(right.experiments, right.coordinates, right.prior)
     first_order = verify(wrong, right.coordinates.from_natural(START))[1]
     assert not first_order.holds
 
@@ -87,14 +94,14 @@ def test_a_wrong_gradient_is_caught(movie):
 @pytest.mark.parametrize("noise", [0.0, 0.05])
 def test_checks_hold_with_data_on_the_boundary(movie, kind, noise):
     objective = problem(with_a_fourth_frame(movie), MPI.COMM_SELF, kind=kind, noise=noise, cropped=True)
-    assert len(objective.forward.step.fixed) == 4 * 12
+    assert len(objective.experiments[0].forward.step.fixed) == 4 * 12
     checks = verify(objective, unknowns(objective))
     assert [check.name for check in checks if not check.holds] == []
 
 
 def test_the_boundary_follows_its_data(movie):
     objective = problem(with_a_fourth_frame(movie), MPI.COMM_SELF, cropped=True)
-    forward, (segment,) = objective.forward, objective.segments
+    forward, segment = only(objective)
     run = forward.run(START, segment.start, segment.times)
     for time, state in zip(segment.times[1:], run.states, strict=True):
         given = forward.step.prescribe(forward.integrator.outside(time))
@@ -112,7 +119,7 @@ def test_checks_hold_with_an_unknown_start(movie):
 @models
 def test_every_column_against_central_differences(movie, kind):
     objective = problem(movie, MPI.COMM_SELF, kind=kind)
-    forward, (segment,) = objective.forward, objective.segments
+    forward, segment = only(objective)
     base = forward.run(START, segment.start, segment.times, sensitivities=True)
     for column, index in enumerate(np.flatnonzero(forward.unknown)):
         h = 1e-4 * np.eye(len(START))[index]
@@ -124,7 +131,7 @@ def test_every_column_against_central_differences(movie, kind):
 
 def test_a_replay_repeats_the_adaptive_run(movie):
     objective = problem(movie, MPI.COMM_SELF)
-    forward, (segment,) = objective.forward, objective.segments
+    forward, segment = only(objective)
     adaptive = forward.run(START, segment.start, segment.times)
     replayed = forward.run(START, segment.start, segment.times, adaptive.grid)
     assert replayed.grid == adaptive.grid
@@ -135,7 +142,7 @@ def test_a_replay_repeats_the_adaptive_run(movie):
 @pytest.mark.parametrize("noise", [0.0, 0.05])
 def test_a_point_is_carried_to_another_prior(movie, noise):
     objective = problem(movie, MPI.COMM_SELF, noise=noise)
-    other = objective.with_prior(Prior.smooth(objective.forward.model.relations, START, (1e-2, 3e-4, 1.0)))
+    other = objective.with_prior(Prior.smooth(only(objective)[0].model.relations, START, (1e-2, 3e-4, 1.0)))
     point = objective.at(unknowns(objective))
     carried, exact = other.carried(point, objective), other.at(point.x, point)
     assert carried.value == pytest.approx(exact.value, rel=1e-9)
@@ -146,7 +153,7 @@ def test_a_point_is_carried_to_another_prior(movie, noise):
 
 def test_a_run_that_needs_too_many_steps_fails(movie):
     objective = problem(movie, MPI.COMM_SELF)
-    forward, (segment,) = objective.forward, objective.segments
+    forward, segment = only(objective)
     count = len(forward.run(START, segment.start, segment.times).grid.orders)
     assert len(forward.run(START, segment.start, segment.times, max_steps=count).grid.orders) == count
     with pytest.raises(StepFailed, match="^3 steps do not lead from one frame to the next$"):

@@ -11,6 +11,7 @@ from scipy.linalg import eigh
 
 from fe_phaseinv import meshes
 from fe_phaseinv.bases import Legendre
+from fe_phaseinv.experiment import Segment
 from fe_phaseinv.field_objective import FieldObjective
 from fe_phaseinv.forward import Forward
 from fe_phaseinv.inversion import invert, resume
@@ -18,7 +19,6 @@ from fe_phaseinv.matern import FieldPrior, Matern
 from fe_phaseinv.models.allen_cahn import AllenCahn
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
 from fe_phaseinv.newton_cg import NewtonCG
-from fe_phaseinv.objective import Segment
 from fe_phaseinv.observation import Pixels
 from fe_phaseinv.parameters import Parameters
 from fe_phaseinv.priors import Prior

@@ -5,14 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from firedrake import (
-    COMM_WORLD,
-    CheckpointFile,
-    Function,
-    FunctionSpace,
-    RectangleMesh,
-    SpatialCoordinate,
     UnitSquareMesh,
-    errornorm,
 )
 
 from fe_phaseinv.bases import Constant, Legendre
@@ -21,8 +14,8 @@ from fe_phaseinv.models.cahn_hilliard import CahnHilliard
 from fe_phaseinv.parameters import Parameters
 from fe_phaseinv.posterior import Laplace
 from fe_phaseinv.relations import Relation, ideal_entropy, positive
-from fe_phaseinv.report import _draw_laws, evaluate_formula, summary, write, write_atomically, write_states
-from fe_phaseinv.result import Result
+from fe_phaseinv.report import _draw_laws, evaluate_formula, summary, write, write_atomically
+from fe_phaseinv.result import Fitted, Result
 
 FILES = {"result.json", "curves.csv"} | {f"{n}.{k}" for n in ("laws", "frames", "history") for k in ("png", "pdf")}
 RELATIONS = (
@@ -48,6 +41,17 @@ def made(relations=RELATIONS, coefficients=COEFFICIENTS, posterior=True, truth=T
     y, x = np.mgrid[0:6, 0:8] / 8
     observed = 0.5 + 0.4 * np.sin(5 * x + 3 * y) * np.array([0.5, 1.0])[:, None, None]
     observed[:, 0, 0] = np.nan
+    fitted = Fitted(
+        source="images.npz",
+        misfit_rms=0.01,
+        range=(0.1, 0.9),
+        frames=(1, 2),
+        times=(0.5, 1.0),
+        observed=observed,
+        predicted=observed + 0.01,
+        extent=(2.0, 1.5),
+        origin=(1.0, -1.0),
+    )
     return Result(
         model="cahn-hilliard",
         status="converged",
@@ -57,13 +61,7 @@ def made(relations=RELATIONS, coefficients=COEFFICIENTS, posterior=True, truth=T
         laws=parameters.laws(coefficients),
         posterior=laplace if posterior else None,
         determination=determination(laplace, model) if posterior else None,
-        range=(0.1, 0.9),
-        frames=(1, 2),
-        times=(0.5, 1.0),
-        observed=observed,
-        predicted=observed + 0.01,
-        extent=(2.0, 1.5),
-        origin=(1.0, -1.0),
+        images=(fitted,),
         history=(
             entry(0, "intervals", 90.0),
             entry(1, "intervals", 90.0, accepted=False),
@@ -80,7 +78,7 @@ def made(relations=RELATIONS, coefficients=COEFFICIENTS, posterior=True, truth=T
 def test_summary_has_the_promised_keys():
     content = summary(made())
     assert list(content) == [
-        *("model", "status", "iterations", "cost", "misfit_rms", "laws", "determination"),
+        *("model", "status", "iterations", "cost", "misfit_rms", "laws", "determination", "images"),
         *("history", "counts", "seconds", "ranks", "versions"),
     ]
     laws = content["laws"]
@@ -135,6 +133,19 @@ def test_write_makes_every_file(tmp_path, options):
         assert data.startswith(start) and len(data) > (5000 if start else 100)
 
 
+def test_several_series_are_numbered(tmp_path):
+    result = made(truth=None)
+    (images,) = result.images
+    result = replace(result, images=(images, replace(images, source="others.npz", range=(0.05, 0.8))))
+    frames = {f"frames-{number}.{kind}" for number in (1, 2) for kind in ("png", "pdf")}
+    assert {path.name for path in write(tmp_path, result)} == FILES - {"frames.png", "frames.pdf"} | frames
+    content = summary(result)
+    assert [series["source"] for series in content["images"]] == ["images.npz", "others.npz"]
+    assert content["images"][0].keys() == {"source", "frames", "misfit_rms"}
+    z = content["laws"]["diffusivity"]["z"]
+    assert (z[0], z[-1]) == (0.05, 0.9)
+
+
 def test_curves_repeat_the_summary(tmp_path):
     result = made()
     write(tmp_path, result)
@@ -164,7 +175,9 @@ def test_truth_is_drawn_in_the_gauge_of_the_laws():
 
 
 def test_laws_are_drawn_where_noise_leaves_the_unit_interval():
-    for axes in _draw_laws(replace(made(), range=(-0.3, 1.2))).axes:
+    result = made()
+    images = replace(result.images[0], range=(-0.3, 1.2))
+    for axes in _draw_laws(replace(result, images=(images,))).axes:
         for line in axes.lines:
             z, values = line.get_data()
             assert 0 < z.min() and z.max() < 1 and np.isfinite(values).all()
@@ -179,30 +192,6 @@ def test_a_failed_write_keeps_the_old_file(tmp_path):
     write_atomically(path, b"new")
     assert path.read_text() == "new"
     assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.parallel([1, 3])
-@pytest.mark.parametrize("quadrilateral", [True, False])
-def test_states_can_be_read_back(tmp_path, quadrilateral):
-    folder = COMM_WORLD.bcast(tmp_path) / "out"
-    mesh = RectangleMesh(4, 3, 2.0, 1.0, quadrilateral=quadrilateral)
-    space = FunctionSpace(mesh, "CG", 3)
-    times = [0.0, 0.25, 1.0]
-
-    def field(space, time):
-        x, y = SpatialCoordinate(space.mesh())
-        return Function(space).interpolate(x**3 + time * y)
-
-    write_states(folder, space, [field(space, time).dat.data_ro.copy() for time in times], times)
-    with CheckpointFile(str(folder / "states.h5"), "r") as checkpoint:
-        again = checkpoint.load_mesh()
-        history = checkpoint.get_timestepping_history(again, "c")
-        assert history["index"].tolist() == [0, 1, 2] and history["time"].tolist() == times
-        for index, time in enumerate(times):
-            c = checkpoint.load_function(again, "c", idx=index)
-            assert errornorm(field(c.function_space(), time), c) < 1e-12
-    assert (folder / "states.pvd").read_text().count("<DataSet") == 3
-    assert len([path for path in (folder / "states").iterdir() if path.suffix in (".vtu", ".pvtu")]) >= 3
 
 
 def test_formulas_of_a_truth_file_know_three_functions_and_nothing_else():

@@ -112,4 +112,4 @@ def test_the_start_is_unknown_where_pixels_do_not_resolve_it(pixels, cells, nois
         Relation("kinetic_prefactor", Legendre(1), transform=positive),
     )
     problem = pose(images, model, rectangle(images, cells, MPI.COMM_SELF), {"gradient_energy": [-7.0]})
-    assert problem.start_unknown == unknown
+    assert problem.series[0].start_unknown == unknown

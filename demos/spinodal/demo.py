@@ -47,8 +47,8 @@ for progress in invert(problem):
 # The figures show the truth as well.
 truth = json.loads((HERE.parent / "data" / "ch_full.json").read_text())
 result = collect(problem, progress, truth=truth)
-space = problem.discretisation(progress.stage).forward.space
-write_states(HERE / "out", space, progress.state.point.states, result.times)
+space = problem.series[0].discretisation(progress.stage).forward.space
+write_states(HERE / "out", space, progress.state.point.fits[0].states, result.images[0].times)
 if mesh.comm.rank == 0:
     for path in write(HERE / "out", result):
         print(path)

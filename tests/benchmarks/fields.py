@@ -30,8 +30,8 @@ from fe_phaseinv import (
     positive,
     rectangle,
 )
+from fe_phaseinv.experiment import trajectory
 from fe_phaseinv.inversion import TOLERANCE
-from fe_phaseinv.objective import trajectory
 from fe_phaseinv.trust_region import iterate, start
 
 DATA = Path(__file__).parents[2] / "demos" / "data"
@@ -57,7 +57,7 @@ def meshes(cells=(16, 32, 64)):
         state = start(objective, objective.begin(coordinates.from_natural(coordinates.start)), 1.0)
         state = replace(state, radius=objective.radius(state.point, 1.0))
         *_, last = iterate(objective, state, TOLERANCE["search"], 40, objective.subproblem)
-        found = problem.fine.pixels.average(objective.field(last.point.x, "heterogeneity"))
+        found = problem.series[0].fine.pixels.average(objective.field(last.point.x, "heterogeneity"))
         yield {
             "cells": count,
             "unknowns": objective.size,
@@ -79,7 +79,8 @@ def starts(draws=3, noise=0.1):
         model, mesh = CahnHilliard(*laws(10, "diffusivity")), rectangle(images, 24, COMM_WORLD)
         problem = pose(images, model, mesh, {"gradient_energy": [log(2e-3)]})
         *_, progress = invert(problem)
-        by_field = replace(problem, start_prior=Matern(*problem.fine.smoother.uncertainty(problem.initial)))
+        (series,) = problem.series
+        by_field = replace(problem, start_prior=Matern(*series.fine.smoother.uncertainty(series.initial)))
         found = {"smoothed": smoothed(problem, progress), "field": by_field.objective("trajectory", progress.strengths)}
         yield {"seed": seed, "modes": summary(problem, progress)} | {
             name: summary(problem, minimised(problem, progress, objective)) for name, objective in found.items()
@@ -88,9 +89,10 @@ def starts(draws=3, noise=0.1):
 
 def smoothed(problem, progress):
     """Cost with the start that the smoothed first frame gives."""
-    whole, margin = problem.objective("trajectory", progress.strengths), 0.3 * problem.noise
-    segments = trajectory(problem.fine.smoother, problem.initial, problem.frames, (margin, 1 - margin))
-    return Objective(whole.forward, whole.pixels, whole.coordinates, whole.prior, segments)
+    whole, (series,) = problem.objective("trajectory", progress.strengths), problem.series
+    (experiment,) = whole.experiments
+    segments = trajectory(*series.chosen("trajectory"))
+    return Objective([replace(experiment, segments=segments, field=None)], whole.coordinates, whole.prior)
 
 
 def minimised(problem, progress, objective):
