@@ -289,6 +289,7 @@ def _build_series(
         case.heterogeneity and Matern(case.heterogeneity.deviation, case.heterogeneity.length),
         hessian=case.optimizer.hessian,
         tags=domain.tags,
+        learnt=case.start is not None,
     )
     _require_data(problem.series[0])
     return problem

@@ -8,7 +8,7 @@ import sys
 import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from types import NoneType, UnionType
@@ -17,7 +17,8 @@ from typing import Any, get_args, get_origin
 import numpy as np
 
 from fe_phaseinv.bases import Legendre
-from fe_phaseinv.errors import InputError, read_toml
+from fe_phaseinv.comparison import read_result
+from fe_phaseinv.errors import InputError, read_toml, refusing_unreadable
 from fe_phaseinv.sections import (
     KERNEL_SIZES,
     LAWS,
@@ -29,6 +30,7 @@ from fe_phaseinv.sections import (
     Domain,
     Field,
     Images,
+    Number,
     Optimizer,
     Prior,
     Time,
@@ -39,10 +41,15 @@ from fe_phaseinv.sections import (
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A validated case; the attributes are the keys and sections of its file, of `images` one or several."""
+    """A validated case; the attributes are the keys and sections of its file, of `images` one or several.
+
+    `truth` is a file of true laws to be drawn, and `start` the result (its folder or result.json) of another case of
+    the same model, on any mesh, with whose laws those begin of which the case gives no start itself.
+    """
 
     model: str = declared(choices=tuple(LAWS))
     truth: Path | None = declared(None)
+    start: Path | None = declared(None)
     images: tuple[Images, ...] = declared()
     domain: Domain = declared(Domain())
     laws: CahnHilliardLaws | AllenCahnLaws | CrystalLaws = declared(by_model=LAWS)
@@ -75,18 +82,41 @@ def read_case(path: str | os.PathLike, overrides: Sequence[str] = ()) -> Case:
     Raises
     ------
     InputError
-        If the file cannot be read or is no TOML, a key is unknown or missing, or a value is refused.
+        If the file cannot be read or is no TOML, a key is unknown or missing, or a value is refused, or the result to
+        start from is none of the same model.
     """
     table = read_toml(path := Path(path), "a case file (TOML)")
     for override in overrides:
         _override(path, table, override)
-    case = _section(path, Case, table, "")
+    case = _started(_section(path, Case, table, ""), table)
     _check_potential(path, case.laws.chemical_potential)
     _check_crystal(path, case)
     for key, domain in _domains(case):
         _check_domain(path, key, domain)
     _check_series(path, case)
     return case
+
+
+def _started(case: Case, table: dict[str, Any]) -> Case:
+    """Return a case with laws that start where those of the result are that it names."""
+    if case.start is None:
+        return case
+    path = case.start / "result.json" if case.start.is_dir() else case.start
+    found, laws = read_result(path), {}
+    if found.get("model") != case.model:
+        raise InputError(path, "model", found.get("model"), f'the result of a case with model = "{case.model}"')
+    for spec in fields(case.laws):
+        given = table["laws"].get(spec.name, {})
+        with refusing_unreadable(path, f"a result with the law {spec.name}"):
+            laws[spec.name] = _law_from(getattr(case.laws, spec.name), given, found["laws"][spec.name])
+    return replace(case, laws=replace(case.laws, **laws))
+
+
+def _law_from(law: Curve | Number, given: dict[str, Any], found: dict[str, Any]) -> Curve | Number:
+    """Return a law that starts as it was found, as far as it has coefficients, unless a start is given."""
+    if isinstance(law, Number):
+        return law if law.fixed is not None or "initial" in given else replace(law, initial=float(found["value"]))
+    return law if law.coefficients else replace(law, coefficients=tuple(map(float, found["coefficients"]))[: law.size])
 
 
 def _domains(case: Case) -> list[tuple[str, Domain]]:

@@ -161,6 +161,8 @@ class Problem:
         Prior of the deviation of the start from the smoothed initial frame, which is then learnt as a field.
     hessian : str
         "gauss-newton", "newton" or "both", as for `NewtonCG`.
+    learnt : bool
+        Whether the laws to start from come from another fit, so that they need none of the intervals first.
     """
 
     series: tuple[Series, ...]
@@ -171,6 +173,7 @@ class Problem:
     heterogeneity: Matern | None = None
     start_prior: Matern | None = None
     hessian: Literal["gauss-newton", "newton", "both"] = "gauss-newton"
+    learnt: bool = False
 
     @property
     def model(self):
@@ -201,8 +204,8 @@ class Problem:
 
     @property
     def by_intervals(self) -> bool:
-        """Whether intervals between frames are something else than the whole trajectory; collective."""
-        return any(self.groups.gather([len(series.frames) > 1 for series in self.series]))
+        """Whether to fit intervals between frames first, where they are not the whole trajectory; collective."""
+        return not self.learnt and any(self.groups.gather([len(series.frames) > 1 for series in self.series]))
 
     @property
     def by_fields(self) -> bool:
@@ -256,6 +259,7 @@ def pose(
     start_prior: Matern | None = None,
     hessian: Literal["gauss-newton", "newton", "both"] = "gauss-newton",
     tags: Sequence[int] | None = None,
+    learnt: bool = False,
 ) -> Problem:
     """Ask which laws of a model turn the initial frame into the others.
 
@@ -289,6 +293,8 @@ def pose(
         "gauss-newton", or with second derivatives of the forward model: "newton", or "both" in turn.
     tags : sequence of int, optional
         Of the parts of the boundary that the images give, where it is "from-images"; nothing passes the others.
+    learnt : bool
+        Whether the laws to start from come from another fit, so that they need none of the intervals first.
 
     Raises
     ------
@@ -325,6 +331,7 @@ def pose(
         heterogeneity=heterogeneity,
         start_prior=start_prior,
         hessian=hessian,
+        learnt=learnt,
     )
 
 

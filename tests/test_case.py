@@ -1,5 +1,6 @@
 """Case files: what is read, what is refused, and how."""
 
+import json
 import pickle
 from pathlib import Path
 
@@ -226,7 +227,7 @@ def test_refused_value(folder, override, message):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("image.noise=1", "image: found an unknown key (nearest: images); accepted: model, truth, images, domain"),
+        ("image.noise=1", "image: found an unknown key (nearest: images); accepted: model, truth, start, images, domain"),
         ("images.nois=1", "images.nois: found an unknown key (nearest: noise); accepted: file, frames, initial, noise"),
         (
             "laws.kinetic_prefactor={}",
@@ -466,3 +467,48 @@ def test_an_index_is_no_key_of_a_single_series(folder):
     """What `--set` may name in a list it may not in a section."""
     message = refusal(write(folder, SMALLEST), "images.0.noise=1")
     assert message.startswith("images.0: found an unknown key")
+
+
+RESULT = {
+    "model": "cahn-hilliard",
+    "laws": {
+        "chemical_potential": {"coefficients": [0.0, -2.0, 0.0, 0.25]},
+        "diffusivity": {"coefficients": [0.5, -0.5]},
+        "gradient_energy": {"value": 3e-3},
+    },
+}
+
+
+def test_laws_start_from_a_result(folder):
+    """Those whose start the case gives stay; a shorter law takes the first coefficients."""
+    (folder / "coarse").mkdir()
+    (folder / "coarse" / "result.json").write_text(json.dumps(RESULT))
+    path = write(folder, SMALLEST)
+    for start in ("coarse", "coarse/result.json"):
+        case = read_case(path, [f"start={start}", "laws.chemical_potential.size=3", "laws.gradient_energy={}"])
+        assert case.laws.chemical_potential.coefficients == (0.0, -2.0, 0.0)
+        assert case.laws.diffusivity.coefficients == (0.5, -0.5)
+        assert case.laws.gradient_energy.initial == 3e-3
+    (folder / "again.toml").write_text(case.text())
+    assert read_case(folder / "again.toml") == case
+    given = ["laws.diffusivity.coefficients=[1]", "laws.gradient_energy={initial=1e-2}", "start=coarse"]
+    laws = read_case(path, given).laws
+    assert (laws.diffusivity.coefficients, laws.gradient_energy.initial) == ((1.0,), 1e-2)
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ({"model": "allen-cahn"}, "model: found allen-cahn; accepted: the result of a case with model = "),
+        (
+            {"model": "cahn-hilliard"},
+            "file: found unreadable content (KeyError: 'laws'); accepted: a result with the law",
+        ),
+        ([], "file: found []; accepted: the result.json of an inversion"),
+    ],
+)
+def test_other_results_are_refused(folder, content, found):
+    (folder / "other.json").write_text(json.dumps(content))
+    with pytest.raises(InputError) as caught:
+        read_case(write(folder, SMALLEST), ["start=other.json"])
+    assert str(caught.value).startswith(f"{folder / 'other.json'}: {found}")
