@@ -227,7 +227,10 @@ def test_refused_value(folder, override, message):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("image.noise=1", "image: found an unknown key (nearest: images); accepted: model, truth, start, images, domain"),
+        (
+            "image.noise=1",
+            "image: found an unknown key (nearest: images); accepted: model, truth, start, images, domain",
+        ),
         ("images.nois=1", "images.nois: found an unknown key (nearest: noise); accepted: file, frames, initial, noise"),
         (
             "laws.kinetic_prefactor={}",

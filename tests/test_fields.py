@@ -28,7 +28,7 @@ from fe_phaseinv.result import collect
 from fe_phaseinv.spaces import NodeOrder
 from fe_phaseinv.stepping.history import Storage
 from fe_phaseinv.stepping.trajectory import Tolerances
-from fe_phaseinv.trust_region import Outcome, iterate, start
+from fe_phaseinv.trust_region import Outcome, State, iterate, start
 
 LAWS = np.array([0.0, -2.5, 0.1, -0.4, -0.3, np.log(4e-3)])
 ranks = pytest.mark.parallel([1, 3])
@@ -204,6 +204,20 @@ def test_three_ranks_agree_with_one(gaps):
         found.append([point.value, *(point.dot(each, v) for each in (point.gradient, *actions, point.precondition(v)))])
     np.testing.assert_allclose(found[1], found[0], rtol=1e-7)
     np.testing.assert_allclose(found[2], found[0], rtol=1e-6)
+
+
+@pytest.mark.parallel(3)
+def test_steps_by_conjugate_gradients_are_those_of_one_rank(movie):
+    """Rounding, which differs, would grow to the fourth digit within tens of iterations."""
+    images, steps = predicted(AllenCahn, replace(movie, times=30 * movie.times), 0.01), []
+    for comm in (MPI.COMM_SELF, MPI.COMM_WORLD):
+        objective, _ = build(AllenCahn, comm, images, fixed=[5], start_unknown=False)
+        objective.variance = 1e-5  # to take more iterations
+        subproblem = NewtonCG()
+        trial = subproblem.solve(objective.at(unknowns(objective, np.zeros(6), 0, 0)), State(None, 100.0))
+        assert subproblem.iterations[0] > 10
+        steps.append([trial.length, trial.slope, *trial.step[objective.laws]])
+    np.testing.assert_allclose(steps[1], steps[0], rtol=1e-7)
 
 
 def test_coordinates_and_maps_that_do_not_fit_are_refused(movie):
