@@ -19,11 +19,12 @@ from fe_phaseinv.errors import InputError, as_ranges, refusing_unreadable
 from fe_phaseinv.groups import Groups
 from fe_phaseinv.images import ImageSeries
 from fe_phaseinv.matern import Matern
+from fe_phaseinv.mesh_data import read_mesh
 from fe_phaseinv.models.allen_cahn import AllenCahn
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
 from fe_phaseinv.models.phase_field_crystal import PhaseFieldCrystal, QuarticCrystal
-from fe_phaseinv.outline import CUT, cut_width
-from fe_phaseinv.parallel import total
+from fe_phaseinv.outline import CUT, cut_width, mesh_outline
+from fe_phaseinv.parallel import on_root, total
 from fe_phaseinv.problem import Problem, Series, joint, pose
 from fe_phaseinv.relations import Relation, ideal_entropy, positive
 from fe_phaseinv.report import TRUTH_KEYS, evaluate_formula
@@ -206,8 +207,14 @@ def _starting_coefficients(law: Curve) -> Sequence[float]:
     return law.starting if isinstance(law, ChemicalPotential) else law.coefficients
 
 
-def build_mesh(case: Case, index: int, images: ImageSeries, comm: MPI.Comm):
+def build_mesh(case: Case, index: int, images: ImageSeries, comm: MPI.Comm) -> tuple[Any, dict[str, int]]:
     """Make or read the mesh that a case asks for a series of images.
+
+    Returns
+    -------
+    mesh : firedrake.MeshGeometry
+    names : dict of int
+        Tags of the parts of its boundary that have a name.
 
     Raises
     ------
@@ -215,25 +222,31 @@ def build_mesh(case: Case, index: int, images: ImageSeries, comm: MPI.Comm):
         Where a mesh file cannot be used, or lies outside the picture.
     """
     key, domain = domain_of(case, index)
+    cells = domain.cells or default_cells(images, case.laws)
+    if domain.mesh == "outline":
+        closed = MODELS[case.model].conserved and domain.boundary == "no-flux"
+        data = on_root(comm, mesh_outline, images, cells, cut_width(images) if closed else CUT)
+        return meshes.from_data(data, comm), data.names
     if not isinstance(domain.mesh, Path):
-        cells = domain.cells or default_cells(images, case.laws)
-        if domain.mesh == "outline":
-            closed = MODELS[case.model].conserved and domain.boundary == "no-flux"
-            return meshes.outlined(images, cells, comm, cut_width(images) if closed else CUT)
         make = meshes.periodic if domain.boundary == "periodic" else meshes.rectangle
-        return make(images, cells, comm)
-    mesh = meshes.from_file(domain.mesh, comm)
+        return make(images, cells, comm), {}
+    data = on_root(comm, read_mesh, domain.mesh)
+    mesh = meshes.from_data(data, comm)
+    _require_inside(domain.mesh, f"{key}.mesh", mesh, images)
+    return mesh, data.names
+
+
+def _require_inside(source: Path, key: str, mesh, images: ImageSeries) -> None:
+    """Refuse a mesh of another dimension than the images, or that reaches beyond them."""
     if mesh.geometric_dimension != images.dimension or mesh.topological_dimension != images.dimension:
         what = "mesh" if mesh.topological_dimension == mesh.geometric_dimension else "surface"
         found = f"a {what} in {mesh.geometric_dimension} dimensions"
-        raise InputError(domain.mesh, "mesh", found, f"a mesh in {images.dimension}, as the images are")
+        raise InputError(source, "mesh", found, f"a mesh in {images.dimension}, as the images are")
     low, high = meshes.box(mesh)
-    corner = np.array(images.origin)
-    margin = 0.5 * np.array(images.pixel)
+    corner, margin = np.array(images.origin), 0.5 * np.array(images.pixel)
     if np.any(low < corner - margin) or np.any(high > corner + images.extent + margin):
         accepted = f"a mesh inside the picture, {as_ranges(corner, corner + images.extent)}"
-        raise InputError(domain.mesh, f"{key}.mesh", as_ranges(low, high), accepted)
-    return mesh
+        raise InputError(source, key, as_ranges(low, high), accepted)
 
 
 def default_cells(images: ImageSeries, laws: Any = None) -> int:
@@ -272,8 +285,7 @@ def _build_series(
 ) -> Problem:
     """Pose the problem of one series of images."""
     (start, fixed), (key, domain) = starting_laws(case), domain_of(case, index)
-    mesh = build_mesh(case, index, images, comm)
-    _require_tags(key, domain, mesh)
+    mesh, names = build_mesh(case, index, images, comm)
     problem = pose(
         images,
         build_model(case),
@@ -288,19 +300,24 @@ def _build_series(
         domain.boundary,
         case.heterogeneity and Matern(case.heterogeneity.deviation, case.heterogeneity.length),
         hessian=case.optimizer.hessian,
-        tags=domain.tags,
+        tags=_numbers(key, domain, mesh, names),
         learnt=case.start is not None,
     )
     _require_data(problem.series[0])
     return problem
 
 
-def _require_tags(key: str, domain: Domain, mesh) -> None:
-    """Refuse tags that the boundary does not have."""
-    known = mesh.exterior_facets.unique_markers
-    if domain.tags is not None and not set(domain.tags) <= set(known):
-        accepted = f"tags of the boundary: {', '.join(map(str, known)) or 'none'}"
-        raise InputError(domain.mesh, f"{key}.tags", list(domain.tags), accepted)
+def _numbers(key: str, domain: Domain, mesh, names: dict[str, int]) -> tuple[int, ...] | None:
+    """Return the numbers of the tags that a case gives by number or name; those that are none are refused."""
+    if domain.tags is None:
+        return None
+    numbers = tuple(names.get(tag, tag) for tag in domain.tags)
+    known = {int(tag): "" for tag in mesh.exterior_facets.unique_markers}
+    known |= {tag: f' ("{name}")' for name, tag in names.items()}
+    if not set(numbers) <= set(known):
+        words = ", ".join(f"{tag}{name}" for tag, name in sorted(known.items()))
+        raise InputError(domain.mesh, f"{key}.tags", list(domain.tags), f"tags of the boundary: {words or 'none'}")
+    return numbers
 
 
 def _require_data(series: Series) -> None:

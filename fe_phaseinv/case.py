@@ -268,8 +268,8 @@ def _convert(value: Any, kind: Any, rules: Mapping[str, Any], folder: Path) -> A
         return None if None in items else items
     if kind is Path and isinstance(value, str) and value and os.path.exists(folder / value):
         return (folder / value).resolve()
-    if (kind is bool and isinstance(value, bool)) or (kind is str and value in rules["choices"]):
-        return value
+    if kind in (bool, str) and isinstance(value, kind):
+        return value if kind is bool or value in rules.get("choices", (value,)) else None
     number = type(value) is kind is int or (kind is float and type(value) in (int, float))
     return kind(value) if number and _in_bounds(value, rules) else None
 
@@ -291,7 +291,7 @@ def _accepted(kind: Any, rules: Mapping[str, Any]) -> str:
     if get_origin(kind) is tuple:
         return f"a list, each item {_accepted(get_args(kind)[0], rules)}"
     if kind is str:
-        return " or ".join(map(_toml, rules["choices"]))
+        return " or ".join(map(_toml, rules.get("choices", ()))) or "a text"
     words = {int: "an integer", float: "a finite number", bool: "true or false", Path: "an existing file or folder"}
     signs = {"above": ">", "least": ">=", "below": "<"}
     bounds = [f"{sign} {rules[rule]}" for rule, sign in signs.items() if rule in rules and kind in (int, float)]

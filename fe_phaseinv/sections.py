@@ -10,9 +10,9 @@ from fe_phaseinv.bases import Hermite
 def declared(default: Any = MISSING, **rules: Any) -> Any:
     """Declare a key of a case file, required if it has no default; its type and the rules say what is accepted.
 
-    choices: the accepted texts; above, least, below: bounds of a number or of each number of a list; size: the key
-    that holds the greatest length of a list; instead_of: the key that may not be given beside this one; by_model: the
-    class of the section, for each model.
+    choices: the accepted texts, any where not given; above, least, below: bounds of a number or of each number of a
+    list; size: the key that holds the greatest length of a list; instead_of: the key that may not be given beside
+    this one; by_model: the class of the section, for each model.
     """
     return field(default=default, metadata=rules)
 
@@ -30,15 +30,16 @@ class Domain:
         Elements along the longer side of the images, and their polynomial degree; None leaves it to the program.
     boundary : str
         The boundary condition.
-    tags : tuple of int or None
+    tags : tuple of int or str, or None
         Of the parts of the boundary that the images give, where it is ``"from-images"``; nothing passes the others.
+        Names are those of the physical groups of a mesh file, or ``"outside"`` and ``"holes"`` of an outline.
     """
 
     mesh: str | Path = declared("rectangle", choices=("rectangle", "box", "outline"))
     cells: int | None = declared(None, above=0)
     degree: int | None = declared(None, least=1)
     boundary: str = declared("no-flux", choices=("no-flux", "from-images", "periodic"))
-    tags: tuple[int, ...] | None = declared(None, least=1)
+    tags: tuple[int | str, ...] | None = declared(None, least=1)
 
 
 @dataclass(frozen=True)

@@ -190,6 +190,7 @@ def test_override(folder, override, section, key, value):
             "domain.mesh=lost.msh",
             'found "lost.msh"; accepted: "rectangle" or "box" or "outline" or an existing file or folder',
         ),
+        ("domain.tags=[1.5]", "domain.tags: found [1.5]; accepted: a list, each item an integer >= 1 or a text"),
         ("domain.cells=0", "domain.cells: found 0; accepted: an integer > 0"),
         ("domain.cells=8.0", "domain.cells: found 8.0; accepted: an integer > 0"),
         ("domain.degree=0", "domain.degree: found 0; accepted: an integer >= 1"),

@@ -100,6 +100,10 @@ def refusal(capsys, *arguments) -> str:
             ["domain.mesh=rectangle", "domain.boundary=from-images", "domain.tags=[1, 9]"],
             "domain.tags: found [1, 9]; accepted: tags of the boundary: 1, 2, 3, 4",
         ),
+        (
+            ["domain.boundary=from-images", "domain.tags=['outside', 'ring']"],
+            "domain.tags: found ['outside', 'ring']; accepted: tags of the boundary: 1 (\"outside\")",
+        ),
     ],
 )
 def test_domains_are_refused(folder, tmp_path, capsys, overrides, found):
