@@ -35,7 +35,7 @@ from fe_phaseinv.parallel import on_root
 from fe_phaseinv.problem import Problem, Series
 from fe_phaseinv.result import Result, collect
 from fe_phaseinv.states import write_states
-from fe_phaseinv.stepping.step import StepFailed
+from fe_phaseinv.stepping.linear import StepFailed
 from fe_phaseinv.stepping.trajectory import Tolerances
 from fe_phaseinv.trust_region import Outcome
 from fe_phaseinv.verification import verify, verify_fields

@@ -13,7 +13,7 @@ from fe_phaseinv.field_point import FieldPoint, NoPoint
 from fe_phaseinv.field_unknowns import FieldUnknowns
 from fe_phaseinv.newton_cg import NewtonCG
 from fe_phaseinv.priors import Prior
-from fe_phaseinv.stepping.step import StepFailed
+from fe_phaseinv.stepping.linear import StepFailed
 
 
 class FieldObjective(FieldUnknowns):

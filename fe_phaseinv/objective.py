@@ -13,7 +13,7 @@ from fe_phaseinv.experiment import Experiment, Fit
 from fe_phaseinv.groups import Groups
 from fe_phaseinv.priors import Prior
 from fe_phaseinv.stepping.bdf import TimeGrid
-from fe_phaseinv.stepping.step import StepFailed
+from fe_phaseinv.stepping.linear import StepFailed
 from fe_phaseinv.trust_region import EXACT
 
 

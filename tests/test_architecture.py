@@ -20,7 +20,7 @@ LEVELS = (
     {"groups", "linear_algebra", "matern", "spaces"},
     {"meshes", "observation", "parameters", "states"},
     {"separable"},
-    {"convolution", "stepping.krylov"},
+    {"convolution", "stepping.krylov", "stepping.linear"},
     {"stepping.step"},
     {"smoothing", "stepping.trajectory"},
     {"boundary", "forward", "stepping.adjoint"},

@@ -8,6 +8,8 @@ import pytest
 from firedrake.adjoint import pause_annotation
 from pyadjoint import Tape, set_working_tape
 
+from fe_phaseinv.states import write_states
+
 DEMOS = Path(__file__).parents[1] / "demos"
 
 
@@ -134,7 +136,7 @@ def test_script_of_the_readme(tmp_path):
     }
     names = run_shortened(path, source, replacements)
     assert (tmp_path / "laws.pdf").stat().st_size > 1000
-    on_tape, together = (part.split("```")[0] for part in path.read_text().split("```python\n")[2:])
+    on_tape, together, again = (part.split("```")[0] for part in path.read_text().split("```python\n")[2:])
     with set_working_tape(Tape()):
         exec(compile(on_tape, str(path), "exec"), names)
         pause_annotation()
@@ -142,3 +144,7 @@ def test_script_of_the_readme(tmp_path):
     names["movies"] = [names["images"].select(frames) for frames in ([2, 3], [3, 4, 5])]
     exec(compile(together.replace(", 24, ", ", 6, "), str(path), "exec"), names)
     assert [series.frames for series in names["problem"].series] == [(1,), (1, 2)]
+    space = names["problem"].series[0].fine.forward.space
+    write_states(tmp_path, space, [np.full(space.dim(), 0.25)], [1.0])
+    exec(compile(again.replace('"out/states.h5"', f'"{tmp_path}/states.h5"'), str(path), "exec"), names)
+    assert names["start"] == pytest.approx(0.25)

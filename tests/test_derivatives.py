@@ -20,7 +20,7 @@ from fe_phaseinv.priors import Prior
 from fe_phaseinv.problem import coordinates_for
 from fe_phaseinv.relations import Relation, ideal_entropy, positive
 from fe_phaseinv.smoothing import Smoother
-from fe_phaseinv.stepping.step import StepFailed
+from fe_phaseinv.stepping.linear import StepFailed
 from fe_phaseinv.stepping.trajectory import Tolerances
 from fe_phaseinv.verification import verify
 

@@ -18,7 +18,7 @@ from fe_phaseinv.models.cahn_hilliard import CahnHilliard
 from fe_phaseinv.problem import joint, pose
 from fe_phaseinv.relations import Relation, ideal_entropy, positive
 from fe_phaseinv.result import collect
-from fe_phaseinv.stepping.step import StepFailed
+from fe_phaseinv.stepping.linear import StepFailed
 from fe_phaseinv.stepping.trajectory import Tolerances
 from fe_phaseinv.verification import verify
 

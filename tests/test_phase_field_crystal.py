@@ -12,7 +12,7 @@ from fe_phaseinv.images import ImageSeries
 from fe_phaseinv.models.phase_field_crystal import QuarticCrystal
 from fe_phaseinv.problem import pose
 from fe_phaseinv.relations import Relation
-from fe_phaseinv.stepping import step as stepping
+from fe_phaseinv.stepping import linear
 from fe_phaseinv.stepping.trajectory import Tolerances
 from fe_phaseinv.verification import verify
 
@@ -106,14 +106,14 @@ def test_short_steps_are_factorised_well():
 
 @pytest.mark.parallel([1, 3])
 def test_too_little_workspace_is_enlarged_or_told(monkeypatch):
-    step, enlarged = short_step(), stepping.WORKSPACES
-    monkeypatch.setitem(stepping.MUMPS, 8, 0)  # Without scaling, pivots are delayed and fill the workspace.
-    step.solver = stepping._mumps(step._matrix.petscmat, 0)
-    monkeypatch.setattr(stepping, "WORKSPACES", ())
-    with pytest.raises(stepping.StepFailed, match="factorised"):
+    step, enlarged = short_step(), linear.WORKSPACES
+    monkeypatch.setitem(linear.MUMPS, 8, 0)  # Without scaling, pivots are delayed and fill the workspace.
+    step.solver = linear.mumps(step._matrix.petscmat, 0)
+    monkeypatch.setattr(linear, "WORKSPACES", ())
+    with pytest.raises(linear.StepFailed, match="factorised"):
         step.factorise()
-    step.solver = stepping._mumps(step._matrix.petscmat, 0)
-    monkeypatch.setattr(stepping, "WORKSPACES", enlarged)
+    step.solver = linear.mumps(step._matrix.petscmat, 0)
+    monkeypatch.setattr(linear, "WORKSPACES", enlarged)
     step.factorise()
     assert left_over(step) < 1e-4
     assert step.factorisations == 1

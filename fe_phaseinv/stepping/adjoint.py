@@ -24,7 +24,8 @@ from fe_phaseinv.linear_algebra import factor_bytes
 from fe_phaseinv.parallel import total
 from fe_phaseinv.stepping.bdf import derivative_weights
 from fe_phaseinv.stepping.history import History, Item, Storage
-from fe_phaseinv.stepping.step import Step, StepFailed
+from fe_phaseinv.stepping.linear import solved
+from fe_phaseinv.stepping.step import Step
 from fe_phaseinv.stepping.trajectory import Integrator, Trajectory
 
 
@@ -273,7 +274,7 @@ class Sweeps:
         rhs = -(step.rate(history) + weighted.explicit())
         if self._outside is not None:
             rhs[step.fixed, 0] = step.trace(outside)
-        return _solve(solver, rhs)
+        return solved(solver, rhs)
 
     def _boundary_change(self, n: int, change: Inputs) -> np.ndarray | None:
         """Change of the field that is prescribed at the end of step n; that of the start has number 0."""
@@ -320,7 +321,7 @@ class _Multipliers:
         """Return the multiplier of step n, whose right-hand side is less by something."""
         rhs = np.zeros(self.step.shape)
         rhs[:, 0] = self.loads.get(n, 0.0) - self.pending.pop(n, 0.0)
-        multiplier = _solve(solver, rhs - less, transposed=True)
+        multiplier = solved(solver, rhs - less, transposed=True)
         for j, weight in enumerate(formula[1:], 1):
             if n - j >= 0:
                 pending = self.pending.get(n - j, 0.0)
@@ -367,13 +368,3 @@ def _parts(step: Step) -> dict[str, slice]:
 
 def _write(function: Function, values: np.ndarray) -> None:
     function.dat.data_wo.reshape(values.shape)[:] = values
-
-
-def _solve(solver: PETSc.KSP, rhs: np.ndarray, transposed: bool = False) -> np.ndarray:
-    """Solve for a local array (nodes, fields)."""
-    solution, b = solver.getOperators()[0].createVecs()
-    b.array[:] = rhs.ravel()
-    (solver.solveTranspose if transposed else solver.solve)(b, solution)
-    if solver.getConvergedReason() < 0:
-        raise StepFailed("the linear equations of a sweep could not be solved")
-    return solution.array.reshape(rhs.shape).copy()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
 
 import numpy as np
 import ufl
@@ -25,17 +24,13 @@ from firedrake.petsc import PETSc
 from mpi4py import MPI
 
 from fe_phaseinv.convolution import Convolution
-from fe_phaseinv.linear_algebra import Corrected, dense, direct_solver
+from fe_phaseinv.linear_algebra import Corrected, dense
 from fe_phaseinv.parallel import total
 from fe_phaseinv.relations import Law
 from fe_phaseinv.spaces import boundary_measure, boundary_nodes, interpolation
 from fe_phaseinv.stepping.krylov import PREFIX, Pieces, krylov_solver, tolerance
+from fe_phaseinv.stepping.linear import StepFailed, factorised, mumps, solved
 
-MUMPS = {6: 0, 7: 5, 8: 7, 14: 40}
-"""ICNTL settings, measured: no permutation, METIS ordering, rows and columns scaled (without, the short first steps of
-a crystal delay thousands of pivots and lose six digits), and 40 % of spare workspace in place of Firedrake's 200."""
-WORKSPACES = (400, 2000)
-"""Per cent of spare workspace for further tries after a failure."""
 LARGE = {1: np.inf, 2: 300_000, 3: 60_000}
 """Unknowns by dimension above which the equations are solved by iteration; `-fe_phaseinv_solver direct` or `krylov`
 decides otherwise."""
@@ -45,10 +40,6 @@ PATIENCE = 8.0, 4.0
 CHORD, EXACT = 1e-2, 1e-6
 """Relative residuals of the solves by iteration, as where the Jacobian has a nonlocal part: Newton corrects,
 sensitivities must hold."""
-
-
-class StepFailed(ArithmeticError):
-    """The equations of a step, or of a whole trajectory, could not be solved."""
 
 
 class Step:
@@ -141,7 +132,7 @@ class Step:
         self._lumped = np.abs(assemble(TestFunction(space) * dx(degree=quadrature)).dat.data_ro)
         self._volume = total(self.comm, self._lumped.sum())
         self._pieces = Pieces.of(space, quadrature) if self._iterative(model, prescribed) else None
-        self.solver = None if self._pieces else _mumps(self._matrix.petscmat)
+        self.solver = None if self._pieces else mumps(self._matrix.petscmat)
         if self.convolution:
             change = derivative(residual, self.convolution.change, TrialFunction(space))
             self._nonlocal = assemble(change, mat_type="aij").petscmat
@@ -239,9 +230,9 @@ class Step:
 
     def _refactorise(self) -> None:
         try:
-            self.solver = _factorised(self.solver, self._matrix.petscmat)
+            self.solver = factorised(self.solver, self._matrix.petscmat)
         except StepFailed:
-            self.solver = _mumps(self._matrix.petscmat)
+            self.solver = mumps(self._matrix.petscmat)
             raise
 
     def _krylov(self, matrix: PETSc.Mat) -> PETSc.KSP:
@@ -265,7 +256,7 @@ class Step:
         """
         self._assemble_jacobian()
         matrix = self._matrix.petscmat.copy()
-        solver = self._krylov(matrix) if self._pieces else _factorised(_mumps(matrix), matrix)
+        solver = self._krylov(matrix) if self._pieces else factorised(mumps(matrix), matrix)
         self.factorisations += 1
         return solver
 
@@ -298,6 +289,8 @@ class Step:
             return self._solve_columns(rhs.reshape(-1, 1)).reshape(rhs.shape)
 
     def _solve_columns(self, rhs: np.ndarray) -> np.ndarray:
+        if self._pieces:
+            return np.column_stack([solved(self.solver, column) for column in rhs.T])
         solution = np.empty_like(rhs, order="F")
         self.solver.matSolve(dense(self.comm, rhs), dense(self.comm, solution))
         return solution
@@ -362,29 +355,6 @@ class Step:
         extremes = np.empty(2)
         self.comm.Allreduce(np.array([c.min(initial=np.inf), -c.max(initial=-np.inf)]), extremes, op=MPI.MIN)
         return float(extremes[0]), -float(extremes[1])
-
-
-def _mumps(matrix: PETSc.Mat, workspace: int = MUMPS[14]) -> PETSc.KSP:
-    solver = direct_solver(matrix)
-    pc = solver.getPC()
-    pc.setFactorSetUpSolverType()
-    for option, value in (MUMPS | {14: workspace}).items():
-        pc.getFactorMatrix().setMumpsIcntl(option, value)
-    return solver
-
-
-def _factorised(solver: PETSc.KSP, matrix: PETSc.Mat) -> PETSc.KSP:
-    """Factorise by a solver, or by a new one with more workspace: one that has failed once fails for ever."""
-    more = (_mumps(matrix, workspace) for workspace in WORKSPACES)
-    for candidate in chain([solver], more):
-        candidate.setOperators(matrix)
-        candidate.setUp()
-        failure = candidate.getPC().getFailedReason()
-        if not failure:
-            return candidate
-        if failure != PETSc.PC.FailedReason.FACTOR_OUTMEMORY:
-            break
-    raise StepFailed("the Jacobian could not be factorised")
 
 
 def _convolution(model, coefficients: dict, space: FunctionSpace) -> Convolution | None:

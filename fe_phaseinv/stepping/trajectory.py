@@ -16,7 +16,8 @@ from fe_phaseinv.stepping.bdf import (
     next_step,
     retry_step,
 )
-from fe_phaseinv.stepping.step import Step, StepFailed
+from fe_phaseinv.stepping.linear import StepFailed
+from fe_phaseinv.stepping.step import Step
 
 QUIET = 0.02
 """Fluctuations of c below this do not tighten the tolerance any further."""
