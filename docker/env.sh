@@ -15,6 +15,8 @@ env=$cache/env-$(pins_hash)
 
 export HWLOC_COMPONENTS=-gl OMP_NUM_THREADS=1 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_btl_vader_single_copy_mechanism=none
+# Ranks that wait leave the core to those that work, of this run or another.
+export OMPI_MCA_mpi_yield_when_idle=1
 # With epoll, mpiexec now and then warns on stderr of descriptors that ended while it polled them.
 export EVENT_NOEPOLL=1
 

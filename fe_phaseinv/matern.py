@@ -50,9 +50,16 @@ class FieldPrior:
     ----------
     matern : Matern
     space : firedrake.FunctionSpace
+
+    Raises
+    ------
+    ValueError
+        On hexahedra, for which Firedrake has no such operator.
     """
 
     def __init__(self, matern: Matern, space: FunctionSpace):
+        if space.mesh().ufl_cell().cellname == "hexahedron":
+            raise ValueError("a field on hexahedra can have no prior: tetrahedra are needed")
         self.matern = matern
         self._covariance = AutoregressiveCovariance(space, matern.length, matern.deviation, m=STEPS)
         self._primal, self._dual = Function(space), Cofunction(space.dual())

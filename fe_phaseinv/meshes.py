@@ -18,7 +18,7 @@ from fe_phaseinv.outline import CUT, mesh_outline
 from fe_phaseinv.parallel import on_root
 
 
-def rectangle(images: ImageSeries, cells: int, comm: MPI.Comm):
+def rectangle(images: ImageSeries, cells: int, comm: MPI.Comm, tetrahedra: bool = False):
     """Uniform quadrilaterals over the whole picture, or hexahedra for stacks.
 
     Parameters
@@ -27,6 +27,8 @@ def rectangle(images: ImageSeries, cells: int, comm: MPI.Comm):
     cells : int
         Number along the longer side.
     comm : mpi4py.MPI.Comm
+    tetrahedra : bool
+        Whether to divide each hexahedron into six, on which a field can have a prior.
 
     Returns
     -------
@@ -34,7 +36,7 @@ def rectangle(images: ImageSeries, cells: int, comm: MPI.Comm):
     """
     counts = _counts(images, cells)
     if images.dimension == 3:
-        return _moved(BoxMesh(*counts, *images.extent, hexahedral=True, comm=comm), images)
+        return _moved(BoxMesh(*counts, *images.extent, hexahedral=not tetrahedra, comm=comm), images)
     (x0, y0), (lx, ly) = images.origin, images.extent
     return RectangleMesh(*counts, x0 + lx, y0 + ly, originX=x0, originY=y0, quadrilateral=True, comm=comm)
 

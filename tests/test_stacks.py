@@ -14,6 +14,7 @@ from fe_phaseinv.boundary import from_images
 from fe_phaseinv.cli import main
 from fe_phaseinv.errors import InputError
 from fe_phaseinv.images import ImageSeries
+from fe_phaseinv.matern import FieldPrior, Matern
 from fe_phaseinv.meshes import box, from_file, periodic, rectangle
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
 from fe_phaseinv.observation import Pixels
@@ -210,6 +211,16 @@ def test_the_cost_of_a_stack_is_the_same_on_all_ranks():
         points.append(objective.at(problem.coordinates.from_natural(problem.coordinates.start)))
     assert points[0].value == pytest.approx(points[1].value, rel=1e-8)
     np.testing.assert_allclose(points[0].gradient, points[1].gradient, rtol=1e-6)
+
+
+def test_fields_of_a_stack_have_priors_on_tetrahedra():
+    series = ImageSeries(waves(), [0, 0.02, 0.04], SIDES)
+    spaces = [FunctionSpace(rectangle(series, 2, COMM_SELF, tetrahedra), "CG", 1) for tetrahedra in (True, False)]
+    prior = FieldPrior(Matern(0.5, 0.3), spaces[0])
+    field = np.arange(spaces[0].dim(), dtype=float)
+    np.testing.assert_allclose(prior.covariance(prior.precision(field)), field, atol=1e-8)
+    with pytest.raises(ValueError, match="a field on hexahedra can have no prior"):
+        FieldPrior(Matern(0.5, 0.3), spaces[1])
 
 
 @pytest.mark.parametrize(
