@@ -76,6 +76,7 @@ def test_examples_of_the_paper(name, replacements, tmp_path):
 def test_map(tmp_path, capsys):
     path = DEMOS / "heterogeneity" / "demo.py"
     replacements = {
+        "CELLS = 16": "CELLS = 12",
         "invert(problem)": "invert(problem, 7)",
         "collect(problem, progress, ": "collect(problem, progress, False, ",
         'HERE / "out"': f'Path("{tmp_path}")',

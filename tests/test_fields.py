@@ -177,7 +177,6 @@ def laws_prior(objective, point, v):
     return along @ objective.prior.hessian(point.m) @ along
 
 
-@ranks
 @pytest.mark.parametrize("hessian", [pytest.param("gauss-newton", marks=pytest.mark.slow), "both"])
 def test_minimisation(movie, hessian):
     """The gradient vanishes at the minimum; its misfit is the noise."""
@@ -248,8 +247,17 @@ def posed(images, comm, **options):
     )
 
 
-@ranks
+@pytest.mark.slow
+@pytest.mark.parallel(3)
+def test_an_inversion_with_a_map_goes_on_after_an_interrupt_on_three_ranks(slow):
+    goes_on(slow)
+
+
 def test_an_inversion_with_a_map_goes_on_after_an_interrupt(slow):
+    goes_on(slow)
+
+
+def goes_on(slow):
     """What is kept of a progress, which is no matter of ranks, brings the same point, and the same end."""
     problem = posed(slow, MPI.COMM_WORLD, heterogeneity=Matern(0.5, 0.3), strength=1e-4)
     steps = list(invert(problem, 3))
