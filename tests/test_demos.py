@@ -88,7 +88,7 @@ def test_map(tmp_path, capsys):
     np.testing.assert_array_equal(kept["heterogeneity"], names["result"].heterogeneity)
 
 
-@pytest.mark.parametrize("name", ["crystal", "correlation"])
+@pytest.mark.parametrize("name", [pytest.param("crystal", marks=pytest.mark.slow), "correlation"])
 def test_crystals(name, tmp_path):
     path = DEMOS / name / "demo.py"
     replacements = {

@@ -184,6 +184,7 @@ def test_three_ranks_agree_with_one(movies, count, noises):
     assert failing(b, beside.groups).at(x).value == np.inf
 
 
+@pytest.mark.slow
 @pytest.mark.parallel(3)
 def test_three_ranks_learn_the_same(movies):
     alone, beside = together(movies, SELF), side_by_side(movies)
