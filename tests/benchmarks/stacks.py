@@ -2,7 +2,7 @@
 
 The stacks are simulated with finite volumes on cells half a pixel wide, small steps and a constant implicit part that
 cosine transforms diagonalise: another discretisation than the one that is fitted. Prints one JSON line for each set:
-python tests/benchmarks/stacks.py FOLDER [NAME ...] [KEY=VALUE ...], where keys replace those of the case.
+mpiexec -n 2 python tests/benchmarks/stacks.py FOLDER [NAME ...] [KEY=VALUE ...], where keys replace those of the case.
 """
 
 import json
@@ -11,12 +11,14 @@ import time
 from pathlib import Path
 
 import numpy as np
+from firedrake import COMM_WORLD
 from scipy.fft import dctn, idctn
 from scipy.ndimage import gaussian_filter
 from truths import errors
 
 from fe_phaseinv.cli import main
 from fe_phaseinv.images import ImageSeries
+from fe_phaseinv.parallel import on_root
 from fe_phaseinv.report import evaluate_formula
 
 PIXELS = 24
@@ -84,23 +86,31 @@ def simulate(truth, start, times):
     return ImageSeries(pixels, np.array(times, float), (1.0, 1.0, 1.0))
 
 
-def measure(folder, name, overrides):
-    """Simulate a set where its images are not there yet, invert it and compare."""
+def prepare(folder, name):
+    """Simulate a set where its images are not there yet, and write its case."""
     wanted = SETS[name]
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / f"{name}.npz").exists():
         simulate(**wanted).save(folder / f"{name}.npz")
     (folder / f"{name}.json").write_text(json.dumps(wanted["truth"]))
     (folder / f"{name}.toml").write_text(CASE.format(name=name))
+
+
+def measure(folder, name, overrides):
+    """Invert a set and compare."""
+    on_root(COMM_WORLD, prepare, folder, name)
     output, began = folder / "-".join([name, *overrides]).replace(".", "_"), time.perf_counter()
     replaced = [item for override in overrides for item in ("--set", override)]
     status = main(["invert", str(folder / f"{name}.toml"), "--output", str(output), *replaced])
     seconds = time.perf_counter() - began
-    found = errors(wanted["truth"], json.loads((output / "result.json").read_text()))
-    return {"set": name, "set with": overrides, "status": status, "seconds": seconds, **found}
+    found = errors(SETS[name]["truth"], json.loads((output / "result.json").read_text()))
+    ranks = COMM_WORLD.size
+    return {"set": name, "overrides": overrides, "ranks": ranks, "status": status, "seconds": seconds, **found}
 
 
 if __name__ == "__main__":
     overrides = [argument for argument in sys.argv[2:] if "=" in argument]
     for chosen in [argument for argument in sys.argv[2:] if "=" not in argument] or SETS:
-        print(json.dumps(measure(Path(sys.argv[1]), chosen, overrides)), flush=True)
+        line = measure(Path(sys.argv[1]), chosen, overrides)
+        if COMM_WORLD.rank == 0:
+            print(json.dumps(line), flush=True)
