@@ -272,21 +272,21 @@ def _draw_laws(result: Result):
     return figure
 
 
-def _draw_frames(result: Fitted):
+def _draw_frames(fitted: Fitted):
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    extent, (lx, ly) = _shown_extent(result)
-    differences = result.predicted - result.observed
+    extent, (lx, ly) = _shown_extent(fitted)
+    differences = fitted.predicted - fitted.observed
     most = np.abs(differences[np.isfinite(differences)]).max(initial=0) or 1.0
     count = len(differences)
     figure = Figure(figsize=(7.5, 0.7 + count * (0.3 + 2.15 * ly / lx)), layout="compressed")
     grid = figure.subplots(count, 3, squeeze=False, sharex=True, sharey=True)
-    seen = {"cmap": "viridis", "vmin": result.range[0], "vmax": result.range[1]}
+    seen = {"cmap": "viridis", "vmin": fitted.range[0], "vmax": fitted.range[1]}
     error = {"cmap": "RdBu_r", "vmin": -most, "vmax": most}
-    for row, time, *images in zip(grid, result.times, result.observed, result.predicted, differences, strict=True):
+    for row, time, *images in zip(grid, fitted.times, fitted.observed, fitted.predicted, differences, strict=True):
         titles = (
-            f"image, t = {time:.4g}{_where(result)}",
+            f"image, t = {time:.4g}{_where(fitted)}",
             "prediction",
             f"difference, rms {np.sqrt(np.nanmean(images[2] ** 2)):.2g}",
         )
