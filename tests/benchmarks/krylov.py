@@ -1,6 +1,6 @@
 """Iterations of the solver for large steps: elements, sizes and time steps; seconds to make it ready and to solve.
 
-    docker/env.sh run python tests/benchmarks/krylov.py 10000 100000 1000000
+    docker/env.sh run python tests/benchmarks/krylov.py 10000 100000 1000000 [ELEMENT ...]
 
 The states are smooth waves about c = 1/2, where the homogeneous energy is concave, and the same waves ten times as
 high. A count is that of a solve, then of a transposed one, to a residual of 1e-8.
@@ -16,7 +16,7 @@ from firedrake.petsc import PETSc
 from fe_phaseinv import CahnHilliard, Forward, Legendre, Relation, ideal_entropy, positive
 
 LAWS = np.array([0, -3, 0, np.log(0.5), np.log(7.5e-4)])
-ELEMENTS = ((1, True), (1, False), (2, True), (2, False), (3, True), (3, False))
+ELEMENTS = {"Q1": (1, True), "P1": (1, False), "Q2": (2, True), "P2": (2, False), "Q3": (3, True), "P3": (3, False)}
 TIME_STEPS = 1e-6, 1e-5, 1e-4, 1e-3
 
 
@@ -44,8 +44,10 @@ def main():
     model = CahnHilliard(
         Relation("chemical_potential", Legendre(3), known=ideal_entropy), Relation("diffusivity", Legendre(1), positive)
     )
-    for unknowns in map(int, sys.argv[1:]):
-        for degree, quadrilateral in ELEMENTS:
+    chosen = [argument for argument in sys.argv[1:] if argument in ELEMENTS] or ELEMENTS
+    for unknowns in map(int, filter(str.isdecimal, sys.argv[1:])):
+        for name in chosen:
+            degree, quadrilateral = ELEMENTS[name]
             cells = round(np.sqrt(unknowns / 2) / degree)
             forward = Forward(model, RectangleMesh(cells, cells, 1, 1, quadrilateral=quadrilateral), degree)
             forward.parameters.assign(LAWS)
@@ -55,7 +57,6 @@ def main():
                 state = np.zeros(forward.step.shape)
                 state[:, 0] = Function(forward.space).interpolate(0.5 + height * waves).dat.data_ro
                 row = ", ".join(counts(forward.step, state, time_step) for time_step in TIME_STEPS)
-                name = f"{'Q' if quadrilateral else 'P'}{degree}"
                 PETSc.Sys.Print(f"{2 * forward.space.dim():8d} {name} height {height}: {row}", flush=True)
             del forward
 
