@@ -44,7 +44,7 @@ class Case:
     """A validated case; the attributes are the keys and sections of its file, of `images` one or several.
 
     `truth` is a file of true laws to be drawn, and `start` the result (its folder or result.json) of another case of
-    the same model, on any mesh, with whose laws those begin of which the case gives no start itself.
+    the same model, on any mesh, with whose laws this one begins, but for those that it fixes.
     """
 
     model: str = declared(choices=tuple(LAWS))
@@ -88,7 +88,7 @@ def read_case(path: str | os.PathLike, overrides: Sequence[str] = ()) -> Case:
     table = read_toml(path := Path(path), "a case file (TOML)")
     for override in overrides:
         _override(path, table, override)
-    case = _started(_section(path, Case, table, ""), table)
+    case = _started(_section(path, Case, table, ""))
     _check_potential(path, case.laws.chemical_potential)
     _check_crystal(path, case)
     for key, domain in _domains(case):
@@ -97,7 +97,7 @@ def read_case(path: str | os.PathLike, overrides: Sequence[str] = ()) -> Case:
     return case
 
 
-def _started(case: Case, table: dict[str, Any]) -> Case:
+def _started(case: Case) -> Case:
     """Return a case with laws that start where those of the result are that it names."""
     if case.start is None:
         return case
@@ -106,17 +106,18 @@ def _started(case: Case, table: dict[str, Any]) -> Case:
     if found.get("model") != case.model:
         raise InputError(path, "model", found.get("model"), f'the result of a case with model = "{case.model}"')
     for spec in fields(case.laws):
-        given = table["laws"].get(spec.name, {})
         with refusing_unreadable(path, f"a result with the law {spec.name}"):
-            laws[spec.name] = _law_from(getattr(case.laws, spec.name), given, found["laws"][spec.name])
+            laws[spec.name] = _law_from(getattr(case.laws, spec.name), found["laws"][spec.name])
     return replace(case, laws=replace(case.laws, **laws))
 
 
-def _law_from(law: Curve | Number, given: dict[str, Any], found: dict[str, Any]) -> Curve | Number:
-    """Return a law that starts as it was found, as far as it has coefficients, unless a start is given."""
+def _law_from(law: Curve | Number, found: dict[str, Any]) -> Curve | Number:
+    """Return a law that starts as it was found, as far as it has coefficients, unless it is fixed elsewhere."""
     if isinstance(law, Number):
-        return law if law.fixed is not None or "initial" in given else replace(law, initial=float(found["value"]))
-    return law if law.coefficients else replace(law, coefficients=tuple(map(float, found["coefficients"]))[: law.size])
+        return replace(law, initial=float(found["value"])) if law.fixed is None else law
+    if law.fixed and law.coefficients:
+        return law
+    return replace(law, coefficients=tuple(map(float, found["coefficients"]))[: law.size])
 
 
 def _domains(case: Case) -> list[tuple[str, Domain]]:

@@ -484,20 +484,20 @@ RESULT = {
 
 
 def test_laws_start_from_a_result(folder):
-    """Those whose start the case gives stay; a shorter law takes the first coefficients."""
+    """Those that the case fixes stay; a shorter law takes the first coefficients."""
     (folder / "coarse").mkdir()
     (folder / "coarse" / "result.json").write_text(json.dumps(RESULT))
     path = write(folder, SMALLEST)
     for start in ("coarse", "coarse/result.json"):
-        case = read_case(path, [f"start={start}", "laws.chemical_potential.size=3", "laws.gradient_energy={}"])
+        case = read_case(path, [f"start={start}", "laws.chemical_potential.size=3", "laws.gradient_energy.initial=1"])
         assert case.laws.chemical_potential.coefficients == (0.0, -2.0, 0.0)
         assert case.laws.diffusivity.coefficients == (0.5, -0.5)
         assert case.laws.gradient_energy.initial == 3e-3
     (folder / "again.toml").write_text(case.text())
     assert read_case(folder / "again.toml") == case
-    given = ["laws.diffusivity.coefficients=[1]", "laws.gradient_energy={initial=1e-2}", "start=coarse"]
-    laws = read_case(path, given).laws
-    assert (laws.diffusivity.coefficients, laws.gradient_energy.initial) == ((1.0,), 1e-2)
+    fixed = ["laws.diffusivity={coefficients=[1], fixed=true}", "laws.gradient_energy={fixed=1e-2}", "start=coarse"]
+    laws = read_case(path, fixed).laws
+    assert (laws.diffusivity.coefficients, laws.gradient_energy.fixed) == ((1.0,), 1e-2)
 
 
 @pytest.mark.parametrize(
