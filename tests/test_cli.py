@@ -596,6 +596,7 @@ def test_the_second_series_is_refused(refusal, several, overrides, found):
     assert found in refusal(*overrides, case=several)
 
 
+@pytest.mark.slow
 def test_refusal_by_one_group_is_one_line(several, tmp_path):
     mesh, output = tmp_path / "bad.msh", tmp_path / "out"
     mesh.write_text(SQUARE.format(end=1.2))

@@ -253,6 +253,7 @@ def test_an_inversion_with_a_map_goes_on_after_an_interrupt_on_three_ranks(slow)
     goes_on(slow)
 
 
+@pytest.mark.slow  # the command's own test has the like
 def test_an_inversion_with_a_map_goes_on_after_an_interrupt(slow):
     goes_on(slow)
 
