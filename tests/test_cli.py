@@ -635,7 +635,7 @@ def test_results_are_compared_by_the_root_alone(finished, capsys):
 
 def test_ranks_agree(folder, tmp_path):
     """Both stages on one and on two processes; few iterations, for there may be less than two cores."""
-    command = ("invert", folder / "case.toml", *settings("optimizer.max_iterations=4"), "--output")
+    command = ("invert", folder / "case.toml", *settings("optimizer.max_iterations=3"), "--output")
     assert run(*command, tmp_path / "alone") == 3
     together = tmp_path / "together"
     status, out, err = finish(start(["mpiexec", "-q", "-n", 2, *COMMAND, *command, together]))
