@@ -116,7 +116,7 @@ def steihaug(
     norm = np.sqrt(squared)
     along = within = 0.0  # s.M.p and s.M.s; that of p.M.p follows
     across, taken, promise = squared, 0, np.inf
-    before: list[tuple[np.ndarray, np.ndarray]] = []  # directions, and H times them over their curvature
+    earlier: list[tuple[np.ndarray, np.ndarray]] = []  # directions, and H times them over their curvature
     while norm > 0 and taken < most:
         taken += 1
         curved = action(direction)
@@ -131,12 +131,12 @@ def steihaug(
             break
         residual = residual + share * curved
         found = precondition(residual)
-        ratio, squared = 1 / squared, dot(residual, found)
+        before, squared = squared, dot(residual, found)
         if squared <= allowed**2:
             promise = -0.5 * dot(gradient, step)
             break
-        ratio *= squared
+        ratio = squared / before
         along, across = ratio * (along + share * across), squared + ratio**2 * across
-        before.append((direction, curved / curvature))
-        direction = sum((dot(found, scaled) * earlier for earlier, scaled in before), -found)
+        earlier.append((direction, curved / curvature))
+        direction = sum((dot(found, image_of) * each for each, image_of in earlier), -found)
     return Trial(step, dot(gradient, step), dot(step, image), float(np.sqrt(within)), float(norm), promise), taken
