@@ -274,6 +274,7 @@ def goes_on(slow):
     assert low < result.laws["kinetic_prefactor"](0.5) < high
 
 
+@pytest.mark.slow
 def test_the_laws_hessian_without_the_fields(slow):
     """That of a dense matrix, from which the fields are eliminated."""
     objective, x = build(AllenCahn, MPI.COMM_SELF, slow, fixed=[0, 2], start_unknown=False)

@@ -112,7 +112,7 @@ def test_taylor_orders_for_data_on_a_part_of_the_boundary(tape, movie, kind):
 
 
 @pytest.mark.parallel(3)
-@pytest.mark.parametrize("states", [np.inf, 1e5])
+@pytest.mark.parametrize("states", [pytest.param(np.inf, marks=pytest.mark.slow), 1e5])
 def test_three_ranks_agree_with_one(tape, movie, states):
     """With all states in memory, and with checkpoints."""
     values = []
