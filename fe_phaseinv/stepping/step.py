@@ -283,10 +283,10 @@ class Step:
         self.solves += 1
         if self.convolution:
             return self._corrected(roughly=True).solve(rhs, CHORD)
-        if not self._pieces:
-            return self._solve_columns(rhs.reshape(-1, 1)).reshape(rhs.shape)
-        with tolerance(self.solver, CHORD):
-            return self._solve_columns(rhs.reshape(-1, 1)).reshape(rhs.shape)
+        if self._pieces:
+            with tolerance(self.solver, CHORD):
+                return solved(self.solver, rhs)
+        return self._solve_columns(rhs.reshape(-1, 1)).reshape(rhs.shape)
 
     def _solve_columns(self, rhs: np.ndarray) -> np.ndarray:
         if self._pieces:
