@@ -228,10 +228,9 @@ def build_mesh(case: Case, index: int, images: ImageSeries, comm: MPI.Comm) -> t
         data = on_root(comm, mesh_outline, images, cells, cut_width(images) if closed else CUT)
         return meshes.from_data(data, comm), data.names
     if not isinstance(domain.mesh, Path):
-        if domain.boundary == "periodic":
-            return meshes.periodic(images, cells, comm), {}
+        make = meshes.periodic if domain.boundary == "periodic" else meshes.rectangle
         by_fields = case.heterogeneity is not None or case.optimizer.hessian != "gauss-newton"
-        return meshes.rectangle(images, cells, comm, tetrahedra=by_fields), {}
+        return make(images, cells, comm, tetrahedra=by_fields), {}
     data = on_root(comm, read_mesh, domain.mesh)
     mesh = meshes.from_data(data, comm)
     _require_inside(domain.mesh, f"{key}.mesh", mesh, images)

@@ -41,7 +41,7 @@ def rectangle(images: ImageSeries, cells: int, comm: MPI.Comm, tetrahedra: bool 
     return RectangleMesh(*counts, x0 + lx, y0 + ly, originX=x0, originY=y0, quadrilateral=True, comm=comm)
 
 
-def periodic(images: ImageSeries, cells: int, comm: MPI.Comm):
+def periodic(images: ImageSeries, cells: int, comm: MPI.Comm, tetrahedra: bool = False):
     """Uniform quadrilaterals or hexahedra over the whole picture, which goes on from its edges at the opposite ones.
 
     Parameters
@@ -50,6 +50,8 @@ def periodic(images: ImageSeries, cells: int, comm: MPI.Comm):
     cells : int
         Number along the longer side; at least three along the shorter ones.
     comm : mpi4py.MPI.Comm
+    tetrahedra : bool
+        As for `rectangle`.
 
     Returns
     -------
@@ -57,7 +59,7 @@ def periodic(images: ImageSeries, cells: int, comm: MPI.Comm):
     """
     counts = [max(3, count) for count in _counts(images, cells)]
     if images.dimension == 3:
-        return _moved(PeriodicBoxMesh(*counts, *images.extent, hexahedral=True, comm=comm), images)
+        return _moved(PeriodicBoxMesh(*counts, *images.extent, hexahedral=not tetrahedra, comm=comm), images)
     return _moved(PeriodicRectangleMesh(*counts, *images.extent, quadrilateral=True, comm=comm), images)
 
 

@@ -164,6 +164,8 @@ def test_boxes_are_where_the_stack_is():
         mesh = make(series, 8, COMM_SELF)
         assert (mesh.ufl_cell().cellname, mesh.num_cells()) == ("hexahedron", cells)
         np.testing.assert_allclose(box(mesh), [ORIGIN, np.add(ORIGIN, EXTENT)])
+        divided = make(series, 8, COMM_SELF, tetrahedra=True)
+        assert (divided.ufl_cell().cellname, divided.num_cells()) == ("tetrahedron", 6 * cells)
 
 
 @pytest.fixture(scope="module")
