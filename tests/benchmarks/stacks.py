@@ -14,7 +14,7 @@ import numpy as np
 from firedrake import COMM_WORLD
 from scipy.fft import dctn, idctn
 from scipy.ndimage import gaussian_filter
-from truths import errors
+from truths import errors, prepare
 
 from fe_phaseinv.cli import main
 from fe_phaseinv.images import ImageSeries
@@ -86,19 +86,9 @@ def simulate(truth, start, times):
     return ImageSeries(pixels, np.array(times, float), (1.0, 1.0, 1.0))
 
 
-def prepare(folder, name):
-    """Simulate a set where its images are not there yet, and write its case."""
-    wanted = SETS[name]
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / f"{name}.npz").exists():
-        simulate(**wanted).save(folder / f"{name}.npz")
-    (folder / f"{name}.json").write_text(json.dumps(wanted["truth"]))
-    (folder / f"{name}.toml").write_text(CASE.format(name=name))
-
-
 def measure(folder, name, overrides):
     """Invert a set and compare."""
-    on_root(COMM_WORLD, prepare, folder, name)
+    on_root(COMM_WORLD, prepare, folder, name, SETS[name], simulate, CASE)
     output, began = folder / "-".join([name, *overrides]).replace(".", "_"), time.perf_counter()
     replaced = [item for override in overrides for item in ("--set", override)]
     status = main(["invert", str(folder / f"{name}.toml"), "--output", str(output), *replaced])

@@ -109,14 +109,19 @@ def errors(truth, result):
     return found
 
 
-def measure(folder, name):
-    """Simulate a set where its images are not there yet, invert it and compare."""
-    wanted = SETS[name]
+def prepare(folder, name, wanted, simulate, case):
+    """Simulate a set where its images are not there yet, and write its truth and its case."""
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / f"{name}.npz").exists():
         simulate(**wanted).save(folder / f"{name}.npz")
     (folder / f"{name}.json").write_text(json.dumps(wanted["truth"]))
-    (folder / f"{name}.toml").write_text(CASE.format(name=name))
+    (folder / f"{name}.toml").write_text(case.format(name=name))
+
+
+def measure(folder, name):
+    """Invert a set and compare."""
+    wanted = SETS[name]
+    prepare(folder, name, wanted, simulate, CASE)
     status = main(["invert", str(folder / f"{name}.toml"), "--output", str(folder / name)])
     result = json.loads((folder / name / "result.json").read_text())
     return {"set": name, "status": status, **errors(wanted["truth"], result)}
