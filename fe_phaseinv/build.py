@@ -296,7 +296,7 @@ def _build_series(
         frames,
         case.images[index].initial,
         domain.degree or DEGREE,
-        tolerances or (Tolerances() if case.time.rtol is None else Tolerances(rtol=case.time.rtol)),
+        tolerances or (case.time.rtol and Tolerances(rtol=case.time.rtol)),
         case.prior.strength,
         domain.boundary,
         case.heterogeneity and Matern(case.heterogeneity.deviation, case.heterogeneity.length),

@@ -272,7 +272,7 @@ def _run(problem: Problem, series: Series, folder: Path, name: str) -> tuple[Ima
 
 def _check(options: argparse.Namespace) -> int:
     case = _case(options)
-    problem = build_problem(case, on_root(WORLD, load_images, case), WORLD, Tolerances(newton=1e-7))
+    problem = build_problem(case, on_root(WORLD, load_images, case), WORLD, Tolerances(rtol=3e-3, newton=1e-7))
     _require_unknowns(problem, options)
     x = problem.coordinates.from_natural(problem.coordinates.start)
     checks = verify(problem.objective("intervals", problem.first_strengths), x)

@@ -13,10 +13,10 @@ from fe_phaseinv.observation import Pixels
 from fe_phaseinv.parallel import total
 from fe_phaseinv.smoothing import Smoother, UnknownField
 from fe_phaseinv.stepping.bdf import TimeGrid
-from fe_phaseinv.stepping.trajectory import Tolerances, Trajectory
+from fe_phaseinv.stepping.trajectory import Trajectory
 
-MOST_STEPS = 120
-"""Trial laws with which more steps are needed between two frames, at the usual tolerance, are taken for failed ones."""
+MOST_STEPS, USUAL = 120, 3e-3
+"""Trial laws with which more steps are needed between two frames, at this relative tolerance, are taken for failed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +183,7 @@ class Experiment:
     @property
     def _most_steps(self) -> float:
         """More of them, which grow as the cube root of the tolerance by the usual order, show a bad trial law."""
-        return MOST_STEPS * max(1.0, Tolerances.rtol / self.forward.integrator.tolerances.rtol) ** (1 / 3)
+        return MOST_STEPS * max(1.0, USUAL / self.forward.integrator.tolerances.rtol) ** (1 / 3)
 
     def _compared(self, runs: Sequence[Trajectory]) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
         for segment, run in zip(self.segments, runs, strict=True):

@@ -23,10 +23,12 @@ from fe_phaseinv.parallel import total
 from fe_phaseinv.parameters import Parameters
 from fe_phaseinv.priors import Prior
 from fe_phaseinv.smoothing import Smoother
-from fe_phaseinv.stepping.trajectory import Tolerances
+from fe_phaseinv.stepping.trajectory import QUIET, Tolerances
 
 FIRST_STRENGTH = 1e-4
 """Prior strength to begin with where the program is to choose it."""
+NOISE_SHARE, LOOSE = 0.1, 3e-3
+"""The error of a step may be this share of the noise of a pixel, as far as this relative tolerance."""
 ROUGH_TIME, ROUGHEST = 5.0, 1.5e-2
 """The intervals, which only lead to a start, are solved with half the degree and a time tolerance larger by this
 factor, or with this one where that is finer."""
@@ -252,7 +254,7 @@ def pose(
     frames: Sequence[int] | None = None,
     initial: int = 0,
     degree: int = 3,
-    tolerances: Tolerances = Tolerances(),  # noqa: B008 (a frozen value)
+    tolerances: Tolerances | None = None,
     strength: float | Literal["auto"] = "auto",
     boundary: Literal["no-flux", "from-images", "periodic"] = "no-flux",
     heterogeneity: Matern | None = None,
@@ -279,8 +281,8 @@ def pose(
         Frame that starts the run.
     degree : int
         Of the elements; the intervals are solved with half of it, rounded up.
-    tolerances : Tolerances
-        In time; the intervals are solved with larger ones.
+    tolerances : Tolerances, optional
+        In time, looser by default for noisy images than for clean ones; the intervals are solved with larger ones.
     strength : float or "auto"
         Of the prior.
     boundary : str
@@ -308,6 +310,7 @@ def pose(
     for name in fixed:
         is_fixed[parameters.slices[name]] = True
     coordinates = coordinates_for(model, parameters, parameters.flat(start), is_fixed)
+    allowed = tolerances or _tolerances(images)
 
     def discretise(degree: int, tolerances: Tolerances, heterogeneous: bool = False) -> Discretisation:
         cropped = boundary == "from-images"
@@ -317,8 +320,8 @@ def pose(
         return Discretisation(forward, pixels, Smoother(pixels, flat=not cropped, tags=tags if cropped else None))
 
     series = Series(
-        rough=discretise((degree + 1) // 2, replace(tolerances, rtol=max(ROUGH_TIME * tolerances.rtol, ROUGHEST))),
-        fine=discretise(degree, tolerances, heterogeneity is not None),
+        rough=discretise((degree + 1) // 2, replace(allowed, rtol=max(ROUGH_TIME * allowed.rtol, ROUGHEST))),
+        fine=discretise(degree, allowed, heterogeneity is not None),
         frames=tuple(range(initial + 1, len(images.times)) if frames is None else frames),
         initial=initial,
     )
@@ -333,6 +336,12 @@ def pose(
         hessian=hessian,
         learnt=learnt,
     )
+
+
+def _tolerances(images: ImageSeries) -> Tolerances:
+    """Return the accuracy in time that images deserve: errors that clean ones do not show, or noise hides."""
+    noise = images.noise / max(np.nanstd(images.frames), QUIET)
+    return Tolerances(rtol=float(np.clip(NOISE_SHARE * noise, Tolerances.rtol, LOOSE)))
 
 
 def joint(problems: Sequence[Problem], groups: Groups | None = None) -> Problem:

@@ -23,7 +23,7 @@ from fe_phaseinv.trust_region import Outcome
 
 COMMAND = (sys.executable, "-c", "import sys; from fe_phaseinv.cli import main; sys.exit(main())")
 TIMEOUT = 300
-DISCRETISATION = "[domain]\ncells = 6\ndegree = 2\n"
+DISCRETISATION = "[domain]\ncells = 6\ndegree = 2\n[time]\nrtol = 3e-3\n"
 TRUE = {"chemical_potential": [0.0, -3.0, 0.1], "diffusivity": [-0.2, -0.3, 0.0], "gradient_energy": 4e-3}
 TRUTH = f"""
 model = "cahn-hilliard"

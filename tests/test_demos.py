@@ -95,7 +95,7 @@ def test_crystals(name, tmp_path):
         "CELLS = 32": "CELLS = 12",
         'pfc_nucleus.npz")': 'pfc_nucleus.npz").downsample(4).select([0, 1])',
         "Hermite(10," if name == "correlation" else "Powers(3)": "Hermite(6," if name == "correlation" else "Powers(2)",
-        "invert(problem)": "invert(problem, 5)",
+        "invert(problem)": "invert(problem, 4)",
         'HERE / "out"': f'Path("{tmp_path}")',
     }
     run_shortened(path, path.read_text(), replacements)

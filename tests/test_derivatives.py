@@ -36,7 +36,7 @@ def problem(movie, comm, cut=trajectory, fixed=(), kind=CahnHilliard, noise=0.0,
     coordinates = coordinates_for(model, Parameters(model.relations, mesh), START, np.isin(np.arange(6), fixed))
     movie = replace(movie, noise=noise)
     outside = from_images(movie, mesh, 2) if cropped else None
-    forward = Forward(model, mesh, 2, coordinates.free, Tolerances(newton=1e-8), outside)
+    forward = Forward(model, mesh, 2, coordinates.free, Tolerances(rtol=3e-3, newton=1e-8), outside)
     pixels = Pixels(movie, forward.space)
     prior = Prior.smooth(model.relations, START, (1e-3,) * 3)
     chosen = Smoother(pixels, flat=not cropped), 0, (1, 2), (0.001, 0.999)

@@ -30,6 +30,8 @@ file = "{file}"
 mesh = "outline"
 cells = 8
 degree = 2
+[time]
+rtol = 3e-3
 [laws.chemical_potential]
 size = 3
 coefficients = [0, {slope}]

@@ -40,7 +40,7 @@ def one(movie, comm, start=START, size=2, **options):
         Relation("diffusivity", Legendre(size), positive),
     )
     model, mesh = CahnHilliard(*relations), meshes.rectangle(movie, 6, comm)
-    return pose(movie, model, mesh, start, degree=2, tolerances=Tolerances(newton=1e-8), **options)
+    return pose(movie, model, mesh, start, degree=2, tolerances=Tolerances(rtol=3e-3, newton=1e-8), **options)
 
 
 def together(movies, comm=SELF, noises=(0.0,) * 3, **options):

@@ -38,7 +38,7 @@ def forward_model(kind, mesh, degree):
         Relation("chemical_potential", Legendre(3), known=ideal_entropy),
         Relation(kind.scaling[2], Legendre(2), positive),
     )
-    return Forward(model, mesh, degree, tolerances=Tolerances(newton=1e-7))
+    return Forward(model, mesh, degree, tolerances=Tolerances(rtol=3e-3, newton=1e-7))
 
 
 def pattern(space):

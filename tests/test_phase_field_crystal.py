@@ -51,7 +51,9 @@ def test_waves_grow_at_their_rate(waves):
 def test_checks_hold():
     mesh = meshes.periodic(movie(), 8, MPI.COMM_SELF)
     start = {"chemical_potential": LAWS[:3], "direct_correlation": LAWS[3:]}
-    problem = pose(movie(), MODEL, mesh, start, degree=2, tolerances=Tolerances(newton=1e-7), boundary="periodic")
+    problem = pose(
+        movie(), MODEL, mesh, start, degree=2, tolerances=Tolerances(rtol=3e-3, newton=1e-7), boundary="periodic"
+    )
     coordinates = problem.coordinates
     assert coordinates.scaling is None and len(coordinates) == 5
     objective = problem.objective("intervals", problem.first_strengths)

@@ -33,6 +33,8 @@ file = "{file}"
 [domain]
 mesh = "box"
 cells = 3
+[time]
+rtol = 3e-3
 [laws.chemical_potential]
 size = 3
 coefficients = [0, {slope}]

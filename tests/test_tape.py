@@ -43,7 +43,7 @@ def forward_model(kind, comm, movie, heterogeneous, cropped=False):
     if cropped:
         size = FunctionSpace(mesh, "CG", 3).dof_dset.size
         outside = BoundaryData(KNOTS, np.full((len(KNOTS), size), 0.5), None if cropped is True else cropped)
-    return Forward(model, mesh, 2, None, Tolerances(newton=1e-9), outside, heterogeneous)
+    return Forward(model, mesh, 2, None, Tolerances(rtol=3e-3, newton=1e-9), outside, heterogeneous)
 
 
 def waves(space, number, mean=0.0, height=1.0):

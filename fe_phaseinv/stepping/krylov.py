@@ -18,7 +18,7 @@ PREFIX = "fe_phaseinv_"
 KRYLOV = {"ksp_type": "gmres", "ksp_rtol": 1e-8, "ksp_max_it": 200, "ksp_gmres_restart": 60}
 SMOOTHER = {"mg_levels_ksp_type": "richardson", "mg_levels_ksp_max_it": 1, "mg_levels_pc_type": "sor"}
 AMG = SMOOTHER | {"pc_type": "gamg", "pc_gamg_aggressive_coarsening": 0, "pc_gamg_coarse_eq_limit": 200}
-AMG |= {"pc_mg_cycle_type": "w"}
+AMG |= {"pc_mg_cycle_type": "w", "pc_gamg_threshold": 0.0}  # zeros of the matrix are no neighbours: counts would grow
 SPINODAL, LEAST = 1.15, 0.45
 """How much of a negative mu_h' the second factor makes up for: this times sqrt(lead kappa / m), at least this share, at
 most all. Half of it keeps the factor definite for a homogeneous state as long as a step has one solution."""

@@ -48,7 +48,7 @@ class Tolerances:
         Largest order of the formulas.
     """
 
-    rtol: float = 3e-3
+    rtol: float = 3e-4
     newton: float = 1e-5
     max_order: int = 3
 
