@@ -28,8 +28,10 @@ from fe_phaseinv.linear_algebra import Corrected, dense
 from fe_phaseinv.parallel import total
 from fe_phaseinv.relations import Law
 from fe_phaseinv.spaces import boundary_measure, boundary_nodes, interpolation
-from fe_phaseinv.stepping.krylov import PREFIX, Pieces, krylov_solver, tolerance
+from fe_phaseinv.stepping.krylov import krylov_solver, tolerance
 from fe_phaseinv.stepping.linear import StepFailed, factorised, mumps, solved
+from fe_phaseinv.stepping.multigrid import PREFIX
+from fe_phaseinv.stepping.pieces import Pieces
 
 LARGE = {1: np.inf, 2: 300_000, 3: 60_000}
 """Unknowns by dimension above which the equations are solved by iteration; `-fe_phaseinv_solver direct` or `krylov`
@@ -131,7 +133,7 @@ class Step:
         self._sensitivity_value = self._sensitivity.allocate() if self.columns else None
         self._lumped = np.abs(assemble(TestFunction(space) * dx(degree=quadrature)).dat.data_ro)
         self._volume = total(self.comm, self._lumped.sum())
-        self._pieces = Pieces.of(space, quadrature) if self._iterative(model, prescribed) else None
+        self._pieces = Pieces.of(space, quadrature, prescribed, tags) if self._iterative(model) else None
         self.solver = None if self._pieces else mumps(self._matrix.petscmat)
         if self.convolution:
             change = derivative(residual, self.convolution.change, TrialFunction(space))
@@ -238,12 +240,12 @@ class Step:
     def _krylov(self, matrix: PETSc.Mat) -> PETSc.KSP:
         return krylov_solver(matrix, self._pieces, self.fields, float(self.lead))
 
-    def _iterative(self, model, prescribed: bool) -> bool:
+    def _iterative(self, model) -> bool:
         """Whether the equations are solved by iteration: where they are many, or the user wants it, and it can be."""
         asked = PETSc.Options(PREFIX).getString("solver", "")
         size = self.fields * self.space.dim()
         large = size > LARGE[self.space.mesh().topological_dimension]
-        possible = self.fields <= 2 and model.kernel is None and not prescribed
+        possible = self.fields <= 2 and model.kernel is None
         return possible and (asked == "krylov" or (large and asked != "direct"))
 
     def factor(self) -> PETSc.KSP:
