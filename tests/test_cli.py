@@ -365,6 +365,7 @@ CRYSTAL = """
 model = "phase-field-crystal"
 images = {file = "FILE"}
 domain = {cells = 6, degree = 3, boundary = "periodic"}
+time = {rtol = 3e-3}
 [laws.chemical_potential]
 size = 2
 coefficients = POTENTIAL
