@@ -49,7 +49,7 @@ class Tolerances:
     """
 
     rtol: float = 3e-4
-    newton: float = 1e-5
+    newton: float = 1e-4
     max_order: int = 3
 
 
