@@ -176,7 +176,7 @@ def test_kept_factors_change_nothing(movie):
 
 
 @ranks
-@pytest.mark.parametrize(("cropped", "files"), [(False, 0), (True, 2)])
+@pytest.mark.parametrize(("cropped", "files"), [pytest.param(False, 0, marks=pytest.mark.slow), (True, 2)])
 def test_derivatives_from_checkpoints(movie, cropped, files):
     """Without the states of the steps, in the room of two windows of states and changes, or in files alone."""
     setting = Setting(CahnHilliard, MPI.COMM_WORLD, movie, cropped)

@@ -425,6 +425,7 @@ MAP = ("heterogeneity={deviation = 0.3, length = 0.3}", "images.noise=0.005", "p
 """What asks for a map and the start as unknown fields."""
 
 
+@pytest.mark.slow
 def test_a_map_is_learnt_and_resumed(folder, tmp_path, capsys):
     """Of images of a uniform system, so that it stays near zero."""
     case = folder / "case.toml", "--output", tmp_path / "out", *settings(*MAP, "uncertainty.method=none")

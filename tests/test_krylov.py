@@ -79,7 +79,7 @@ def counts(kind, cells, degree, quadrilateral, prescribed, time_step):
 @pytest.mark.parametrize(
     ("kind", "degree", "quadrilateral", "prescribed", "most", "more"),
     [
-        (CahnHilliard, 1, True, False, 30, 2),
+        pytest.param(CahnHilliard, 1, True, False, 30, 2, marks=pytest.mark.slow),
         (CahnHilliard, 2, False, False, 30, 2),
         (CahnHilliard, 3, True, False, 30, 2),
         (CahnHilliard, 2, False, True, 36, 8),

@@ -62,6 +62,7 @@ def resident():
     return COMM_WORLD.allreduce(pages * resource.getpagesize(), MAX) / 1e6
 
 
+@pytest.mark.slow
 @pytest.mark.parallel(3)
 def test_runs_leave_no_factors_behind():
     """On several ranks PETSc destroys what Python drops only when asked: 0.5 MB for each factor here."""

@@ -79,7 +79,7 @@ def directions(controls):
     ("kind", "heterogeneous", "cropped"),
     [
         (CahnHilliard, True, True),
-        (CahnHilliard, False, False),
+        pytest.param(CahnHilliard, False, False, marks=pytest.mark.slow),
         (AllenCahn, False, False),
         pytest.param(AllenCahn, True, True, marks=pytest.mark.slow),
         pytest.param(CahnHilliard, True, False, marks=pytest.mark.slow),
