@@ -88,9 +88,8 @@ def test_map(tmp_path, capsys):
     np.testing.assert_array_equal(kept["heterogeneity"], names["result"].heterogeneity)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param("crystal", marks=pytest.mark.slow), pytest.param("correlation", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["crystal", "correlation"])
 def test_crystals(name, tmp_path):
     path = DEMOS / name / "demo.py"
     replacements = {

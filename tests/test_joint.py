@@ -61,7 +61,7 @@ def unknowns(objective):
 # ------------------------------------------------------------------------------------------------------------ the cost
 
 
-@pytest.mark.parametrize("noises", [(0.0,) * 3, (0.05, 0.1, 0.03)])
+@pytest.mark.parametrize("noises", [pytest.param((0.0,) * 3, marks=pytest.mark.slow), (0.05, 0.1, 0.03)])
 def test_checks_hold(movies, noises):
     objective = together(movies, noises=noises).objective("trajectory", STRENGTHS)
     laws, modes = len(objective.coordinates), [experiment.modes for experiment in objective.experiments]

@@ -103,7 +103,7 @@ def require_orders(J, controls, number, length):
         assert found[f"R{order}"]["Rate"][-1] == pytest.approx(order + 1, abs=0.1)
 
 
-@pytest.mark.parametrize("kind", [CahnHilliard, AllenCahn])
+@pytest.mark.parametrize("kind", [CahnHilliard, pytest.param(AllenCahn, marks=pytest.mark.slow)])
 def test_taylor_orders_for_data_on_a_part_of_the_boundary(tape, movie, kind):
     J, controls = build(kind, MPI.COMM_SELF, movie, heterogeneous=False, cropped=(1, 3))
     pause_annotation()
