@@ -22,7 +22,7 @@ class Matching:
 
         [[1, a], [0, 1]] P [[1, 0], [-b, 1]] = [[0, A + a M], [-(B + b M), M]],
 
-    two scalar elliptic problems, each of which gets one cycle.
+    two scalar elliptic problems, each of which gets one cycle. At prescribed nodes both fields are left at zero.
 
     Parameters
     ----------
@@ -125,9 +125,9 @@ def _mobility(a: np.ndarray, k: np.ndarray, pieces: Pieces) -> np.ndarray:
     inside[pieces.nodes] = 0.0
     kept = k * np.repeat(inside, np.diff(pieces.stiffness.getValuesCSR()[0]))
     ak, kk = (column_sums(pieces.stiffness, values) for values in (a * k, k * kept))
-    mean = total(pieces.mass.comm.tompi4py(), np.array([ak.sum(), kk.sum()]))
-    alone = kk <= 1e-9 * kk.max(initial=0.0)
-    return np.where(alone, mean[0] / mean[1], ak / np.where(alone, 1.0, kk))
+    above, below = total(pieces.mass.comm.tompi4py(), np.array([ak.sum(), kk.sum()]))
+    alone = ak <= 1e-9 * above / below * kk.max(initial=0.0)
+    return np.where(alone, above / below, ak / np.where(alone, 1.0, kk))
 
 
 def _weighted(mass: PETSc.Mat, weight: np.ndarray) -> PETSc.Mat:
