@@ -472,6 +472,7 @@ def test_killed_and_resumed(folder, finished, tmp_path):
     assert (tmp_path / "log.txt").read_text().startswith(log)
 
 
+@pytest.mark.slow
 def test_used_up_then_terminated_then_resumed(folder, finished, tmp_path):
     command = ("invert", folder / "case.toml", "--output", tmp_path, "--resume")
     assert run(*command, *settings("optimizer.max_iterations=2")) == 3

@@ -289,6 +289,7 @@ def test_the_laws_hessian_without_the_fields(slow):
     assert eigenvalues.min() == pytest.approx(1, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_whole_hessians_without_fields(movie):
     """Newton's method ends where Gauss-Newton's does."""
     ends, images = [], predicted(AllenCahn, replace(movie, times=30 * movie.times), 0.0, height=0.0)
