@@ -112,18 +112,19 @@ def _off_diagonal(jacobian: PETSc.Mat) -> tuple[PETSc.Mat, PETSc.Mat]:
 
 def _local_laws(first: PETSc.Mat, second: PETSc.Mat, pieces: Pieces) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Fit A ~ m K and B ~ kappa K + f M to the rows of every node: gives m, kappa and f."""
-    a, b, k, m = (matrix.getValuesCSR()[2] for matrix in (first, second, pieces.stiffness, pieces.mass))
-    kk, km, mm, bk, bm = (row_sums(first, values) for values in (k * k, k * m, m * m, b * k, b * m))
+    start, _, k = pieces.stiffness.getValuesCSR()
+    a, b, m = (matrix.getValuesCSR()[2] for matrix in (first, second, pieces.mass))
+    kk, km, mm, bk, bm = (row_sums(start, values) for values in (k * k, k * m, m * m, b * k, b * m))
     determinant = kk * mm - km**2
-    mobility = _mobility(a, k, pieces) if pieces.boundary else row_sums(first, a * k) / kk
+    mobility = _mobility(a, k, start, pieces) if pieces.boundary else row_sums(start, a * k) / kk
     return mobility, (bk * mm - bm * km) / determinant, (bm * kk - bk * km) / determinant
 
 
-def _mobility(a: np.ndarray, k: np.ndarray, pieces: Pieces) -> np.ndarray:
+def _mobility(a: np.ndarray, k: np.ndarray, start: np.ndarray, pieces: Pieces) -> np.ndarray:
     """Fit A ~ m K to the columns, where rows of prescribed nodes are gone; a mean serves a corner with no other row."""
     inside = np.ones(pieces.mass.getLocalSize()[0])
     inside[pieces.nodes] = 0.0
-    kept = k * np.repeat(inside, np.diff(pieces.stiffness.getValuesCSR()[0]))
+    kept = k * np.repeat(inside, np.diff(start))
     ak, kk = (column_sums(pieces.stiffness, values) for values in (a * k, k * kept))
     above, below = total(pieces.mass.comm.tompi4py(), np.array([ak.sum(), kk.sum()]))
     alone = ak <= 1e-9 * above / below * kk.max(initial=0.0)

@@ -43,7 +43,8 @@ class Boundary:
         nodes = boundary_nodes(space, tags)
         rows = (nodes + whole.getOwnershipRange()[0]).astype(PETSc.IntType)
         chosen = PETSc.IS().createGeneral(rows, comm=whole.comm)
-        lumped = row_sums(mass, np.abs(mass.getValuesCSR()[2]))
+        start, _, values = mass.getValuesCSR()
+        lumped = row_sums(start, np.abs(values))
         return cls(nodes, rows, lumped[nodes], whole.createSubMatrix(chosen, chosen))
 
 
@@ -93,9 +94,9 @@ class Pieces:
             matrix.zeroRowsColumns(self.boundary.rows, diag=1.0)
 
 
-def row_sums(matrix: PETSc.Mat, values: np.ndarray) -> np.ndarray:
-    """Return the sums, row by row, of other values in the place of those of a matrix."""
-    return np.add.reduceat(values, matrix.getValuesCSR()[0][:-1])
+def row_sums(start: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the sums, row by row, of values in compressed rows that begin at `start`."""
+    return np.add.reduceat(values, start[:-1])
 
 
 def column_sums(matrix: PETSc.Mat, values: np.ndarray) -> np.ndarray:

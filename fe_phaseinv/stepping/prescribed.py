@@ -108,13 +108,14 @@ class Root:
         ends = 0.5 * np.log([lowest, matrix.norm(PETSc.NormType.INFINITY)]) + (-MARGIN, MARGIN)
         logarithms, step = np.linspace(*ends, int(np.ptp(ends) / SPACING) + 2, retstep=True)
         self._factors = 2.0 / np.pi * step * np.exp(logarithms)
-        self._solver = _redundant(_shifted(matrix, np.exp(2.0 * logarithms)))
+        self._together = _shifted(matrix, np.exp(2.0 * logarithms))
+        self._solver, self._work = _redundant(self._together), self._together.createVecs()
         matrix.destroy()
         diagonal.destroy()
 
     def solve(self, residual: np.ndarray) -> np.ndarray:
         """Return mu for a residual, arrays of the nodes of the boundary; symmetric."""
-        solution, rhs = self._solver.getOperators()[0].createVecs()
+        solution, rhs = self._work
         scaled = self._scale * residual
         rhs.array[:] = np.repeat(scaled, len(self._factors))
         self._solver.solve(rhs, solution)
@@ -122,8 +123,8 @@ class Root:
 
     def destroy(self) -> None:
         """Free everything at once."""
-        self._solver.getOperators()[0].destroy()
-        self._solver.destroy()
+        for piece in (self._solver, self._together, *self._work):
+            piece.destroy()
 
 
 def _redundant(matrix: PETSc.Mat) -> PETSc.KSP:
