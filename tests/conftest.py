@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fe_phaseinv.images import ImageSeries
+from fe_phaseinv.data.images import ImageSeries
 
 
 @pytest.fixture

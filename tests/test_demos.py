@@ -8,7 +8,7 @@ import pytest
 from firedrake.adjoint import pause_annotation
 from pyadjoint import Tape, set_working_tape
 
-from fe_phaseinv.states import write_states
+from fe_phaseinv.output.states import write_states
 
 DEMOS = Path(__file__).parents[1] / "demos"
 

@@ -1,1 +1,1 @@
-"""Models: the weak forms of equations whose laws are learnt."""
+"""The physics: weak forms of equations whose laws are learnt, in UFL."""

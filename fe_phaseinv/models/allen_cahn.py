@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import ufl
 
-from fe_phaseinv.bases import Constant
-from fe_phaseinv.relations import Relation, positive
+from fe_phaseinv.laws.bases import Constant
+from fe_phaseinv.laws.relations import Relation, positive
 
 
 @dataclass(frozen=True)

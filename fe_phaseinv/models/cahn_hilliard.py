@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import ufl
 
-from fe_phaseinv.bases import Constant
-from fe_phaseinv.relations import ENTROPY_CUT, Relation, positive
+from fe_phaseinv.laws.bases import Constant
+from fe_phaseinv.laws.relations import ENTROPY_CUT, Relation, positive
 
 
 def kept_positive(c):

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 import ufl
 
-from fe_phaseinv.relations import Relation
+from fe_phaseinv.laws.relations import Relation
 
 
 @dataclass(frozen=True)

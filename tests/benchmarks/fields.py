@@ -30,9 +30,9 @@ from fe_phaseinv import (
     positive,
     rectangle,
 )
-from fe_phaseinv.experiment import trajectory
-from fe_phaseinv.inversion import TOLERANCE
-from fe_phaseinv.trust_region import iterate, start
+from fe_phaseinv.inference.experiment import trajectory
+from fe_phaseinv.inference.inversion import TOLERANCE
+from fe_phaseinv.optimisation.trust_region import iterate, start
 
 DATA = Path(__file__).parents[2] / "demos" / "data"
 MAP = Matern(deviation=0.5, length=0.15)

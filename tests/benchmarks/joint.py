@@ -18,11 +18,11 @@ import numpy as np
 import truths
 from firedrake import COMM_WORLD
 
-from fe_phaseinv.bases import Legendre
-from fe_phaseinv.cli import main
-from fe_phaseinv.images import ImageSeries
-from fe_phaseinv.parallel import on_root
-from fe_phaseinv.relations import Relation, ideal_entropy, positive
+from fe_phaseinv.cli.command import main
+from fe_phaseinv.core.parallel import on_root
+from fe_phaseinv.data.images import ImageSeries
+from fe_phaseinv.laws.bases import Legendre
+from fe_phaseinv.laws.relations import Relation, ideal_entropy, positive
 
 TRUTH = {"mu": "log(c/(1-c)) + 3*(1-2*c)", "D": "1-c", "kappa": 7.5e-4}
 FULL = Path(__file__).parents[2] / "demos" / "data" / "ch_full.npz"

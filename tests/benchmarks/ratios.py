@@ -26,8 +26,8 @@ from firedrake import (
 )
 
 from fe_phaseinv import CahnHilliard, Forward, Law, Legendre, Relation, ideal_entropy, positive
-from fe_phaseinv.stepping.bdf import TimeGrid
-from fe_phaseinv.stepping.trajectory import Tolerances
+from fe_phaseinv.forward.bdf import TimeGrid
+from fe_phaseinv.forward.trajectory import Tolerances
 
 STOCK = {
     "snes_type": "newtonls",

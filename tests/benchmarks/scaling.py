@@ -18,7 +18,7 @@ from firedrake import COMM_WORLD, Function, RectangleMesh, SpatialCoordinate, co
 from firedrake.petsc import PETSc
 
 from fe_phaseinv import CahnHilliard, Forward, Legendre, Relation, ideal_entropy, positive, write_states
-from fe_phaseinv.stepping.bdf import TimeGrid
+from fe_phaseinv.forward.bdf import TimeGrid
 
 LAWS = np.array([0, -3, 0, 0, -0.3, np.log(7.5e-4)])
 

@@ -16,10 +16,10 @@ from scipy.fft import dctn, idctn
 from scipy.ndimage import gaussian_filter
 from truths import errors, prepare
 
-from fe_phaseinv.cli import main
-from fe_phaseinv.images import ImageSeries
-from fe_phaseinv.parallel import on_root
-from fe_phaseinv.report import evaluate_formula
+from fe_phaseinv.cli.command import main
+from fe_phaseinv.core.parallel import on_root
+from fe_phaseinv.data.images import ImageSeries
+from fe_phaseinv.output.report import evaluate_formula
 
 PIXELS = 24
 SETS = {

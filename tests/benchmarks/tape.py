@@ -14,8 +14,8 @@ import numpy as np
 from firedrake import COMM_WORLD, SpatialCoordinate, UnitSquareMesh, assemble, cos, interpolate, pi
 
 from fe_phaseinv import CahnHilliard, Forward, Legendre, Relation, ideal_entropy, positive
-from fe_phaseinv.stepping.adjoint import Inputs, Sweeps, Weighted
-from fe_phaseinv.stepping.history import Storage
+from fe_phaseinv.forward.checkpoints import Storage
+from fe_phaseinv.forward.sweeps import Inputs, Sweeps, Weighted
 
 TIMES = (0.0, 0.01, 0.015, 0.02, 0.03, 0.05)
 REPETITIONS = 3

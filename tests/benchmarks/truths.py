@@ -13,9 +13,9 @@ import scipy.sparse as sp
 from scipy.integrate import solve_ivp
 from scipy.ndimage import gaussian_filter
 
-from fe_phaseinv.cli import main
-from fe_phaseinv.images import ImageSeries
-from fe_phaseinv.report import evaluate_formula
+from fe_phaseinv.cli.command import main
+from fe_phaseinv.data.images import ImageSeries
+from fe_phaseinv.output.report import evaluate_formula
 
 PIXELS = 128
 STEP = 1e-6

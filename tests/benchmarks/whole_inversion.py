@@ -27,7 +27,7 @@ from fe_phaseinv import (
     positive,
     rectangle,
 )
-from fe_phaseinv.stepping.trajectory import Tolerances
+from fe_phaseinv.forward.trajectory import Tolerances
 
 KAPPA, PIXELS = 7.5e-4, 64
 START = {"chemical_potential": [0, -2.5], "diffusivity": [-0.7], "gradient_energy": [log(1e-3)]}

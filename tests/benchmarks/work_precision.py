@@ -21,8 +21,8 @@ from fe_phaseinv import (
     positive,
     rectangle,
 )
-from fe_phaseinv.smoothing import Smoother
-from fe_phaseinv.stepping.trajectory import Tolerances
+from fe_phaseinv.forward.trajectory import Tolerances
+from fe_phaseinv.observation.smoothing import Smoother
 
 DATA = Path(__file__).parents[2] / "demos" / "data" / "ch_full.npz"
 TRIALS = [(1, 64, 3e-3), (1, 128, 3e-3), (2, 24, 3e-3), (2, 32, 3e-3), (2, 48, 3e-3), (3, 16, 3e-3), (3, 24, 3e-3)]

@@ -1,0 +1,331 @@
+"""From a case to the objects of the library."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mpi4py import MPI
+
+from fe_phaseinv.cli.case import Case
+from fe_phaseinv.cli.schema import (
+    CahnHilliardLaws,
+    ChemicalPotential,
+    CrystalLaws,
+    Curve,
+    Domain,
+    Kernel,
+    Number,
+    Polynomial,
+)
+from fe_phaseinv.core.errors import InputError, as_ranges, refusing_unreadable
+from fe_phaseinv.core.parallel import on_root, total
+from fe_phaseinv.core.spaces import box
+from fe_phaseinv.data import meshes
+from fe_phaseinv.data.images import ImageSeries
+from fe_phaseinv.data.mesh_files import read_mesh
+from fe_phaseinv.data.outline import CUT, cut_width, mesh_outline
+from fe_phaseinv.forward.trajectory import Tolerances
+from fe_phaseinv.inference.ensemble import Groups
+from fe_phaseinv.inference.matern import Matern
+from fe_phaseinv.inference.problem import Problem, Series, joint, pose
+from fe_phaseinv.laws.bases import Basis, Constant, EvenPowers, Hermite, Legendre, Powers
+from fe_phaseinv.laws.relations import Relation, ideal_entropy, positive
+from fe_phaseinv.models.allen_cahn import AllenCahn
+from fe_phaseinv.models.cahn_hilliard import CahnHilliard
+from fe_phaseinv.models.phase_field_crystal import PhaseFieldCrystal, QuarticCrystal
+from fe_phaseinv.output.report import TRUTH_KEYS, evaluate_formula
+
+MODELS = {model.name: model for model in (CahnHilliard, AllenCahn, PhaseFieldCrystal)}
+DEGREE = 3
+PIXELS_PER_CELL, FEWEST_CELLS = {2: 4.5, 3: 3.5}, {2: 24, 3: 6}
+"""Defaults by dimension, from the work-precision table of the README and from tests/benchmarks/stacks.py."""
+CELLS_PER_WAVE = 4
+"""The same where the length of the waves is known."""
+KERNEL_SIZE = 10
+SEAM = 2.0
+"""Pixels on either side of the edges of a periodic picture may differ by this factor more than any other neighbours."""
+FEWEST_PIXELS = 2
+"""In each direction; fewer show no pattern."""
+
+
+Loaded = tuple[ImageSeries, tuple[int, ...]]
+"""All frames of a file, and the indices of those after the initial one, to compare with."""
+
+
+def load_images(case: Case) -> list[Loaded]:
+    """Read and check all series of images of a case.
+
+    Parameters
+    ----------
+    case : Case
+
+    Returns
+    -------
+    list of tuple
+        For each series its `ImageSeries`, with all frames of the file, and the indices of those after the initial one.
+
+    Raises
+    ------
+    InputError
+        Where file, frames or values are not what the case says.
+    """
+    return [_load_series(case, index) for index in range(len(case.images))]
+
+
+def _load_series(case: Case, index: int) -> Loaded:
+    section, key = case.images[index], case.names[index]
+    images = ImageSeries.load(section.file)
+    noise = images.estimate_noise() if section.noise == "estimate" else section.noise
+    images = replace(images, noise=noise)
+    if min(images.shape) < FEWEST_PIXELS:
+        found = f"{' x '.join(map(str, images.shape))} pixels"
+        raise InputError(section.file, "images", found, f"at least {FEWEST_PIXELS} pixels in each direction")
+    count = len(images.times)
+    chosen = range(count) if section.frames is None else section.frames
+    for name, indices in (("frames", chosen), ("initial", [section.initial])):
+        for frame in indices:
+            if not 0 <= frame < count:
+                raise InputError(section.file, f"{key}.{name}", frame, f"indices of its {count} frames, from 0")
+    frames = tuple(sorted({frame for frame in chosen if frame > section.initial}))
+    if not frames:
+        accepted = f"at least one frame after the initial {section.initial}"
+        raise InputError(section.file, f"{key}.frames", list(chosen), accepted)
+    used = images.select([section.initial, *frames])
+    where, domain = domain_of(case, index)
+    if case.model != PhaseFieldCrystal.name:
+        (images if domain.boundary == "from-images" else used).require_concentration()
+    if domain.boundary == "periodic":
+        _require_repetition(used, f"{where}.boundary")
+    if np.nanmin(used.frames) == np.nanmax(used.frames):
+        raise InputError(section.file, "images", "the same value in every pixel", "frames that show a pattern")
+    return images, frames
+
+
+def domain_of(case: Case, index: int) -> tuple[str, Domain]:
+    """Return the key and the section of the domain of a series of images."""
+    own = case.images[index].domain
+    return ("domain", case.domain) if own is None else (f"{case.names[index]}.domain", own)
+
+
+def _require_repetition(images: ImageSeries, key: str) -> None:
+    """Refuse pictures whose opposite edges do not fit together."""
+    for axis, name in zip(range(images.dimension, 0, -1), "xyz", strict=False):
+        steps = np.diff(images.frames, axis=axis, append=np.take(images.frames, [0], axis=axis))
+        sizes = np.sqrt(np.nanmean(np.moveaxis(steps, axis, -1) ** 2, axis=tuple(range(images.dimension))))
+        if sizes[-1] > SEAM * sizes[:-1].max():
+            found = (
+                f"pixels at the two ends of {name} that differ by {sizes[-1]:.3g}, neighbours by {sizes[:-1].max():.3g}"
+            )
+            raise InputError(images.source, key, found, "a picture that repeats, for a periodic domain")
+
+
+def load_truth(case: Case) -> dict[str, Any] | None:
+    """Read the true laws that a case names; None where it names none.
+
+    Raises
+    ------
+    InputError
+        Where the file is no JSON object, or a formula in it cannot be evaluated.
+    """
+    if case.truth is None:
+        return None
+    accepted = "a JSON object"
+    with refusing_unreadable(case.truth, accepted):
+        truth = json.loads(case.truth.read_text(encoding="utf-8"))
+    if not isinstance(truth, dict):
+        raise InputError(case.truth, "file", truth, accepted)
+    for relation in build_model(case).relations:
+        key = TRUTH_KEYS[relation.name]
+        try:
+            evaluate_formula(truth.get(key, 0), relation.argument, np.array([0.5]))
+        except Exception as error:  # whatever Python says of a formula that is none
+            found = f"{truth[key]} ({error})"
+            accepted = f"a formula in {relation.argument} with log, exp and sqrt"
+            raise InputError(case.truth, key, found, accepted) from None
+    return truth
+
+
+def build_model(case: Case) -> CahnHilliard | AllenCahn | PhaseFieldCrystal | QuarticCrystal:
+    """Build the model with the relations that a case asks for."""
+    relations = {name: _relation(name, law) for name, law in _laws(case)}
+    if isinstance(case.laws, CahnHilliardLaws):
+        return CahnHilliard(**relations, weighted=case.laws.diffusivity.weighted)
+    quartic = any(isinstance(relation.basis, EvenPowers) for relation in relations.values())
+    return (QuarticCrystal if quartic else MODELS[case.model])(**relations)
+
+
+def _laws(case: Case) -> list[tuple[str, Curve | Number]]:
+    """Give the sections of the laws by name."""
+    return [(spec.name, getattr(case.laws, spec.name)) for spec in fields(case.laws)]
+
+
+def _relation(name: str, law: Curve | Number) -> Relation:
+    if isinstance(law, Number):
+        return Relation(name, Constant(), positive)
+    if isinstance(law, Polynomial):
+        return Relation(name, Powers(law.size), argument="eta")
+    if isinstance(law, Kernel):
+        return Relation(name, _kernel_basis(law), argument="k")
+    if isinstance(law, ChemicalPotential):
+        known = ideal_entropy if law.ideal_entropy else None
+        return Relation(name, Legendre(law.size), known=known, symmetric=law.symmetric, convex_ends=law.convex_ends)
+    return Relation(name, Legendre(law.size), positive)
+
+
+def _kernel_basis(law: Kernel) -> Basis:
+    if law.basis == "quartic":
+        return EvenPowers(3, law.wavenumber)
+    return Hermite(law.size or KERNEL_SIZE, law.wavenumber)
+
+
+def starting_laws(case: Case) -> tuple[dict[str, tuple[float, ...]], list[str]]:
+    """Give the coefficients to start from (or to stay at) by law, and the names of the fixed laws."""
+    start, fixed = {}, []
+    for name, law in _laws(case):
+        if isinstance(law, Number):
+            start[name] = (math.log(law.initial if law.fixed is None else law.fixed),)
+        else:
+            start[name] = _starting_coefficients(law)
+        if law.fixed:
+            fixed.append(name)
+    return start, fixed
+
+
+def _starting_coefficients(law: Curve) -> Sequence[float]:
+    """Give the coefficients of the case, or those with which waves of a crystal's wavenumber neither grow nor decay."""
+    if isinstance(law, Kernel):
+        basis = _kernel_basis(law)
+        given = np.pad(law.coefficients, (0, basis.size - len(law.coefficients)))
+        return np.linalg.solve(basis.standard(), given) if law.coefficients else basis.peak()
+    if isinstance(law, Polynomial):
+        return law.coefficients or (1.0,)
+    return law.starting if isinstance(law, ChemicalPotential) else law.coefficients
+
+
+def build_mesh(case: Case, index: int, images: ImageSeries, comm: MPI.Comm) -> tuple[Any, dict[str, int]]:
+    """Make or read the mesh that a case asks for a series of images.
+
+    Returns
+    -------
+    mesh : firedrake.MeshGeometry
+    names : dict of int
+        Tags of the parts of its boundary that have a name.
+
+    Raises
+    ------
+    InputError
+        Where a mesh file cannot be used, or lies outside the picture.
+    """
+    key, domain = domain_of(case, index)
+    cells = domain.cells or default_cells(images, case.laws)
+    if domain.mesh == "outline":
+        closed = MODELS[case.model].conserved and domain.boundary == "no-flux"
+        data = on_root(comm, mesh_outline, images, cells, cut_width(images) if closed else CUT)
+        return meshes.from_data(data, comm), data.names
+    if not isinstance(domain.mesh, Path):
+        make = meshes.periodic if domain.boundary == "periodic" else meshes.rectangle
+        by_fields = case.heterogeneity is not None or case.optimizer.hessian != "gauss-newton"
+        return make(images, cells, comm, tetrahedra=by_fields), {}
+    data = on_root(comm, read_mesh, domain.mesh)
+    mesh = meshes.from_data(data, comm)
+    _require_inside(domain.mesh, f"{key}.mesh", mesh, images)
+    return mesh, data.names
+
+
+def _require_inside(source: Path, key: str, mesh, images: ImageSeries) -> None:
+    """Refuse a mesh of another dimension than the images, or that reaches beyond them."""
+    if mesh.geometric_dimension != images.dimension or mesh.topological_dimension != images.dimension:
+        what = "mesh" if mesh.topological_dimension == mesh.geometric_dimension else "surface"
+        found = f"a {what} in {mesh.geometric_dimension} dimensions"
+        raise InputError(source, "mesh", found, f"a mesh in {images.dimension}, as the images are")
+    low, high = box(mesh)
+    corner, margin = np.array(images.origin), 0.5 * np.array(images.pixel)
+    if np.any(low < corner - margin) or np.any(high > corner + images.extent + margin):
+        accepted = f"a mesh inside the picture, {as_ranges(corner, corner + images.extent)}"
+        raise InputError(source, key, as_ranges(low, high), accepted)
+
+
+def default_cells(images: ImageSeries, laws: Any = None) -> int:
+    """Give the number of elements along the longer side where the user leaves it open."""
+    if isinstance(laws, CrystalLaws):
+        waves = max(images.extent) * laws.direct_correlation.wavenumber / (2 * np.pi)
+        return max(FEWEST_CELLS[images.dimension], math.ceil(CELLS_PER_WAVE * waves - 1e-9))
+    return max(FEWEST_CELLS[images.dimension], math.ceil(max(images.shape) / PIXELS_PER_CELL[images.dimension]))
+
+
+def build_problem(
+    case: Case, loaded: Sequence[Loaded], comm: MPI.Comm, tolerances: Tolerances | None = None
+) -> Problem:
+    """Build everything that an inversion needs, several series of images side by side on groups of ranks.
+
+    Parameters
+    ----------
+    case : Case
+    loaded : sequence of tuple
+        From `load_images`.
+    comm : mpi4py.MPI.Comm
+    tolerances : Tolerances, optional
+        In place of those of the case.
+
+    Raises
+    ------
+    InputError
+        Where mesh and images do not fit, on all ranks.
+    """
+    groups = Groups.side_by_side(comm, len(loaded))
+    return joint(groups.build(lambda i: _build_series(case, i, *loaded[i], groups.within, tolerances)), groups)
+
+
+def _build_series(
+    case: Case, index: int, images: ImageSeries, frames: tuple[int, ...], comm: MPI.Comm, tolerances: Tolerances | None
+) -> Problem:
+    """Pose the problem of one series of images."""
+    (start, fixed), (key, domain) = starting_laws(case), domain_of(case, index)
+    mesh, names = build_mesh(case, index, images, comm)
+    problem = pose(
+        images,
+        build_model(case),
+        mesh,
+        start,
+        fixed,
+        frames,
+        case.images[index].initial,
+        domain.degree or DEGREE,
+        tolerances or (case.time.rtol and Tolerances(rtol=case.time.rtol)),
+        case.prior.strength,
+        domain.boundary,
+        case.heterogeneity and Matern(case.heterogeneity.deviation, case.heterogeneity.length),
+        hessian=case.optimizer.hessian,
+        tags=_numbers(key, domain, mesh, names),
+        learnt=case.start is not None,
+    )
+    _require_data(problem.series[0])
+    return problem
+
+
+def _numbers(key: str, domain: Domain, mesh, names: dict[str, int]) -> tuple[int, ...] | None:
+    """Return the numbers of the tags that a case gives by number or name; those that are none are refused."""
+    if domain.tags is None:
+        return None
+    numbers = tuple(names.get(tag, tag) for tag in domain.tags)
+    known = {int(tag): "" for tag in mesh.exterior_facets.unique_markers}
+    known |= {tag: f' ("{name}")' for name, tag in names.items()}
+    if not set(numbers) <= set(known):
+        words = ", ".join(f"{tag}{name}" for tag, name in sorted(known.items()))
+        raise InputError(domain.mesh, f"{key}.tags", list(domain.tags), f"tags of the boundary: {words or 'none'}")
+    return numbers
+
+
+def _require_data(series: Series) -> None:
+    """Refuse frames whose pixels inside the mesh are all NaN."""
+    pixels = series.fine.pixels
+    for index in (series.initial, *series.frames):
+        if total(pixels.comm, np.isfinite(pixels.frame(index)).sum()) == 0:
+            found = "only NaN inside the mesh"
+            raise InputError(pixels.images.source, f"images[{index}]", found, "frames that show a part of the domain")

@@ -1,0 +1,1 @@
+"""Refusals of bad input, ranks, nodes of a space, and the version: what every room may need."""

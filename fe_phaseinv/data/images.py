@@ -1,0 +1,321 @@
+"""Series of images: what was seen, where and when."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import NoReturn, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.interpolate import NdBSpline, make_interp_spline
+
+from fe_phaseinv.core.errors import InputError, real_numbers
+from fe_phaseinv.data.image_files import read_arrays
+
+AXES, NUMERALS = (3, 4), {2: "two", 3: "three"}
+MEDIAN_OF_NORMAL = 0.6744897501960817
+"""Median size of a standard normal variable."""
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSeries:
+    """Images of one rectangle, or stacks of images of one box, at increasing times.
+
+    Parameters
+    ----------
+    frames : array_like of shape (time, y, x) or (time, z, y, x)
+        Pixel values, row 0 at the bottom (y = origin), NaN where there is no data. Kept as read-only float64.
+    times : array_like of shape (time,)
+        Time of each frame, increasing. Kept as read-only float64.
+    extent, origin : (float, float) or (float, float, float)
+        Size of the images along x, y and z, and position of their lower left corner, in the unit of length; the origin
+        is zero where not given.
+    noise : float
+        Standard deviation of the noise of a pixel.
+    source : str
+        Where the images come from; errors name it.
+
+    Raises
+    ------
+    InputError
+        If a value is of the wrong kind or shape or out of range, or a frame holds infinities or no data at all. Its
+        key is the array's name in a file: ``images`` for the frames, ``images[2]`` for the third of them.
+    """
+
+    frames: NDArray[np.float64]
+    times: NDArray[np.float64]
+    extent: tuple[float, ...]
+    origin: tuple[float, ...] | None = None
+    noise: float = 0.0
+    source: str = "images"
+
+    def __post_init__(self):
+        """Bring the values to their types and validate them."""
+        frames = real_numbers(self.source, "images", self.frames, AXES)
+        dimension = frames.ndim - 1
+        origin = (0.0,) * dimension if self.origin is None else self.origin
+        for name, value in {
+            "frames": frames,
+            "times": real_numbers(self.source, "times", self.times, 1),
+            "extent": _finite(self.source, "extent", self.extent, dimension),
+            "origin": _finite(self.source, "origin", origin, dimension),
+            "noise": float(real_numbers(self.source, "noise", self.noise, 0)),
+        }.items():
+            object.__setattr__(self, name, value)
+        self._check_frames()
+        self._check_times()
+        if min(self.extent) <= 0:
+            self._refuse("extent", self.extent, f"{NUMERALS[self.dimension]} positive lengths")
+        if not 0 <= self.noise < np.inf:
+            self._refuse("noise", self.noise, "a finite standard deviation >= 0")
+
+    def _refuse(self, key: str, found: object, accepted: str) -> NoReturn:
+        raise InputError(self.source, key, found, accepted)
+
+    def _check_frames(self) -> None:
+        if self.frames.size == 0:
+            self._refuse("images", f"shape {self.frames.shape}", "at least one frame of at least one pixel")
+        for number, frame in enumerate(self.frames):
+            if np.isinf(frame).any():
+                self._refuse(f"images[{number}]", "infinite pixels", "finite pixels, and NaN where there is no data")
+            if np.isnan(frame).all():
+                self._refuse(f"images[{number}]", "only NaN", "frames with at least one finite pixel")
+
+    def _check_times(self) -> None:
+        times, count = self.times, len(self.frames)
+        if times.size != count:
+            self._refuse("times", f"{times.size} times", f"{count}, one for each frame")
+        bad = np.flatnonzero(~(np.isfinite(times) & np.r_[True, times[1:] > times[:-1]]))
+        if bad.size:
+            self._refuse("times", f"{times[bad[0]]} at frame {bad[0]}", "finite times, each later than the one before")
+
+    @property
+    def dimension(self) -> int:
+        """Number of directions in space, 2 or 3."""
+        return self.frames.ndim - 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Numbers of pixels (ny, nx) or (nz, ny, nx)."""
+        return self.frames.shape[1:]
+
+    @property
+    def pixel(self) -> tuple[float, ...]:
+        """Size (hx, hy) or (hx, hy, hz) of a pixel, in the unit of length."""
+        return tuple(length / count for length, count in zip(self.extent, self.shape[::-1], strict=True))
+
+    @cached_property
+    def mask(self) -> NDArray[np.bool_]:
+        """Whether a pixel is finite in every frame, of shape `shape`."""
+        return np.isfinite(self.frames).all(axis=0)
+
+    def require_concentration(self) -> None:
+        """Refuse pixels that cannot be a concentration.
+
+        Raises
+        ------
+        InputError
+            If a pixel is outside the open interval (0, 1) although `noise` is zero.
+        """
+        low, high = np.nanmin(self.frames), np.nanmax(self.frames)
+        if self.noise == 0 and not 0 < low <= high < 1:
+            self._refuse("images", f"from {low:.6g} to {high:.6g}", "the open interval (0, 1), or a positive noise")
+
+    def estimate_noise(self) -> float:
+        """Return the standard deviation of independent Gaussian noise of a pixel, from the frames themselves.
+
+        The second difference along all axes removes what is smooth over three pixels; its median size does not
+        mind the few places where the pattern is not. Clean images give a small value, not zero.
+
+        Notes
+        -----
+        The mask is that of Immerkaer, Comput. Vis. Image Underst. 64, 300 (1996); the median in place of the mean is
+        that of Donoho and Johnstone, Biometrika 81, 425 (1994).
+
+        Raises
+        ------
+        InputError
+            If no pixel has data all around it.
+        """
+        differences = self.frames
+        for axis in range(1, differences.ndim):
+            differences = np.diff(differences, 2, axis=axis)
+        if not np.isfinite(differences).any():
+            block = " x ".join("3" * self.dimension)
+            self._refuse("images", f"no block of {block} pixels with data", "such blocks, or a given noise")
+        return float(np.nanmedian(np.abs(differences)) / (6 ** (self.dimension / 2) * MEDIAN_OF_NORMAL))
+
+    def coarseness(self, index: int) -> float:
+        """Return how far the pixels of a clean frame are from resolving it: 0 where it is smooth, above 1 for details.
+
+        The fourth differences along all axes (root mean square), relative to the standard deviation of the pixels: for
+        waves of n pixels along one axis (2 sin(pi / n))^4, which is 0.02 for n = 16, 0.3 for 8 and 4 for 4. Infinite
+        where no five neighbours have data.
+
+        Parameters
+        ----------
+        index : int
+            Frame.
+        """
+        frame, squares = self.frames[index], 0.0
+        for axis in range(frame.ndim):
+            differences = np.diff(frame, 4, axis=axis)
+            differences = differences[np.isfinite(differences)]
+            if not differences.size:
+                return np.inf
+            squares += np.mean(differences**2)
+        deviation = np.nanstd(frame)
+        return float(np.sqrt(squares) / deviation) if deviation else 0.0
+
+    def select(self, frames: Sequence[int]) -> Self:
+        """Return the series of the frames with these increasing indices, counted from 0.
+
+        Raises
+        ------
+        InputError
+            If there is no index, or one is no frame's, or they do not increase.
+        """
+        chosen, known = np.ravel(frames).tolist(), range(len(self.times))
+        if not chosen or not all(type(i) is int and i in known for i in chosen) or sorted(set(chosen)) != chosen:
+            self._refuse("frames", chosen, f"increasing indices from 0 to {known[-1]}")
+        return replace(self, frames=self.frames[chosen], times=self.times[chosen])
+
+    def crop(self, x: tuple[float, float], y: tuple[float, float], z: tuple[float, float] | None = None) -> Self:
+        """Return the series of the window (x[0], x[1]) x (y[0], y[1]), its bounds moved to the nearest edges of pixels.
+
+        Parameters
+        ----------
+        x, y, z : (float, float)
+            Ranges; of z, which only stacks have, the whole where not given.
+
+        Raises
+        ------
+        InputError
+            If a range is outside the images or holds no pixel, or a frame has no data in the window.
+        """
+        if z is not None and self.dimension == 2:
+            self._refuse("crop.z", z, "ranges of x and y alone, for images")
+        ranges = (x, y, z)[: self.dimension]
+        windows = [slice(None) if r is None else self._pixels(axis, r) for axis, r in enumerate(ranges)]
+        frames = self.frames[:, *windows[::-1]]
+        counts = zip(self.pixel, frames.shape[:0:-1], strict=True)
+        starts = zip(self.origin, windows, self.pixel, strict=True)
+        return replace(
+            self,
+            frames=frames,
+            extent=tuple(length * count for length, count in counts),
+            origin=tuple(low + (window.start or 0) * length for low, window, length in starts),
+        )
+
+    def _pixels(self, axis: int, bounds: tuple[float, float]) -> slice:
+        low, high = self.origin[axis], self.origin[axis] + self.extent[axis]
+        key = f"crop.{'xyz'[axis]}"
+        bounds = _finite(self.source, key, bounds, 2)
+        start, stop = (round((bound - low) / self.pixel[axis]) for bound in bounds)
+        if not 0 <= start < stop <= self.shape[::-1][axis]:
+            self._refuse(key, bounds, f"a range of at least one pixel from {low:.6g} to {high:.6g}")
+        return slice(start, stop)
+
+    def downsample(self, factor: int) -> Self:
+        """Return the series of averages over blocks of `factor` pixels in each direction; one with a NaN becomes NaN.
+
+        The noise of the pixels is taken as independent, so that of an average is smaller by the square root of their
+        number.
+
+        Raises
+        ------
+        InputError
+            If `factor` is no positive integer or does not divide `shape`, or a frame keeps no data.
+        """
+        if type(factor) is not int or factor < 1 or any(count % factor for count in self.shape):
+            counts = " and ".join(map(str, self.shape[::-1]))
+            self._refuse("factor", factor, f"a positive integer that divides {counts}")
+        split = [size for count in self.shape for size in (count // factor, factor)]
+        blocks = self.frames.reshape(-1, *split)
+        inside = tuple(range(2, blocks.ndim, 2))
+        return replace(self, frames=blocks.mean(axis=inside), noise=self.noise / factor ** (self.dimension / 2))
+
+    def interpolate(self, index: int, points: ArrayLike) -> NDArray[np.float64]:
+        """Values of a smooth function whose averages over the pixels are a frame, a clean and complete one.
+
+        It is the mixed derivative of a quintic spline through the integral up to the corners of the pixels, and keeps
+        its order up to the edge of the picture.
+
+        Parameters
+        ----------
+        index : int
+            Frame.
+        points : array_like of shape (n, dimension)
+            Positions (x, y) or (x, y, z).
+
+        Returns
+        -------
+        numpy.ndarray, shape (n,)
+        """
+        coefficients, knots, degrees = self.frames[index].T, [], []
+        for axis, (low, length) in enumerate(zip(self.origin, self.pixel, strict=True)):
+            count = coefficients.shape[axis]
+            sums = np.insert(np.cumsum(np.moveaxis(coefficients, axis, 0), axis=0), 0, 0.0, axis=0) * length
+            spline = make_interp_spline(low + length * np.arange(count + 1), sums, min(5, count)).derivative()
+            coefficients = np.moveaxis(spline.c[:count], 0, axis)
+            knots.append(spline.t)
+            degrees.append(spline.k)
+        return NdBSpline(tuple(knots), coefficients, tuple(degrees))(np.asarray(points, float))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike, noise: float = 0.0) -> Self:
+        """Read a series from a file or folder; nothing is written.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            A npz, mat or hdf5 file with arrays `images` (time, y, x) or (time, z, y, x), `times`, `extent` and
+            optionally `origin`; or a tif file with a page for each time; or a folder with a png or tif file for each
+            time, in the order of their names (frame2 before frame10), the pages of a tif file being the planes of a
+            stack, lowest z first. The pixels of these two are grey, integers of 8 or 16 bits being scaled to [0, 1],
+            their first row is the top, and the other arrays come from ``NAME.toml`` beside ``NAME.tif``, or
+            ``images.toml`` in the folder.
+        noise : float
+            Standard deviation of the noise of a pixel, after the scaling.
+
+        Raises
+        ------
+        InputError
+            If the file is missing, unreadable or of another kind, lacks an array, or holds values that are refused.
+        """
+        arrays, place = read_arrays(Path(path))
+        frames = arrays.pop("images")
+        if place != Path(path):
+            cls(np.zeros((len(frames), *[1] * (np.ndim(frames) - 1))), **arrays, source=str(place))  # its own faults
+        return cls(frames, **arrays, noise=noise, source=str(path))
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write `images` (as float32), `times`, `extent` and `origin` to a npz file, which appears only complete.
+
+        Raises
+        ------
+        InputError
+            If the name does not end in ``.npz``.
+        OSError
+            If the file cannot be written.
+        """
+        path = Path(path)
+        if path.suffix.lower() != ".npz":
+            raise InputError(path, "file", f'suffix "{path.suffix}"', "a name that ends in .npz")
+        partial = path.with_name(f".{path.name}.{os.getpid()}")
+        arrays = {"images": self.frames.astype(np.float32), "times": self.times}
+        try:
+            with partial.open("wb") as file:
+                np.savez_compressed(file, **arrays, extent=self.extent, origin=self.origin)
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def _finite(source: str, key: str, value: ArrayLike, count: int) -> tuple[float, ...]:
+    numbers = tuple(real_numbers(source, key, value, 1).tolist())
+    if len(numbers) != count or not np.isfinite(numbers).all():
+        raise InputError(source, key, numbers, f"{NUMERALS[count]} finite numbers")
+    return numbers

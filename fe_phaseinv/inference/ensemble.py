@@ -1,0 +1,92 @@
+"""Groups of ranks that work side by side, each on series of images of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from firedrake import Ensemble
+from mpi4py import MPI
+
+from fe_phaseinv.core.errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """Ranks in groups of the same size, among which series of images are dealt: `together` or `side_by_side`.
+
+    Parameters
+    ----------
+    comm : mpi4py.MPI.Comm
+        All ranks.
+    within : mpi4py.MPI.Comm
+        Those of this rank's group, on which the meshes of its series are built.
+    count : int
+        Number of series.
+    ensemble : firedrake.Ensemble, optional
+        Which owns `within` where there are several groups.
+    """
+
+    comm: MPI.Comm
+    within: MPI.Comm
+    count: int
+    ensemble: Ensemble | None = None
+
+    @classmethod
+    def together(cls, comm: MPI.Comm, count: int = 1) -> Groups:
+        """Return one group, which takes the series one after the other."""
+        return cls(comm, comm, count)
+
+    @classmethod
+    def side_by_side(cls, comm: MPI.Comm, count: int) -> Groups:
+        """Return as many groups as the number of ranks can be divided into, and no more than there are series."""
+        number = max(n for n in range(1, min(comm.size, count) + 1) if comm.size % n == 0)
+        if number == 1:
+            return cls.together(comm, count)
+        ensemble = Ensemble(comm, comm.size // number)
+        return cls(comm, ensemble.comm, count, ensemble)
+
+    @property
+    def number(self) -> int:
+        """Of groups."""
+        return self.comm.size // self.within.size
+
+    @property
+    def own(self) -> range:
+        """Indices of the series of this rank's group."""
+        return range(self.comm.rank // self.within.size, self.count, self.number)
+
+    def gather(self, values: Sequence[Any]) -> list[Any]:
+        """Return a value of each series, in their order and the same on all ranks; collective.
+
+        Parameters
+        ----------
+        values : sequence
+            Of the own series, the same on all ranks of a group. That of its first rank reaches all others.
+        """
+        if self.number == 1:
+            return list(values)
+        own = dict(zip(self.own, values, strict=True))
+        first = [index % self.number * self.within.size for index in range(self.count)]
+        return [self.comm.bcast(own.get(index), root=rank) for index, rank in enumerate(first)]
+
+    def build(self, make: Callable[[int], Any]) -> list[Any]:
+        """Return make(index) for each of the own series; collective.
+
+        Raises
+        ------
+        InputError
+            On all ranks, where `make` raises one in any group.
+        """
+        if self.number == 1:
+            return [make(index) for index in self.own]
+        made, error = [], None
+        try:
+            made = [make(index) for index in self.own]
+        except InputError as caught:  # every group must hear of it, or the others wait for ever
+            error = caught
+        errors = [error for error in self.comm.allgather(error) if error is not None]
+        if errors:
+            raise errors[0]
+        return made

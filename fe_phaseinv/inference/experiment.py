@@ -1,0 +1,223 @@
+"""One series of images with its forward model, and how well laws explain it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+
+from fe_phaseinv.core.parallel import total
+from fe_phaseinv.forward.bdf import TimeGrid
+from fe_phaseinv.forward.model import Forward
+from fe_phaseinv.forward.trajectory import Trajectory
+from fe_phaseinv.observation.pixels import Pixels
+from fe_phaseinv.observation.smoothing import Smoother, UnknownField
+
+MOST_STEPS, USUAL = 120, 3e-3
+"""Trial laws with which more steps are needed between two frames, at this relative tolerance, are taken for failed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """A part of the time axis that one trajectory covers.
+
+    Parameters
+    ----------
+    start : numpy.ndarray
+        Local nodal values at times[0].
+    times : tuple of float
+        Start, then the times of the frames to compare with.
+    frames : tuple of int
+        Their indices in the image series.
+    """
+
+    start: np.ndarray
+    times: tuple[float, ...]
+    frames: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Squares:
+    """Half the weighted sum of the squared differences, the same on all ranks of a mesh.
+
+    Parameters
+    ----------
+    misfit : float
+    pixels : int
+        Number of differences.
+    gradient : numpy.ndarray, shape (n,)
+        By the unknown coefficients of the laws, then the shares of the modes of an unknown start.
+    hessian : numpy.ndarray, shape (n, n)
+        Gauss-Newton Hessian.
+    """
+
+    misfit: float
+    pixels: int
+    gradient: np.ndarray
+    hessian: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """How laws explain a series.
+
+    Parameters
+    ----------
+    squares : Squares
+    misfit_rms : float
+        Root mean square difference between prediction and images, without weight.
+    grids : tuple of TimeGrid
+        One for each segment.
+    frames : tuple of int
+        Frames compared with.
+    states, predictions : list of numpy.ndarray
+        Local nodal values and local pixels predicted for them.
+    """
+
+    squares: Squares
+    misfit_rms: float
+    grids: tuple[TimeGrid, ...]
+    frames: tuple[int, ...]
+    states: list[np.ndarray]
+    predictions: list[np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """A series of images with its forward model.
+
+    Parameters
+    ----------
+    forward : Forward
+    pixels : Pixels
+    segments : sequence of Segment
+        `trajectory` or `intervals`.
+    field : UnknownField, optional
+        In place of the start of the only segment, whose frames then begin with the one at the start.
+    weight : float
+        Of the squared differences, and of the prior of an unknown start, in the cost.
+    """
+
+    forward: Forward
+    pixels: Pixels
+    segments: Sequence[Segment]
+    field: UnknownField | None = None
+    weight: float = 1.0
+
+    @property
+    def modes(self) -> int:
+        """Number of the modes of an unknown start."""
+        return self.field.modes.shape[1] if self.field else 0
+
+    def prior_at(self, q: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        """Value, gradient and Hessian of the share of an unknown start's prior in the cost."""
+        if self.field is None:
+            return 0.0, np.zeros(0), np.zeros((0, 0))
+        return (
+            self.weight * self.field.value(q),
+            self.weight * self.field.gradient(q),
+            self.weight * self.field.precision,
+        )
+
+    def fit(self, m: np.ndarray, q: np.ndarray, grids: Sequence[TimeGrid] | None = None) -> Fit:
+        """Compare predictions with the images.
+
+        Parameters
+        ----------
+        m : numpy.ndarray, shape (n,)
+            Coefficients of all laws.
+        q : numpy.ndarray, shape (k,)
+            Shares of the modes of an unknown start.
+        grids : sequence of TimeGrid, optional
+            Steps to take in each segment; chosen where not given.
+
+        Raises
+        ------
+        StepFailed
+            Where the equations cannot be solved.
+        """
+        chosen = grids or [None] * len(self.segments)
+        runs = [self._run(m, q, segment, grid) for segment, grid in zip(self.segments, chosen, strict=True)]
+        misfit, count, predictions = 0.0, 0, []
+        gradient, hessian = 0.0, 0.0
+        for frame, state, derivative in self._compared(runs):
+            predicted = self.pixels.average(state)
+            difference = predicted - self.pixels.frame(frame)
+            used = np.isfinite(difference)
+            rows = self.pixels.average(derivative)[used]
+            misfit += 0.5 * float(difference[used] @ difference[used])
+            count += int(used.sum())
+            gradient += rows.T @ difference[used]
+            hessian += rows.T @ rows
+            predictions.append(predicted)
+        comm, weight = self.pixels.comm, self.weight
+        misfit, count = total(comm, misfit), int(total(comm, count))
+        return Fit(
+            Squares(weight * misfit, count, weight * total(comm, gradient), weight * total(comm, hessian)),
+            misfit_rms=float(np.sqrt(2 * misfit / count)),
+            grids=tuple(run.grid for run in runs),
+            frames=tuple(frame for segment in self.segments for frame in segment.frames),
+            states=[state for run in runs for state in run.states],
+            predictions=predictions,
+        )
+
+    def squared(self, changes: Sequence[np.ndarray]) -> float:
+        """Weighted sum of the squares of local changes of the pixels compared with, one array for each frame."""
+        frames = [self.pixels.frame(frame) for segment in self.segments for frame in segment.frames]
+        pairs = zip(changes, frames, strict=True)
+        squares = sum(float(np.sum(change[np.isfinite(frame)] ** 2)) for change, frame in pairs)
+        return self.weight * total(self.pixels.comm, squares)
+
+    def _run(self, m: np.ndarray, q: np.ndarray, segment: Segment, grid: TimeGrid | None) -> Trajectory:
+        """Solve a segment; where the start is unknown, its own frame comes first."""
+        start, modes = (self.field.at(q), self.field.modes) if self.field else (segment.start, None)
+        most = self._most_steps
+        run = self.forward.run(m, start, segment.times, grid, sensitivities=True, modes=modes, max_steps=most)
+        if self.field is None:
+            return run
+        derivatives = [self.forward.tangent(modes), *run.sensitivities]
+        return replace(run, states=[start, *run.states], sensitivities=derivatives)
+
+    @property
+    def _most_steps(self) -> float:
+        """More of them, which grow as the cube root of the tolerance by the usual order, show a bad trial law."""
+        return MOST_STEPS * max(1.0, USUAL / self.forward.integrator.tolerances.rtol) ** (1 / 3)
+
+    def _compared(self, runs: Sequence[Trajectory]) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+        for segment, run in zip(self.segments, runs, strict=True):
+            yield from zip(segment.frames, run.states, run.sensitivities, strict=True)
+
+
+def trajectory(
+    smoother: Smoother, initial: int, frames: Sequence[int], limits, uncertain: bool = False
+) -> list[Segment]:
+    """One segment from the initial frame, which is compared with where it is uncertain, through all others."""
+    chain, times = _chain(smoother, initial, frames)
+    return [Segment(smoother.fit(initial, limits), times, chain if uncertain else chain[1:])]
+
+
+def uncertain_trajectory(
+    smoother: Smoother, initial: int, frames: Sequence[int], limits
+) -> tuple[Segment, UnknownField]:
+    """Return the segment of `trajectory` with its own start among the frames, and that start as an unknown."""
+    chain, times = _chain(smoother, initial, frames)
+    field = smoother.unknown(initial, limits)
+    return Segment(field.base, times, chain), field
+
+
+def intervals(smoother: Smoother, initial: int, frames: Sequence[int], limits) -> list[Segment]:
+    """Return a segment from every frame to the next."""
+    chain, times = _chain(smoother, initial, frames)
+    return [
+        Segment(smoother.fit(frame, limits), between, (following,))
+        for frame, following, between in zip(chain, chain[1:], pairwise(times), strict=False)
+    ]
+
+
+def _chain(smoother: Smoother, initial: int, frames: Sequence[int]) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """Return the initial frame and those after it, with their times."""
+    times = smoother.pixels.images.times
+    chain = (initial, *(frame for frame in frames if times[frame] > times[initial]))
+    return chain, tuple(float(times[frame]) for frame in chain)

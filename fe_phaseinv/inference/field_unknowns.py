@@ -1,0 +1,113 @@
+"""Laws and fields that are unknown together, as arrays, and what the cost of them needs."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from fe_phaseinv.core.parallel import total
+from fe_phaseinv.core.spaces import NodeOrder
+from fe_phaseinv.forward.checkpoints import Storage
+from fe_phaseinv.forward.model import Forward
+from fe_phaseinv.forward.sweeps import Sweeps, Weighted
+from fe_phaseinv.forward.trajectory import Trajectory
+from fe_phaseinv.inference.experiment import Segment
+from fe_phaseinv.inference.matern import FieldPrior
+from fe_phaseinv.laws.coordinates import Coordinates
+from fe_phaseinv.laws.priors import Prior
+from fe_phaseinv.observation.pixels import Pixels
+
+
+class FieldUnknowns:
+    """Unknowns as an array on each rank, with images, models and priors.
+
+    First come the unknowns of the laws (`Coordinates`), the same on all ranks, then the local nodal values of each
+    unknown field: the deviation of the start from the segment's, and the map h, with which the kinetics are multiplied
+    by exp(h).
+
+    Parameters
+    ----------
+    forward : Forward
+        Of a model whose laws are local; heterogeneous where the map is unknown.
+    pixels : Pixels
+    coordinates : Coordinates
+    prior : Prior
+        Of the laws, in units of the squared misfit.
+    segment : Segment
+        Where the start is unknown, its own frame is the first of the segment's frames.
+    variance : float
+        Of a pixel, by which the priors of the fields are weighted against the misfit.
+    start, heterogeneity : FieldPrior, optional
+        Priors of the fields that are unknown.
+    storage : Storage
+        What may be kept of a run.
+
+    Raises
+    ------
+    ValueError
+        Where a map is to be learnt by a model without one, or a law is not local.
+    """
+
+    def __init__(
+        self,
+        forward: Forward,
+        pixels: Pixels,
+        coordinates: Coordinates,
+        prior: Prior,
+        segment: Segment,
+        variance: float,
+        start: FieldPrior | None = None,
+        heterogeneity: FieldPrior | None = None,
+        storage: Storage = Storage(),  # noqa: B008 (a frozen value)
+    ):
+        if (heterogeneity is None) != (forward.heterogeneity is None):
+            raise ValueError("a map goes with a Forward that is heterogeneous, and with no other")
+        self.forward, self.pixels, self.coordinates, self.prior = forward, pixels, coordinates, prior
+        self.segment, self.variance, self.storage = segment, variance, storage
+        fields = {"start": start, "heterogeneity": heterogeneity}
+        self.fields = {name: field for name, field in fields.items() if field is not None}
+        self.weighted, self._latest = Weighted(forward.step), None
+        self.laws, nodes = slice(len(coordinates)), forward.step.shape[0]
+        ends = len(coordinates) + nodes * np.arange(len(self.fields) + 1)
+        self.parts = {name: slice(a, b) for name, a, b in zip(self.fields, ends, ends[1:], strict=False)}
+        self.size = int(ends[-1])
+
+    def sweeps(self, run: Trajectory) -> Sweeps:
+        """Return sweeps over a run; those over the one before keep nothing any more: points are left for good."""
+        if self._latest is not None:
+            self._latest.forget()
+        self._latest = Sweeps(self.weighted, self.forward.integrator, run, self.storage)
+        return self._latest
+
+    def __len__(self) -> int:
+        """Return the number of unknowns on this rank."""
+        return self.size
+
+    def begin(self, laws: np.ndarray) -> np.ndarray:
+        """Return the unknowns with those of the laws as given, and the fields as they are expected."""
+        return np.pad(laws, (0, self.size - len(laws)))
+
+    def local(self, whole: np.ndarray) -> np.ndarray:
+        """Return the unknowns that a point gives as `whole`."""
+        fields = np.split(whole[self.laws.stop :], max(len(self.parts), 1))
+        return np.concatenate([whole[self.laws], *(self.order.scatter(field) for field in fields if field.size)])
+
+    @cached_property
+    def order(self) -> NodeOrder:
+        """Order of the nodes in which fields are kept."""
+        return NodeOrder(self.forward.space)
+
+    def dot(self, a: np.ndarray, b: np.ndarray) -> float:
+        """Sum of the products of unknowns, or of unknowns and derivatives by them, over all ranks."""
+        fields = slice(self.laws.stop, None)
+        return float(a[self.laws] @ b[self.laws] + total(self.pixels.comm, a[fields] @ b[fields]))
+
+    def field(self, x: np.ndarray, name: str) -> np.ndarray:
+        """Local nodal values of a field; zero where it is not among the unknowns."""
+        return x[self.parts[name]] if name in self.parts else np.zeros(self.forward.step.shape[0])
+
+    def set_map(self, x: np.ndarray) -> None:
+        """Write the map into the forward model."""
+        if "heterogeneity" in self.parts:
+            self.forward.heterogeneity.dat.data_wo[:] = self.field(x, "heterogeneity")

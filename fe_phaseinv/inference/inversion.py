@@ -1,0 +1,221 @@
+"""From images to laws: intervals between frames first, then the whole trajectory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+
+from fe_phaseinv.forward.bdf import TimeGrid
+from fe_phaseinv.forward.model import Counts
+from fe_phaseinv.inference.ensemble import Groups
+from fe_phaseinv.inference.field_objective import FieldObjective
+from fe_phaseinv.inference.objective import Linearisation, Objective
+from fe_phaseinv.inference.posterior import Laplace
+from fe_phaseinv.inference.problem import Problem
+from fe_phaseinv.optimisation.trust_region import Outcome, State, iterate, start
+
+FIRST_RADIUS = 1.0
+"""Least radius of the trust region at the start of a stage: coefficients of this size change a law by about as much as
+kT."""
+TOLERANCE = {"intervals": 0.2, "search": 1e-2, "trajectory": 1e-6}
+"""Promised reduction of the cost, relative to it, at which a stage ends. The search is for the strength of the prior
+of clean images, which follows from a trajectory that fits well enough."""
+SAME_STRENGTH = 2.0
+"""The strengths chosen are taken for converged once they change by less than this factor."""
+
+
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """Where an inversion stands: what decides the rest of it, and its history.
+
+    Parameters
+    ----------
+    groups : Groups
+        That the series of images are dealt to.
+    stage : str
+    strengths : tuple of float
+        Of the priors of the laws.
+    state : State
+    history : tuple of dict
+        One entry for every trial point and for the first point of every stage.
+    seconds : float
+        Spent so far.
+    counts : Counts
+        Work done so far.
+    """
+
+    groups: Groups
+    stage: str
+    strengths: tuple[float, ...]
+    state: State
+    history: tuple[dict, ...]
+    seconds: float
+    counts: Counts
+
+    def to_dict(self) -> dict:
+        """Plain values from which `resume` goes on; collective."""
+        point, state = self.state.point, self.state
+        grids = [[{"times": grid.times, "orders": grid.orders} for grid in series] for series in point.grids]
+        return {
+            "stage": self.stage,
+            "strengths": self.strengths,
+            "seconds": self.seconds,
+            "counts": asdict(self.counts),
+            "x": point.whole.tolist(),
+            "replayed": point.replayed,
+            "grids": self.groups.gather(grids),
+            "radius": state.radius,
+            "iteration": state.iteration,
+            "settled": state.settled,
+            "stalls": state.stalls,
+            "gradient_norm": state.gradient_norm if np.isfinite(state.gradient_norm) else None,
+            "history": list(self.history),
+        }
+
+
+def resume(problem: Problem, saved: dict) -> Progress:
+    """Rebuild the progress that `Progress.to_dict` recorded."""
+    strengths = tuple(saved["strengths"])
+    objective = problem.objective(saved["stage"], strengths)
+    x = objective.local(np.array(saved["x"]))
+    grids = [tuple(TimeGrid(tuple(g["times"]), tuple(g["orders"])) for g in series) for series in saved["grids"]]
+    if len(x) != len(objective) or len(grids) != problem.groups.count:
+        raise ValueError(f"{len(x)} unknowns and {len(grids)} series of images")
+    own = tuple(grids[index] for index in problem.groups.own)
+    point = objective.at(x, Linearisation.on_grids(x, own) if saved["replayed"] else None)
+    norm = np.inf if saved["gradient_norm"] is None else saved["gradient_norm"]
+    state = State(point, saved["radius"], saved["iteration"], saved["settled"], saved["stalls"], norm)
+    counts = Counts(**saved["counts"])
+    return Progress(problem.groups, saved["stage"], strengths, state, tuple(saved["history"]), saved["seconds"], counts)
+
+
+def invert(problem: Problem, max_iterations: int = 50, progress: Progress | None = None) -> Iterator[Progress]:
+    """Learn the laws; gives the progress after every trial point, the last one with an outcome.
+
+    Parameters
+    ----------
+    problem : Problem
+    max_iterations : int
+        Largest number of trial points in all stages together.
+    progress : Progress, optional
+        Where to go on.
+    """
+    run = _Run(problem, time.perf_counter(), progress)
+    if progress is None:
+        strengths = problem.first_strengths
+        stage = "intervals" if problem.by_intervals else _first_trajectory(problem)
+        x = problem.coordinates.from_natural(problem.coordinates.start)
+        objective = problem.objective(stage, strengths)
+        progress = run.begin(objective, stage, strengths, x, FIRST_RADIUS)
+        yield progress
+    else:
+        objective = problem.objective(progress.stage, progress.strengths)
+    while True:
+        stage, strengths = progress.stage, progress.strengths
+        for state in iterate(objective, progress.state, TOLERANCE[stage], max_iterations, objective.subproblem):
+            progress = run.record(stage, strengths, state, progress)
+            if state.outcome is None:
+                yield progress
+        following = _next_stage(problem, progress)
+        if following is None:
+            yield progress
+            return
+        radius = max(progress.state.radius, FIRST_RADIUS)
+        if progress.stage == "intervals":
+            objective = problem.objective(*following)
+            progress = run.begin(objective, *following, progress.state.point.x, radius, progress)
+        else:
+            before, objective = objective, objective.with_prior(problem.prior(following[1]))
+            point = objective.carried(progress.state.point, before)
+            state = State(point, objective.radius(point, radius), progress.state.iteration)
+            progress = run.record(*following, state, progress, new_stage=True)
+        yield progress
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """Keeps the books of an inversion that began, or went on from some progress, at a time."""
+
+    problem: Problem
+    began: float
+    resumed: Progress | None
+
+    def begin(
+        self,
+        objective: Objective | FieldObjective,
+        stage: str,
+        strengths: tuple[float, ...],
+        x: np.ndarray,
+        radius: float,
+        before: Progress | None = None,
+    ) -> Progress:
+        state = start(objective, objective.begin(x), radius)
+        state = replace(state, radius=objective.radius(state.point, radius))
+        if before:
+            state = replace(state, iteration=before.state.iteration)
+        return self.record(stage, strengths, state, before, new_stage=True)
+
+    def record(
+        self,
+        stage: str,
+        strengths: tuple[float, ...],
+        state: State,
+        before: Progress | None,
+        new_stage: bool = False,
+    ) -> Progress:
+        seconds, counts = time.perf_counter() - self.began, self.problem.counts
+        if self.resumed:
+            seconds, counts = seconds + self.resumed.seconds, counts + self.resumed.counts
+        history = before.history if before else ()
+        if new_stage or state.iteration > before.state.iteration:
+            history = (*history, _entry(stage, state, seconds))
+        return Progress(self.problem.groups, stage, strengths, state, history, seconds, counts)
+
+
+def posterior(problem: Problem, progress: Progress) -> Laplace:
+    """Uncertainty of the laws at the point that an inversion has reached."""
+    prior, point = problem.prior(progress.strengths), progress.state.point
+    return Laplace.at(problem.parameters, problem.coordinates, prior, point, problem.noise)
+
+
+def _next_stage(problem: Problem, progress: Progress) -> tuple[str, tuple[float, ...]] | None:
+    if progress.state.outcome in (Outcome.NO_START, Outcome.MAX_ITERATIONS):
+        return None
+    strengths = _better_strengths(problem, progress) if problem.strength == "auto" else progress.strengths
+    if progress.stage == "intervals":
+        return _first_trajectory(problem), strengths
+    same = all(
+        new == old or abs(np.log(new / old)) < np.log(SAME_STRENGTH)
+        for new, old in zip(strengths, progress.strengths, strict=True)
+    )
+    return None if same and progress.stage == "trajectory" else ("trajectory", strengths)
+
+
+def _first_trajectory(problem: Problem) -> str:
+    """Name the stage after the intervals: evidence wants a trajectory that fits as well as it can."""
+    return "search" if problem.strength == "auto" and not problem.noise else "trajectory"
+
+
+def _better_strengths(problem: Problem, progress: Progress) -> tuple[float, ...]:
+    """Choose the strengths of the priors anew; the misfit of clean images is no noise and tells but its size."""
+    found = posterior(problem, progress)
+    if problem.noise and progress.stage != "intervals":
+        return found.strengths(problem.prior(progress.strengths), progress.strengths)
+    return (found.deviation**2,) * len(progress.strengths)
+
+
+def _entry(stage: str, state: State, seconds: float) -> dict:
+    point = state.point
+    return {
+        "iteration": state.iteration,
+        "stage": stage,
+        "cost": point.value,
+        "misfit_rms": point.misfit_rms,
+        "gradient_norm": point.gradient_norm,
+        "radius": state.radius,
+        "accepted": state.accepted,
+        "seconds": seconds,
+    }

@@ -1,0 +1,207 @@
+"""The cost of unknowns: squared pixelwise misfit plus prior, with its derivatives, at explicit points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.linalg import block_diag
+
+from fe_phaseinv.forward.bdf import TimeGrid
+from fe_phaseinv.inference.ensemble import Groups
+from fe_phaseinv.inference.experiment import Experiment, Fit
+from fe_phaseinv.laws.coordinates import Coordinates
+from fe_phaseinv.laws.priors import Prior
+from fe_phaseinv.optimisation.trust_region import EXACT
+from fe_phaseinv.solvers.direct import StepFailed
+
+
+@dataclass(frozen=True, eq=False)
+class Linearisation:
+    """The cost at a point, linearised; value is inf where the forward model failed.
+
+    Parameters
+    ----------
+    x : numpy.ndarray, shape (n,)
+        Unknowns.
+    value : float
+        Cost: misfit + prior.
+    misfit : float
+        Half the sum of the squared differences, weighted.
+    pixels : int
+        Number of differences.
+    gradient : numpy.ndarray, shape (n,)
+    hessian : numpy.ndarray, shape (n, n)
+        Gauss-Newton Hessian, prior included.
+    grids : tuple of tuple of TimeGrid
+        For each series of this rank's group, one for each segment.
+    replayed : bool
+        Whether the grids were given rather than chosen.
+    fits : tuple of Fit
+        One for each series of this rank's group.
+    """
+
+    x: np.ndarray
+    value: float
+    misfit: float
+    pixels: int
+    gradient: np.ndarray
+    hessian: np.ndarray
+    grids: tuple[tuple[TimeGrid, ...], ...] = ()
+    replayed: bool = False
+    fits: tuple[Fit, ...] = ()
+
+    @classmethod
+    def on_grids(cls, x: np.ndarray, grids: tuple[tuple[TimeGrid, ...], ...] = ()) -> Linearisation:
+        """Return a point that is not evaluated: it could not be, or only its grids matter."""
+        n = len(x)
+        return cls(x, np.inf, np.inf, 1, np.full(n, np.nan), np.full((n, n), np.nan), grids)
+
+    @property
+    def whole(self) -> np.ndarray:
+        """Unknowns as they are kept: an array that is the same on any number of ranks."""
+        return self.x
+
+    @property
+    def gradient_norm(self) -> float:
+        """Euclidean norm of the gradient."""
+        return float(np.linalg.norm(self.gradient))
+
+    @property
+    def misfit_rms(self) -> float:
+        """Root mean square difference between prediction and images, weighted."""
+        return float(np.sqrt(2 * self.misfit / self.pixels))
+
+
+class Objective:
+    """Half the squared difference between predicted and given pixels, plus the prior.
+
+    The unknowns are those of the laws (`Coordinates`), then the shares of the modes of the unknown starts, series by
+    series: few enough for all derivatives to be carried along, and for the exact subproblem of a trust region. What it
+    does is collective, and its points are the same on all ranks but for their `grids` and `fits`.
+
+    Parameters
+    ----------
+    experiments : sequence of Experiment
+        Those of this rank's group, with the same laws.
+    coordinates : Coordinates
+    prior : Prior
+        Of the laws.
+    groups : Groups, optional
+        That the experiments are dealt to; all of them to all ranks where not given.
+    """
+
+    subproblem = EXACT
+
+    def __init__(
+        self, experiments: Sequence[Experiment], coordinates: Coordinates, prior: Prior, groups: Groups | None = None
+    ):
+        self.experiments, self.coordinates, self.prior = tuple(experiments), coordinates, prior
+        self.groups = groups or Groups.together(self.experiments[0].pixels.comm, len(self.experiments))
+        modes = self.groups.gather([experiment.modes for experiment in self.experiments])
+        self.ends = np.cumsum([len(coordinates), *modes])
+
+    def __len__(self) -> int:
+        """Return the number of unknowns."""
+        return int(self.ends[-1])
+
+    def begin(self, laws: np.ndarray) -> np.ndarray:
+        """Return the unknowns with those of the laws as given, and starts as they are expected."""
+        return np.pad(laws, (0, len(self) - len(laws)))
+
+    def local(self, whole: np.ndarray) -> np.ndarray:
+        """Return the unknowns that a point gives as `whole`."""
+        return whole
+
+    def radius(self, point: Linearisation, least: float) -> float:
+        """Return the radius of the trust region to begin with at a point."""
+        return least
+
+    def share(self, x: np.ndarray, step: np.ndarray) -> float:
+        """Share of a step from x that the unknowns allow."""
+        laws = slice(len(self.coordinates))
+        return self.coordinates.allowed(x[laws], step[laws])
+
+    def prior_at(self, x: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        """Value, gradient and Gauss-Newton Hessian of the priors' share in the cost."""
+        laws, starts = self._split(x)
+        own = zip(self.groups.own, self.experiments, strict=True)
+        shares = self.groups.gather([experiment.prior_at(starts[index]) for index, experiment in own])
+        values, gradients, hessians = zip(self._prior_of_laws(laws), *shares, strict=True)
+        return sum(values), np.concatenate(gradients), block_diag(*hessians)
+
+    def at(self, x: np.ndarray, like: Linearisation | None = None) -> Linearisation:
+        """Evaluate cost, gradient and Gauss-Newton Hessian.
+
+        Parameters
+        ----------
+        x : numpy.ndarray, shape (n,)
+            Unknowns.
+        like : Linearisation, optional
+            A point whose time grids are to be used.
+        """
+        laws, starts = self._split(x)
+        if not self.coordinates.admissible(laws):
+            return Linearisation.on_grids(x)
+        m = self.coordinates.natural(laws)
+        if not self.prior.admits(m):
+            return Linearisation.on_grids(x)
+        fits = self._fits(m, starts, like)
+        squares = self.groups.gather([fit and fit.squares for fit in fits])
+        if None in squares:
+            return Linearisation.on_grids(x)
+        value, gradient, hessian = self.prior_at(x)
+        chain = self.coordinates.jacobian(laws)[self.coordinates.free]
+        for index, part in enumerate(squares):
+            these = np.r_[: len(laws), self.ends[index] : self.ends[index + 1]]
+            into = block_diag(chain, np.eye(len(these) - len(laws)))
+            gradient[these] += into.T @ part.gradient
+            hessian[np.ix_(these, these)] += into.T @ part.hessian @ into
+        misfit = sum(part.misfit for part in squares)
+        return Linearisation(
+            x=x,
+            value=misfit + value,
+            misfit=misfit,
+            pixels=sum(part.pixels for part in squares),
+            gradient=gradient,
+            hessian=hessian,
+            grids=tuple(fit.grids for fit in fits),
+            replayed=like is not None,
+            fits=tuple(fits),
+        )
+
+    def with_prior(self, prior: Prior) -> Objective:
+        """Return the objective with another prior."""
+        return Objective(self.experiments, self.coordinates, prior, self.groups)
+
+    def carried(self, point: Linearisation, before: Objective) -> Linearisation:
+        """Return a point that an objective which differs in its prior alone has evaluated."""
+        value, gradient, hessian = (
+            new - old for new, old in zip(self.prior_at(point.x), before.prior_at(point.x), strict=True)
+        )
+        return replace(
+            point,
+            value=point.value + value,
+            gradient=point.gradient + gradient,
+            hessian=point.hessian + hessian,
+        )
+
+    def _split(self, x: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Give the unknowns of the laws, and those of the start of each series."""
+        laws, *starts = np.split(x, self.ends[:-1])
+        return laws, starts
+
+    def _prior_of_laws(self, laws: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        m, chain = self.coordinates.natural(laws), self.coordinates.jacobian(laws)
+        return self.prior.value(m), chain.T @ self.prior.gradient(m), chain.T @ self.prior.hessian(m) @ chain
+
+    def _fits(self, m: np.ndarray, starts: list[np.ndarray], like: Linearisation | None) -> list[Fit | None]:
+        """Compare the series of this rank's group with their predictions; None from one that fails on."""
+        fits = []
+        for number, (index, experiment) in enumerate(zip(self.groups.own, self.experiments, strict=True)):
+            try:
+                fits.append(experiment.fit(m, starts[index], like.grids[number] if like else None))
+            except StepFailed:
+                return fits + [None] * (len(self.experiments) - len(fits))
+        return fits

@@ -1,0 +1,175 @@
+"""Uncertainty of the laws."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.linalg import eigh
+
+from fe_phaseinv.forward.parameters import Parameters
+from fe_phaseinv.inference.objective import Linearisation
+from fe_phaseinv.laws.coordinates import Coordinates
+from fe_phaseinv.laws.priors import Prior
+from fe_phaseinv.laws.relations import Relation
+
+QUANTILE = 1.959963984540054
+"""Half-width of the central 95 % of a standard normal distribution."""
+SMALLEST_SHARE = 1e-12
+"""Shares of the prior below this cannot be told from rounding."""
+SWEEPS = 50
+"""Of the fixed-point iteration for the strengths."""
+WEAKEST = 1e-2
+"""Least strength, for curvatures of order ten: nothing but the prior keeps the laws from the freedom of scale."""
+SEEN, SQUARED = 1.0, 0.03
+"""Number and summed square of the curvatures that are taken for seen already when the strength of a law's prior is
+chosen: so few and small ones that those in the images decide, but for laws of which they show none."""
+
+
+@dataclass(frozen=True, eq=False)
+class Laplace:
+    """Gaussian approximation of the posterior at a minimiser, by directions that are independent of each other.
+
+    The directions v_i solve P v = theta H v with P the Hessian of the prior and H that of the whole cost (Gauss-Newton,
+    all unknowns but the laws eliminated): theta_i is the share of the prior in what is known of the direction, and
+    1/theta_i - 1 the eigenvalue of the prior-scaled Hessian of the misfit (Bui-Thanh, Ghattas, Martin and Stadler,
+    SIAM J. Sci. Comput. 35, A2494 (2013), section 5).
+
+    Parameters
+    ----------
+    parameters : Parameters
+    coefficients : numpy.ndarray, shape (n,)
+        Flat coefficients of all laws.
+    directions : numpy.ndarray, shape (n, k)
+        One for each unknown, as changes of the coefficients by a standard deviation where that of a pixel is one; those
+        that the images determine best first.
+    shares : numpy.ndarray, shape (k,)
+        Of the prior, theta.
+    by_prior : dict of float
+        By law, the number of its coefficients that the prior determines rather than the images.
+    deviation : float
+        Standard deviation of a pixel that it rests on.
+    """
+
+    parameters: Parameters
+    coefficients: np.ndarray
+    directions: np.ndarray
+    shares: np.ndarray
+    by_prior: dict[str, float]
+    deviation: float
+
+    @classmethod
+    def at(
+        cls, parameters: Parameters, coordinates: Coordinates, prior: Prior, point: Linearisation, noise: float = 0.0
+    ) -> Laplace:
+        """Posterior from the Gauss-Newton Hessian.
+
+        Parameters
+        ----------
+        parameters : Parameters
+        coordinates : Coordinates
+        prior : Prior
+        point : Linearisation
+            The minimiser.
+        noise : float
+            Standard deviation of a pixel; estimated from the misfit where it is zero.
+        """
+        count = len(coordinates)
+        m, chain = coordinates.natural(point.x[:count]), coordinates.jacobian(point.x[:count])
+        by_prior = prior.hessian(m)
+        whole, mixed, rest = (point.hessian[a, b] for a, b in _blocks(count))
+        marginal = whole - mixed @ np.linalg.solve(rest, mixed.T)
+        shares, vectors = eigh(chain.T @ by_prior @ chain, 0.5 * (marginal + marginal.T))
+        shares, directions = np.clip(shares, SMALLEST_SHARE, 1.0), chain @ vectors
+        counts = {
+            name: float(np.sum(directions[part] * (by_prior[part, part] @ directions[part])))
+            for name, part in parameters.slices.items()
+        }
+        deviation = noise or np.sqrt(2 * point.misfit / max(point.pixels - np.sum(1 - shares), 1.0))
+        return cls(parameters, m, directions, shares, counts, float(deviation))
+
+    @cached_property
+    def covariance(self) -> np.ndarray:
+        """Of the coefficients, shape (n, n); zero for those that were not free."""
+        return self.deviation**2 * self.directions @ self.directions.T
+
+    def known(self, functional: np.ndarray) -> tuple[float, float]:
+        """Return the standard deviation of a linear function of the coefficients, and the share of the images in it.
+
+        Parameters
+        ----------
+        functional : numpy.ndarray, shape (n,)
+
+        Returns
+        -------
+        deviation : float
+        share : float
+            Of the images in what is known along the direction in which the function changes at the least cost.
+        """
+        along = (functional @ self.directions) ** 2
+        total = float(along.sum())
+        return self.deviation * np.sqrt(total), float(1 - self.shares @ along / total) if total else 0.0
+
+    def strengths(self, prior: Prior, strengths: tuple[float, ...]) -> tuple[float, ...]:
+        """Strengths of the prior of each law that explain the noisy images best.
+
+        Fixed point of the largest evidence with a wide Gamma density for the precision of the curvatures, the misfit
+        being taken for quadratic: MacKay, Neural Comput. 4, 415 (1992), equation 2.22.
+
+        Parameters
+        ----------
+        prior : Prior
+            With which this posterior was found.
+        strengths : tuple of float
+            Those of that prior, all positive.
+        """
+        first = np.array(strengths)
+        parts = [self.parameters.slices[relation.name] for relation in self.parameters.relations]
+        units = [prior.precision[part, part] / strength for part, strength in zip(parts, first, strict=True)]
+        rows, distance = [self.directions[part] for part in parts], self.coefficients - prior.mean
+        stiff = np.array([row.T @ unit @ row for row, unit in zip(rows, units, strict=True)])
+        pulls = np.array([r.T @ unit @ distance[p] for r, unit, p in zip(rows, units, parts, strict=True)])
+        chosen = first
+        for _ in range(SWEEPS):
+            covariance = np.linalg.inv(np.diag(1 - self.shares) + np.tensordot(chosen, stiff, 1))
+            m = self.coefficients - self.directions @ (covariance @ ((chosen - first) @ pulls))
+            pairs = zip(self.parameters.relations, chosen, strict=True)
+            chosen = np.array([self._strength(relation, strength, m, covariance) for relation, strength in pairs])
+        return tuple(chosen.tolist())
+
+    def _strength(self, relation: Relation, strength: float, m: np.ndarray, covariance: np.ndarray) -> float:
+        """Better strength for a law at coefficients with a covariance, given for the directions."""
+        part = self.parameters.slices[relation.name]
+        free = np.any(self.directions[part] != 0, axis=1)
+        roughness, rows, m = relation.basis.roughness()[np.ix_(free, free)], self.directions[part][free], m[part][free]
+        if not np.any(roughness):
+            return self.deviation**2
+        seen = np.linalg.matrix_rank(roughness) - strength * np.sum(roughness * (rows @ covariance @ rows.T))
+        return self.deviation**2 * max(WEAKEST, float((seen + SEEN) / (m @ roughness @ m + SQUARED)))
+
+    def band(self, relation: Relation, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper end of the pointwise 95 % band of a law at z, formed before its transform."""
+        part = self.parameters.slices[relation.name]
+        middle = relation.expansion(self.coefficients[part], z)
+        spread = self._spread(relation, np.array(relation.basis.functions(z)))
+        known = 0.0 if relation.known is None else relation.known(z)
+        return relation.transform(middle - spread) + known, relation.transform(middle + spread) + known
+
+    def slope_band(self, relation: Relation, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper end of the pointwise 95 % band of the slope of a law without transform."""
+        slope = relation.slope(self.coefficients[self.parameters.slices[relation.name]], z)
+        spread = self._spread(relation, relation.basis.slopes(z))
+        return slope - spread, slope + spread
+
+    def _spread(self, relation: Relation, functions: np.ndarray) -> np.ndarray:
+        """Half-width of the band of a combination of a law's coefficients, given for each point."""
+        part = self.parameters.slices[relation.name]
+        variance = np.einsum("iz,ij,jz->z", functions, self.covariance[part, part], functions)
+        return QUANTILE * np.sqrt(np.maximum(variance, 0))
+
+
+def _blocks(count: int) -> list[tuple[slice, slice]]:
+    """Where the laws' block of a Hessian is, the one beside it, and that of the other unknowns."""
+    laws, others = slice(count), slice(count, None)
+    return [(laws, laws), (laws, others), (others, others)]

@@ -1,0 +1,122 @@
+"""Constitutive relations: the structure of a law, apart from numbers, meshes and equations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import ufl
+
+from fe_phaseinv.laws.bases import COMPLEX_STEP, Constant, Legendre
+
+ENTROPY_CUT = 1e-3
+"""Within this distance of 0 and 1 the ideal entropy is continued as a quadratic, so that a trial law whose
+pattern overshoots by a little can still be computed."""
+
+
+def _symbolic(z) -> bool:
+    return isinstance(z, ufl.core.expr.Expr)
+
+
+def identity(x):
+    """Leave the expansion as it is."""
+    return x
+
+
+def positive(x):
+    """Exponential: the expansion is that of the logarithm, so the law is positive by construction."""
+    return ufl.exp(x) if _symbolic(x) else np.exp(x)
+
+
+def _extended_log(z):
+    """Return log z, continued below ENTROPY_CUT by its Taylor polynomial of second degree."""
+    e = ENTROPY_CUT
+    d = (z - e) / e
+    below = np.log(e) + d - d * d / 2
+    if _symbolic(z):
+        return ufl.conditional(ufl.gt(z, e), ufl.ln(ufl.max_value(z, e)), below)
+    inside = np.real(z) > e
+    return np.where(inside, np.log(np.where(inside, z, e)), below)
+
+
+def ideal_entropy(c):
+    """Chemical potential of ideal mixing, log(c/(1-c)), in units of kT."""
+    return _extended_log(c) - _extended_log(1.0 - c)
+
+
+@dataclass(frozen=True)
+class Relation:
+    """One constitutive relation: transform(sum of coefficients times basis functions) + known part.
+
+    Parameters
+    ----------
+    name : str
+        Key of the law in case files and results, for example "chemical_potential".
+    basis : Legendre or Constant
+        Basis of the unknown part.
+    transform : callable
+        `identity`, or `positive` for a law that is positive by construction.
+    known : callable, optional
+        A part that is not learnt, for example `ideal_entropy`.
+    argument : str
+        Name of the variable on which the law depends.
+    symmetric : bool
+        Whether the expansion is odd about the middle of the interval of its basis, so that the homogeneous energy of
+        which it is the slope is symmetric.
+    convex_ends : bool
+        Whether the law rises at both ends of that interval, so that this energy is convex there.
+    """
+
+    name: str
+    basis: Legendre | Constant
+    transform: Callable = identity
+    known: Callable | None = None
+    argument: str = "c"
+    symmetric: bool = False
+    convex_ends: bool = False
+
+    @property
+    def absent(self) -> list[int]:
+        """Coefficients that stay zero."""
+        return list(range(0, self.basis.size, 2)) if self.symmetric else []
+
+    @property
+    def rising_at(self) -> np.ndarray:
+        """Where the slope must be positive."""
+        return np.array(self.basis.interval if self.convex_ends else ())
+
+    def expansion(self, coefficients, z):
+        """Sum of coefficients times basis functions, before the transform."""
+        return sum(a * f for a, f in zip(coefficients, self.basis.functions(z), strict=True))
+
+    def __call__(self, coefficients, z):
+        """Value of the law at z (float, array or UFL expression)."""
+        value = self.transform(self.expansion(coefficients, z))
+        return value if self.known is None else value + self.known(z)
+
+    def slope(self, coefficients, z: np.ndarray) -> np.ndarray:
+        """Return the derivative with respect to z, exact to rounding (complex step)."""
+        return np.imag(self(coefficients, np.asarray(z, float) + 1j * COMPLEX_STEP)) / COMPLEX_STEP
+
+
+@dataclass(frozen=True, eq=False)
+class Law:
+    """A relation with its coefficients.
+
+    Parameters
+    ----------
+    relation : Relation
+    coefficients : numpy.ndarray, shape (relation.basis.size,), or sequence of UFL expressions
+    """
+
+    relation: Relation
+    coefficients: np.ndarray
+
+    def __call__(self, z):
+        """Value at z (float, array or UFL expression)."""
+        return self.relation(self.coefficients, z)
+
+    def slope(self, z: np.ndarray) -> np.ndarray:
+        """Return the derivative at z."""
+        return self.relation.slope(self.coefficients, z)

@@ -1,0 +1,127 @@
+"""From finite elements to pixels: averages over pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+from firedrake import (
+    Function,
+    FunctionSpace,
+    TrialFunction,
+    VertexOnlyMesh,
+    assemble,
+    interpolate,
+)
+from firedrake.petsc import PETSc
+from mpi4py import MPI
+
+from fe_phaseinv.core.errors import InputError, as_ranges
+from fe_phaseinv.core.parallel import total
+from fe_phaseinv.data.images import ImageSeries
+from fe_phaseinv.solvers.linear_algebra import dense
+
+MOST_PARTS = {2: 8, 3: 3}
+"""Into which a pixel is divided in each direction, by dimension."""
+
+
+class Pixels:
+    """Averages of a finite element function over the pixels of an image series, as a sparse matrix.
+
+    Only pixels that are wholly inside the mesh count. Rows are distributed; frames are split accordingly.
+
+    Parameters
+    ----------
+    images : ImageSeries
+    space : firedrake.FunctionSpace
+        Scalar space of the function.
+
+    Raises
+    ------
+    InputError
+        Where no pixel lies inside the mesh.
+    """
+
+    def __init__(self, images: ImageSeries, space: FunctionSpace):
+        self.images, self.space = images, space
+        self.comm = space.mesh().comm
+        points, per_pixel = _sample(images, space.mesh())
+        vertices = VertexOnlyMesh(
+            space.mesh(), points, missing_points_behaviour="ignore", tolerance=1e-6, redundant=True
+        )
+        values = assemble(interpolate(TrialFunction(space), FunctionSpace(vertices, "DG", 0))).petscmat
+        owned = vertices.coordinates.dat.data_ro
+        self.matrix = _averaging(images, owned, per_pixel, self.comm).matMult(values)
+        first, last = self.matrix.getOwnershipRange()
+        ones, rows = self.matrix.createVecs()
+        ones.set(1.0)
+        self.matrix.mult(ones, rows)
+        self.inside = rows.array > 1 - 1e-9
+        self.rows = slice(first, last)
+        if total(self.comm, self.inside.sum()) == 0:
+            raise InputError(images.source, "extent", _box(images), "a picture that overlaps the mesh")
+
+    def frame(self, index: int) -> np.ndarray:
+        """Local pixels of one frame; NaN where they do not count."""
+        return np.where(self.inside, self.images.frames[index].ravel()[self.rows], np.nan)
+
+    def average(self, c: np.ndarray) -> np.ndarray:
+        """Local pixels of a local array of nodal values, shape (rows,) or (rows, columns)."""
+        if c.ndim == 1:
+            nodes, rows = self.matrix.createVecs()
+            nodes.array[:] = c
+            self.matrix.mult(nodes, rows)
+            return rows.array.copy()
+        block = dense(self.comm, np.asfortranarray(c))
+        return self.matrix.matMult(block).getDenseArray()[:, : c.shape[1]].copy()
+
+    def spread(self, rows: np.ndarray) -> np.ndarray:
+        """Transpose of `average`, of local pixels; those that are NaN do not count."""
+        nodes, pixels = self.matrix.createVecs()
+        pixels.array[:] = np.nan_to_num(rows)
+        self.matrix.multTranspose(pixels, nodes)
+        return nodes.array.copy()
+
+    def picture(self, local: np.ndarray) -> np.ndarray:
+        """Return the whole picture from its local pixels, shape (ny, nx) or (nz, ny, nx), the same on all ranks."""
+        picture = np.zeros(self.images.shape).ravel()
+        picture[self.rows] = np.where(self.inside, local, np.nan)
+        return total(self.comm, picture).reshape(self.images.shape)
+
+    def blocks(self, side: int) -> np.ndarray:
+        """Local rows of the indicators of blocks of `side` pixels in each direction, shape (rows, blocks)."""
+        counts = [-(-count // side) for count in self.images.shape]
+        places = np.unravel_index(np.arange(self.rows.start, self.rows.stop), self.images.shape)
+        number = np.ravel_multi_index([place // side for place in places], counts)
+        return np.equal.outer(number, np.arange(np.prod(counts))).astype(float)
+
+
+def _sample(images: ImageSeries, mesh) -> tuple[np.ndarray, int]:
+    """Two Gauss points in each direction in each of the equal parts of every pixel, and their number in a pixel.
+
+    The parts are no larger than the smallest cell, so that a pixel that spans many cells is still averaged well.
+    """
+    sizes = Function(FunctionSpace(mesh, "DG", 0)).interpolate(mesh.cell_sizes).dat.data_ro
+    smallest = mesh.comm.allreduce(float(sizes.min(initial=np.inf)), op=MPI.MIN)
+    parts = int(np.clip(np.ceil(max(images.pixel) / smallest), 1, MOST_PARTS[images.dimension]))
+    offsets = ((np.arange(parts)[:, None] + 0.5 + np.array([-0.5, 0.5]) / np.sqrt(3)) / parts).ravel()
+    axes = [
+        low + length * (np.arange(count)[:, None] + offsets).ravel()
+        for low, length, count in zip(images.origin, images.pixel, images.shape[::-1], strict=True)
+    ]
+    return np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, images.dimension), offsets.size**images.dimension
+
+
+def _averaging(images: ImageSeries, points: np.ndarray, per_pixel: int, comm) -> PETSc.Mat:
+    """Matrix from values at the owned points to averages over pixels."""
+    places = ((points - images.origin) // images.pixel).astype(PETSc.IntType).T
+    pixels = np.ravel_multi_index(places[::-1], images.shape).astype(PETSc.IntType)
+    matrix = PETSc.Mat().createAIJ((np.prod(images.shape), (len(points), None)), nnz=per_pixel, comm=comm)
+    matrix.setOption(PETSc.Mat.Option.NEW_NONZERO_ALLOCATION_ERR, False)
+    first = matrix.getOwnershipRangeColumn()[0]
+    for offset, pixel in enumerate(pixels):
+        matrix.setValue(pixel, first + offset, 1 / per_pixel)
+    matrix.assemble()
+    return matrix
+
+
+def _box(images: ImageSeries) -> str:
+    return f"pixels in {as_ranges(images.origin, np.add(images.origin, images.extent))}, none of them inside the mesh"

@@ -1,0 +1,1 @@
+"""What an inversion found, as values and files: results, figures, states, and comparison of two results."""

@@ -1,0 +1,178 @@
+"""What an inversion found, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fe_phaseinv.inference.experiment import Fit
+from fe_phaseinv.inference.field_point import FieldPoint
+from fe_phaseinv.inference.identifiability import Determination, determination
+from fe_phaseinv.inference.inversion import Progress, posterior
+from fe_phaseinv.inference.posterior import Laplace
+from fe_phaseinv.inference.problem import Problem, Series
+from fe_phaseinv.laws.relations import Law
+from fe_phaseinv.optimisation.trust_region import Outcome
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A series of images beside its prediction.
+
+    Parameters
+    ----------
+    source : str
+        Where the images come from.
+    misfit_rms : float
+        Root mean square difference.
+    range : tuple of float
+        Smallest and largest pixel value of the data used; of the predictions where the data are noisy.
+    frames, times : tuple
+        Indices and times of the frames compared with.
+    observed, predicted : numpy.ndarray, shape (n, ny, nx) or (n, nz, ny, nx)
+        Their pixels, NaN where there is no data.
+    extent, origin : tuple of float
+        Size of the images and position of their lower left corner.
+    """
+
+    source: str
+    misfit_rms: float
+    range: tuple[float, float]
+    frames: tuple[int, ...]
+    times: tuple[float, ...]
+    observed: np.ndarray
+    predicted: np.ndarray
+    extent: tuple[float, ...]
+    origin: tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What an inversion found, and how it went.
+
+    Parameters
+    ----------
+    model, status : str
+        Name of the model, and how the inversion ended.
+    iterations, ranks : int
+        Numbers of trial points and of processes.
+    cost, misfit_rms : float
+        At the end.
+    laws : dict of Law
+        By name.
+    posterior : Laplace or None
+        Without it there are no bands.
+    determination : Determination or None
+        What the images say of the laws, and what they leave open.
+    images : tuple of Fitted
+        The series of images beside their predictions.
+    history : tuple of dict
+        An entry for each trial point and each start of a stage: iteration, stage, accepted, cost, misfit_rms, ...
+    counts, seconds : dict
+        Solves and wall time by kind.
+    heterogeneity : numpy.ndarray or None, shape (ny, nx) or (nz, ny, nx)
+        Map h of the kinetics, averaged over pixels, where one was learnt.
+    truth : dict or None
+        Formulas and numbers of the true laws, with the keys of `TRUTH_KEYS`.
+    """
+
+    model: str
+    status: str
+    iterations: int
+    cost: float
+    misfit_rms: float
+    laws: dict[str, Law]
+    posterior: Laplace | None
+    determination: Determination | None
+    images: tuple[Fitted, ...]
+    history: tuple[dict[str, Any], ...]
+    counts: dict[str, int]
+    seconds: dict[str, float]
+    ranks: int
+    heterogeneity: np.ndarray | None = None
+    truth: dict[str, Any] | None = None
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Smallest and largest value of all series."""
+        return min(images.range[0] for images in self.images), max(images.range[1] for images in self.images)
+
+
+def collect(
+    problem: Problem, progress: Progress, uncertainty: bool = True, truth: dict[str, Any] | None = None
+) -> Result:
+    """Gather what an inversion has reached; collective, the same on all ranks.
+
+    Parameters
+    ----------
+    problem : Problem
+    progress : Progress
+    uncertainty : bool
+        Whether to form the Laplace posterior.
+    truth : dict, optional
+        Formulas of the true laws, to be drawn beside those learnt.
+
+    Raises
+    ------
+    ValueError
+        Where the model could not be solved at the laws reached.
+    """
+    if not np.isfinite(progress.state.point.value):
+        raise ValueError(f"the model could not be solved at the laws reached (stage {progress.stage!r})")
+    point, outcome, work = progress.state.point, progress.state.outcome, progress.counts
+    fitted = [_fitted(*pair, progress.stage) for pair in zip(problem.series, point.fits, strict=True)]
+    laplace = posterior(problem, progress) if uncertainty else None
+    return Result(
+        model=problem.model.name,
+        status="converged" if outcome is Outcome.CONVERGED else outcome.value if outcome else "unfinished",
+        iterations=progress.state.iteration,
+        cost=point.value,
+        misfit_rms=point.misfit_rms,
+        laws=problem.parameters.laws(problem.coordinates.natural(point.x[: len(problem.coordinates)])),
+        posterior=laplace,
+        determination=determination(laplace, problem.model) if laplace else None,
+        images=tuple(problem.groups.gather(fitted)),
+        history=progress.history,
+        counts={
+            "forward": work.forward,
+            "tangent": work.tangent,
+            "adjoint": work.adjoint,
+            "second": work.second,
+            "factorisations": work.factorisations,
+            "steps": work.steps,
+        },
+        seconds={
+            "total": progress.seconds,
+            "forward": work.seconds_forward,
+            "sensitivities": work.seconds_sensitivities,
+        },
+        ranks=problem.groups.comm.size,
+        heterogeneity=_heterogeneity(problem, progress),
+        truth=truth,
+    )
+
+
+def _fitted(series: Series, fit: Fit | FieldPoint, stage: str) -> Fitted:
+    pixels, images, frames = series.discretisation(stage).pixels, series.images, list(fit.frames)
+    predicted = np.array([pixels.picture(prediction) for prediction in fit.predictions])
+    seen = predicted if images.noise else images.frames[sorted({series.initial, *frames})]
+    return Fitted(
+        source=str(images.source),
+        misfit_rms=fit.misfit_rms,
+        range=(float(np.nanmin(seen)), float(np.nanmax(seen))),
+        frames=fit.frames,
+        times=tuple(images.times[frames]),
+        observed=np.where(np.isfinite(predicted), images.frames[frames], np.nan),
+        predicted=predicted,
+        extent=images.extent,
+        origin=images.origin,
+    )
+
+
+def _heterogeneity(problem: Problem, progress: Progress) -> np.ndarray | None:
+    point, pixels = progress.state.point, problem.series[0].fine.pixels
+    if problem.heterogeneity is None or progress.stage == "intervals":
+        return None
+    return pixels.picture(pixels.average(point.objective.field(point.x, "heterogeneity")))

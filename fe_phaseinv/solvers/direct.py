@@ -1,0 +1,66 @@
+"""The linear equations of a step: by factors, and what it is to fail."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+import numpy as np
+from firedrake.petsc import PETSc
+
+from fe_phaseinv.solvers.linear_algebra import direct_solver
+
+MUMPS = {6: 0, 7: 5, 8: 7, 14: 40}
+"""ICNTL settings, measured: no permutation, METIS ordering, rows and columns scaled (without, the short first steps of
+a crystal delay thousands of pivots and lose six digits), and 40 % of spare workspace in place of Firedrake's 200."""
+WORKSPACES = (400, 2000)
+"""Per cent of spare workspace for further tries after a failure."""
+
+
+class StepFailed(ArithmeticError):
+    """The equations of a step, or of a whole trajectory, could not be solved."""
+
+
+def solved(solver: PETSc.KSP, rhs: np.ndarray, transposed: bool = False) -> np.ndarray:
+    """Solve for a local array (nodes, fields), or a flat one.
+
+    Raises
+    ------
+    StepFailed
+        Where an iteration does not converge.
+    """
+    solution, b = solver.getOperators()[0].createVecs()
+    b.array[:] = rhs.ravel()
+    (solver.solveTranspose if transposed else solver.solve)(b, solution)
+    if solver.getConvergedReason() < 0:
+        raise StepFailed("the linear equations could not be solved")
+    return solution.array.reshape(rhs.shape).copy()
+
+
+def mumps(matrix: PETSc.Mat, workspace: int = MUMPS[14]) -> PETSc.KSP:
+    """Return a solver that factorises a matrix, with some per cent of spare workspace."""
+    solver = direct_solver(matrix)
+    pc = solver.getPC()
+    pc.setFactorSetUpSolverType()
+    for option, value in (MUMPS | {14: workspace}).items():
+        pc.getFactorMatrix().setMumpsIcntl(option, value)
+    return solver
+
+
+def factorised(solver: PETSc.KSP, matrix: PETSc.Mat) -> PETSc.KSP:
+    """Factorise by a solver, or by a new one with more workspace: one that has failed once fails for ever.
+
+    Raises
+    ------
+    StepFailed
+        Where the matrix is singular, not finite, or needs too much memory.
+    """
+    more = (mumps(matrix, workspace) for workspace in WORKSPACES)
+    for candidate in chain([solver], more):
+        candidate.setOperators(matrix)
+        candidate.setUp()
+        failure = candidate.getPC().getFailedReason()
+        if not failure:
+            return candidate
+        if failure != PETSc.PC.FailedReason.FACTOR_OUTMEMORY:
+            break
+    raise StepFailed("the Jacobian could not be factorised")

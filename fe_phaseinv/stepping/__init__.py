@@ -1,1 +1,0 @@
-"""Stepping through time."""

@@ -1,0 +1,97 @@
+"""Outlines: from the pixels with data to meshes of their domain."""
+
+import numpy as np
+import pytest
+from firedrake import assemble, ds, dx
+from mpi4py.MPI import COMM_WORLD
+
+from fe_phaseinv.core.errors import InputError
+from fe_phaseinv.core.spaces import box
+from fe_phaseinv.data.images import ImageSeries
+from fe_phaseinv.data.meshes import outlined
+from fe_phaseinv.data.outline import HOLES, OUTSIDE, cut_width, outline, triangulate
+
+N = 100
+X, Y = np.meshgrid(*2 * [np.arange(N) + 0.5])
+
+
+def disc(x, y, radius):
+    return np.hypot(X - x, Y - y) < radius
+
+
+def show(inside, frames=0.5):
+    frames = np.where(inside, np.reshape(frames, (-1, 1, 1)) * np.ones((N, N)), np.nan)
+    return ImageSeries(frames, np.arange(len(frames)), (2.0, 2.0), (1.0, -3.0))
+
+
+RING_AND_DISC = disc(30, 50, 22) & ~disc(30, 50, 8) | disc(75, 50, 18)
+
+
+@pytest.mark.parallel([1, 3])
+def test_particles_and_holes():
+    mesh = outlined(show(RING_AND_DISC), 40, COMM_WORLD, width=0.0)
+    pixel = 2 / N
+    assert assemble(1 * dx(domain=mesh)) == pytest.approx(np.pi * (22**2 - 8**2 + 18**2) * pixel**2, rel=0.01)
+    assert assemble(1 * ds(OUTSIDE, domain=mesh)) == pytest.approx(2 * np.pi * (22 + 18) * pixel, rel=0.01)
+    assert assemble(1 * ds(HOLES, domain=mesh)) == pytest.approx(2 * np.pi * 8 * pixel, rel=0.03)
+    low, high = box(mesh)
+    np.testing.assert_allclose(low, [1 + 8 * pixel, -3 + 28 * pixel], atol=0.3 * pixel)
+    np.testing.assert_allclose(high, [1 + 93 * pixel, -3 + 72 * pixel], atol=0.3 * pixel)
+
+
+def test_dead_pixels_and_specks_are_left_out():
+    inside = RING_AND_DISC | disc(90, 90, 1.5)
+    inside[50, 75] = False
+    parts = outline(show(inside), 0.08)
+    assert sorted(len(rings) for rings in parts) == [1, 2]
+
+
+def test_the_width_moves_the_outline():
+    (small,), (large,) = (outline(show(disc(50, 50, 30)), 0.05, width)[0] for width in (0.0, 0.6))
+    radii = [np.hypot(*(ring - (2.0, -2.0)).T).mean() * N / 2 for ring in (small, large)]
+    assert radii == pytest.approx([30.0, 30.6], abs=0.1)
+
+
+@pytest.mark.parametrize(("rule", "width"), [("centre", 0.0), ("whole", 0.64)])
+def test_what_is_conserved_tells_the_width(rule, width):
+    """Radial waves that are flat at the edge of a disc, and whose integral over it is always the same."""
+    radius = 40.3
+    reach = 0.5 * (np.abs(np.cos(angle := np.arctan2(Y - 50, X - 50))) + np.abs(np.sin(angle)))
+    inside = np.hypot(X - 50, Y - 50) + (reach if rule == "whole" else 0) < radius
+    wave = np.cos(np.pi * np.hypot(X - 50, Y - 50) / radius) + 4 / np.pi**2
+    frames = 0.5 + np.array([0.0, 0.3, -0.2])[:, None, None] * wave
+    images = ImageSeries(np.where(inside, frames, np.nan), [0, 1, 2], (1, 1))
+    assert cut_width(images) == pytest.approx(width, abs=0.1)
+
+
+def test_the_width_of_noisy_pixels_is_that_expected():
+    rng = np.random.default_rng(1)
+    frames = np.where(disc(50, 50, 30), 0.5 + 0.3 * rng.standard_normal((3, N, N)), np.nan)
+    images = ImageSeries(frames, [0, 1, 2], (1, 1), noise=0.3)
+    assert cut_width(images) == pytest.approx(0.32, abs=0.15)
+
+
+@pytest.mark.parametrize(
+    ("inside", "size", "found"),
+    [
+        (np.ones((N, N), bool), 0.1, "an outline that touches the edge"),
+        (disc(10, 50, 15), 0.1, "an outline that touches the edge"),
+        (disc(50, 50, 5), 0.5, "no part larger than an element"),
+    ],
+)
+def test_outlines_that_are_refused(inside, size, found):
+    with pytest.raises(InputError, match=f"images: found {found}"):
+        outline(show(inside), size)
+
+
+def test_sides_that_cross_are_refused():
+    bow = np.array([[0, 0], [1, 1], [1, 0], [0, 1]], float)
+    with pytest.raises(InputError, match=r"a\.npz: domain\.mesh: found an outline whose sides cross"):
+        triangulate("a.npz", [[bow]], 0.3)
+
+
+def test_meshing_is_repeatable():
+    parts = outline(show(RING_AND_DISC), 0.08)
+    first, second = (triangulate("", parts, 0.08) for _ in range(2))
+    np.testing.assert_array_equal(first.cells, second.cells)
+    np.testing.assert_array_equal(first.points, second.points)

@@ -1,0 +1,127 @@
+"""Convergence under a manufactured solution: in space by degree, in time by order."""
+
+import numpy as np
+import pytest
+import ufl
+from firedrake import (
+    Constant,
+    Function,
+    FunctionSpace,
+    SpatialCoordinate,
+    UnitSquareMesh,
+    assemble,
+    cos,
+    div,
+    dx,
+    exp,
+    grad,
+    pi,
+)
+
+from fe_phaseinv.forward.bdf import TimeGrid
+from fe_phaseinv.forward.model import Forward
+from fe_phaseinv.forward.trajectory import Tolerances
+from fe_phaseinv.laws.bases import Legendre
+from fe_phaseinv.laws.relations import Relation, ideal_entropy, positive
+from fe_phaseinv.models.allen_cahn import AllenCahn
+from fe_phaseinv.models.cahn_hilliard import CahnHilliard
+
+MU = Relation("chemical_potential", Legendre(3), known=ideal_entropy)
+LAWS = np.array([0.0, -3.0, 0.0, -0.5, -0.3, np.log(0.02)])
+
+
+class Manufactured:
+    """A model with the source under which c = exact(x, t)."""
+
+    def __init__(self, shift):
+        super().__init__(MU, Relation(self.scaling[2], Legendre(2), positive))
+        object.__setattr__(self, "time", Constant(0.0))
+        object.__setattr__(self, "shift", shift)
+
+    def exact(self, mesh, time):
+        x, y = SpatialCoordinate(mesh)
+        return 0.5 + 0.2 * exp(-3 * time) * cos(pi * x + self.shift) * cos(2 * pi * y + self.shift)
+
+    def residual(self, fields, rate, laws, tests):
+        mesh = ufl.domain.extract_unique_domain(fields[0])
+        time = ufl.variable(self.time)
+        c = self.exact(mesh, time)
+        mu = laws["chemical_potential"](c) - laws["gradient_energy"](c) * div(grad(c))
+        source = ufl.diff(c, time) - self.strong_rate(c, mu, laws[self.scaling[2]])
+        return super().residual(fields, rate, laws, tests) - source * tests[0]
+
+
+class ManufacturedCahnHilliard(Manufactured, CahnHilliard):
+    def strong_rate(self, c, mu, diffusivity):
+        return div(diffusivity(c) * c * grad(mu))
+
+
+class ManufacturedAllenCahn(Manufactured, AllenCahn):
+    def strong_rate(self, c, mu, prefactor):
+        return -prefactor(c) * mu
+
+
+MODELS = pytest.mark.parametrize("kind", [ManufacturedCahnHilliard, ManufacturedAllenCahn])
+
+
+def error(kind, mesh, degree, grid, max_order=3, shift=0.0):
+    """L2 error at the end; with a shift, c and its normal gradient on the boundary are those of the exact solution."""
+    model, tolerances = kind(shift), Tolerances(rtol=3e-3, newton=1e-6, max_order=max_order)
+    boundary = FunctionSpace(mesh, "CG", degree + 1)
+
+    def outside(time):
+        return Function(boundary).interpolate(model.exact(mesh, Constant(time))).dat.data_ro
+
+    forward = Forward(model, mesh, degree, np.zeros(6, bool), tolerances, outside if shift else None)
+    integrator, attempt = forward.integrator, forward.integrator.attempt
+
+    def timed_attempt(past, time, order):
+        model.time.assign(time)
+        return attempt(past, time, order)
+
+    integrator.attempt = timed_attempt
+    start = Function(forward.space).interpolate(model.exact(mesh, Constant(0.0)))
+    run = forward.run(LAWS, start.dat.data_ro.copy(), (grid.times[0], grid.times[-1]), grid)
+    found = Function(forward.space)
+    found.dat.data_wo[:] = run.states[-1]
+    exact = model.exact(mesh, Constant(grid.times[-1]))
+    return float(np.sqrt(assemble((found - exact) ** 2 * dx(degree=8))))
+
+
+def graded(steps, order, end=0.15):
+    """Steps that grow from so short a first one that the lower orders of the start do not count."""
+    times = end * (np.arange(steps + 1) / steps) ** 2
+    return TimeGrid(tuple(map(float, times)), tuple(min(i + 1, order) for i in range(steps)))
+
+
+@MODELS
+@pytest.mark.parametrize("degree", [1, 2, 3])
+@pytest.mark.parametrize("quadrilateral", [False, True])
+def test_order_in_space(kind, degree, quadrilateral):
+    grid = graded(40, 3, end=0.02)
+    cells = (8, 16) if degree == 1 else (4, 8)
+    coarse, fine = (error(kind, UnitSquareMesh(n, 2 * n, quadrilateral=quadrilateral), degree, grid) for n in cells)
+    assert np.log2(coarse / fine) == pytest.approx(degree + 1, abs=0.35)
+
+
+@MODELS
+@pytest.mark.parametrize("degree", [1, 2, 3])
+def test_order_in_space_with_given_values_on_the_boundary(kind, degree):
+    grid = graded(40, 3, end=0.02)
+    coarse, fine = (error(kind, UnitSquareMesh(n, 2 * n, quadrilateral=True), degree, grid, shift=0.4) for n in (6, 12))
+    assert np.log2(coarse / fine) == pytest.approx(degree + 1, abs=0.35)
+
+
+@MODELS
+def test_order_in_time_with_given_values_on_the_boundary(kind):
+    mesh = UnitSquareMesh(6, 12, quadrilateral=True)
+    coarse, fine = (error(kind, mesh, 5, graded(n, 2), shift=0.4) for n in (20, 40))
+    assert np.log2(coarse / fine) == pytest.approx(2, abs=0.25)
+
+
+@MODELS
+@pytest.mark.parametrize(("order", "steps"), [(1, 20), (2, 20), (3, 40), (4, 20)])
+def test_order_in_time(kind, order, steps):
+    mesh = UnitSquareMesh(6, 12, quadrilateral=True)
+    coarse, fine = (error(kind, mesh, 5, graded(n, order), max_order=4) for n in (steps, 2 * steps))
+    assert np.log2(coarse / fine) == pytest.approx(order, abs=0.25)

@@ -1,0 +1,311 @@
+"""Laws together with unknown fields: priors, derivatives of the cost, and its minimisation."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from firedrake import FunctionSpace, SpatialCoordinate, UnitSquareMesh, assemble, interpolate, sin
+from mpi4py import MPI
+from scipy.linalg import eigh
+
+from fe_phaseinv.core.spaces import NodeOrder
+from fe_phaseinv.data import meshes
+from fe_phaseinv.forward.checkpoints import Storage
+from fe_phaseinv.forward.model import Forward
+from fe_phaseinv.forward.parameters import Parameters
+from fe_phaseinv.forward.trajectory import Tolerances
+from fe_phaseinv.inference.experiment import Segment
+from fe_phaseinv.inference.field_objective import FieldObjective
+from fe_phaseinv.inference.inversion import invert, resume
+from fe_phaseinv.inference.matern import FieldPrior, Matern
+from fe_phaseinv.inference.problem import coordinates_for, pose
+from fe_phaseinv.laws.bases import Legendre
+from fe_phaseinv.laws.priors import Prior
+from fe_phaseinv.laws.relations import Relation, ideal_entropy, positive
+from fe_phaseinv.models.allen_cahn import AllenCahn
+from fe_phaseinv.models.cahn_hilliard import CahnHilliard
+from fe_phaseinv.observation.pixels import Pixels
+from fe_phaseinv.optimisation.newton_cg import NewtonCG
+from fe_phaseinv.optimisation.trust_region import Outcome, State, iterate, start
+from fe_phaseinv.output.result import collect
+
+LAWS = np.array([0.0, -2.5, 0.1, -0.4, -0.3, np.log(4e-3)])
+ranks = pytest.mark.parallel([1, 3])
+both_models = pytest.mark.parametrize("kind", [CahnHilliard, AllenCahn])
+
+
+def smooth(space, number):
+    x, y = SpatialCoordinate(space.mesh())
+    return assemble(interpolate(sin((2 + number) * x + number) * sin(3 * y + number), space)).dat.data_ro.copy()
+
+
+def test_covariance_is_that_of_matern():
+    """Inverse to the precision; in the middle of the domain the variance and the correlation are those asked for."""
+    space = FunctionSpace(UnitSquareMesh(24, 24, quadrilateral=True, comm=MPI.COMM_SELF), "CG", 2)
+    prior = FieldPrior(Matern(0.7, 0.1), space)
+    field = smooth(space, 1)
+    np.testing.assert_allclose(prior.covariance(prior.precision(field)), field, atol=1e-9)
+    nodes = np.stack([assemble(interpolate(x, space)).dat.data_ro for x in SpatialCoordinate(space.mesh())], axis=1)
+    middle, beside = (np.argmin(np.abs(nodes - at).sum(axis=1)) for at in ([0.5, 0.5], [0.75, 0.5]))
+    unit = np.zeros(len(nodes))
+    unit[middle] = 1.0
+    column = prior.covariance(unit)
+    assert column[middle] == pytest.approx(0.49, rel=0.05)
+    assert 0.0 < column[beside] < 0.25 * column[middle]
+
+
+def test_impossible_priors_are_refused():
+    with pytest.raises(ValueError, match=r"^deviation -1 and length 0.1 of a prior must be positive"):
+        Matern(-1, 0.1)
+
+
+def build(kind, comm, images, storage=None, fixed=(), start_unknown=True):
+    """Return an objective whose map is unknown, as is the start or not, and a point."""
+    known = np.isin(np.arange(6), fixed)
+    model = kind(
+        Relation("chemical_potential", Legendre(3), known=ideal_entropy),
+        Relation(kind.scaling[2], Legendre(2), positive),
+    )
+    mesh = meshes.rectangle(images, 5, comm)
+    coordinates = coordinates_for(model, Parameters(model.relations, mesh), LAWS, known)
+    forward = Forward(model, mesh, 2, coordinates.free, Tolerances(3e-2, 1e-9), heterogeneous=True)
+    frames = (0, 1, 2) if start_unknown else (1, 2)
+    segment = Segment(0.5 + 0.2 * smooth(forward.space, 1), tuple(images.times), frames)
+    objective = FieldObjective(
+        forward,
+        Pixels(images, forward.space),
+        coordinates,
+        Prior.smooth(model.relations, LAWS, (1e-2,) * 3),
+        segment,
+        1e-4,
+        FieldPrior(Matern(0.1, 0.2), forward.space) if start_unknown else None,
+        FieldPrior(Matern(0.5, 0.3), forward.space),
+        storage=storage or Storage(),
+    )
+    return objective, unknowns(objective, [0.05, 0.1, -0.05, 0.1, 0.1, 0.2], 0.02, 0.3)
+
+
+def unknowns(objective, laws, start, map_):
+    space = objective.forward.space
+    x = np.zeros(objective.size)
+    x[objective.laws] = objective.coordinates.from_natural(LAWS) + np.array(laws)[: len(objective.coordinates)]
+    fields = {"start": start * smooth(space, 2), "heterogeneity": map_ * smooth(space, 3)}
+    for name, part in objective.parts.items():
+        x[part] = fields[name]
+    return x
+
+
+def change(objective, laws, start, map_):
+    return unknowns(objective, laws, start, map_) - unknowns(objective, np.zeros(6), 0, 0)
+
+
+@pytest.fixture
+def gaps(movie):
+    """The movie with pixels without data."""
+    frames = movie.frames.copy()
+    frames[1, :4, :4] = np.nan
+    return replace(movie, frames=frames, noise=0.01)
+
+
+def predicted(kind, movie, noise, height=0.3):
+    """Return the movie with the pictures that a point with a map of some height predicts, with noise."""
+    objective, _ = build(kind, MPI.COMM_SELF, movie, start_unknown=False)
+    x = unknowns(objective, [0, 0, 0, 0.3, 0.2, 0], 0, height)
+    rows = [objective.pixels.average(objective.segment.start), *objective.at(x).predictions]
+    frames = np.array([objective.pixels.picture(row) for row in rows])
+    draw = noise * np.random.default_rng(0).standard_normal(frames.shape)
+    return replace(movie, frames=frames + draw, noise=noise)
+
+
+def test_only_the_latest_point_keeps_factors(movie):
+    objective, x = build(AllenCahn, MPI.COMM_SELF, movie)
+    first, second = objective.at(x), objective.at(x + 1e-3)
+    v = np.linspace(0, 1, len(x))
+    action = first.action(v)
+    assert first._sweeps._factors
+    second.action(v)
+    assert second._sweeps._factors and not first._sweeps._factors
+    np.testing.assert_allclose(first.action(v), action, rtol=1e-10)
+
+
+@ranks
+@both_models
+def test_derivatives_of_the_cost(gaps, kind):
+    """Value, gradient and Hessian against differences on the frozen grid; the Gauss-Newton part is below."""
+    objective, x = build(kind, MPI.COMM_WORLD, gaps)
+    point, h = objective.at(x), 1e-4
+    v = change(objective, [0.3, -0.2, 0.4, 0.3, 0.2, 0.1], 0.1, 0.5)
+    before = objective.forward.counts
+    gradient, action = point.gradient.copy(), point.action(v, full=True)
+    counts = objective.forward.counts
+    assert counts.adjoint > before.adjoint and counts.second > before.second
+    assert counts.factorisations >= before.factorisations + len(point.run.grid.orders)
+    ahead, behind = objective.at(x + h * v, point), objective.at(x - h * v, point)
+    assert point.dot(gradient, v) == pytest.approx((ahead.value - behind.value) / (2 * h), rel=1e-6)
+    difference = (ahead.gradient - behind.gradient) / (2 * h)
+    largest = MPI.COMM_WORLD.allreduce(np.abs(difference[objective.laws.stop :]).max(initial=0), MPI.MAX)
+    assert np.abs(action - difference)[objective.laws.stop :].max(initial=0) < 1e-4 * largest
+    np.testing.assert_allclose(action[objective.laws], difference[objective.laws], rtol=1e-4)
+
+
+@ranks
+def test_gauss_newton_action(gaps):
+    """Symmetric, equal to the sensitivities' for the laws, and to J^T J v by differences of the predictions."""
+    objective, x = build(AllenCahn, MPI.COMM_WORLD, gaps)
+    point, h = objective.at(x), 1e-4
+    v = change(objective, [0.3, -0.2, 0.4, 0.3, 0.2, 0.1], 0.1, 0.5)
+    w = change(objective, [-0.1, 0.2, 0.1, 0.1, -0.2, 0.3], 0.2, -0.3)
+    action = point.action(v)
+    assert point.dot(action, w) == pytest.approx(point.dot(point.action(w), v), rel=1e-9)
+    laws = np.zeros_like(v)
+    laws[objective.laws] = v[objective.laws]
+    by_laws = point.by_laws @ v[objective.laws]
+    np.testing.assert_allclose(point.action(laws)[objective.laws], by_laws, rtol=1e-6)
+    ahead, behind = objective.at(x + h * v, point), objective.at(x - h * v, point)
+    changes = [
+        np.where(np.isfinite(objective.pixels.frame(frame)), (a - b) / (2 * h), 0)
+        for frame, a, b in zip(point.frames, ahead.predictions, behind.predictions, strict=True)
+    ]
+    squares = objective.pixels.comm.allreduce(sum(np.sum(c**2) for c in changes))
+    prior = point.dot(point._of_fields(v), v) + laws_prior(objective, point, v)
+    assert point.dot(action, v) == pytest.approx(squares + prior, rel=1e-5)
+
+
+def laws_prior(objective, point, v):
+    along = objective.coordinates.jacobian(point.x[objective.laws]) @ v[objective.laws]
+    return along @ objective.prior.hessian(point.m) @ along
+
+
+@pytest.mark.parametrize("hessian", [pytest.param("gauss-newton", marks=pytest.mark.slow), "both"])
+def test_minimisation(movie, hessian):
+    """The gradient vanishes at the minimum; its misfit is the noise."""
+    images = predicted(AllenCahn, replace(movie, times=30 * movie.times), 0.01)
+    objective, _ = build(AllenCahn, MPI.COMM_WORLD, images, fixed=[5], start_unknown=False)
+    subproblem = NewtonCG(hessian)
+    first = start(objective, unknowns(objective, np.zeros(6), 0, 0), 10.0)
+    *_, last = iterate(objective, first, 1e-5, 30, subproblem)
+    assert last.outcome is Outcome.CONVERGED
+    gradients = [np.sqrt(p.dot(p.gradient, p.precondition(p.gradient))) for p in (first.point, last.point)]
+    assert gradients[1] < 2e-3 * gradients[0]
+    assert 0.8 < last.point.misfit_rms / 0.01 < 1.05 and first.point.misfit_rms > 0.013
+
+
+@pytest.mark.parallel(3)
+def test_three_ranks_agree_with_one(gaps):
+    """With all states in memory and with checkpoints."""
+    found = []
+    for comm, storage in ((MPI.COMM_SELF, None), (MPI.COMM_WORLD, None), (MPI.COMM_WORLD, Storage(2e4))):
+        objective, x = build(CahnHilliard, comm, gaps, storage)
+        point = objective.at(x)
+        v = change(objective, [0.3, -0.2, 0.4, 0.3, 0.2, 0.1], 0.1, 0.5)
+        actions = [point.action(v, full=full) for full in (True, False)]
+        found.append([point.value, *(point.dot(each, v) for each in (point.gradient, *actions, point.precondition(v)))])
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-7)
+    np.testing.assert_allclose(found[2], found[0], rtol=1e-6)
+
+
+@pytest.mark.parallel(3)
+def test_steps_by_conjugate_gradients_are_those_of_one_rank(movie):
+    """Rounding, which differs, would grow to the fourth digit within tens of iterations."""
+    images, steps = predicted(AllenCahn, replace(movie, times=30 * movie.times), 0.01), []
+    for comm in (MPI.COMM_SELF, MPI.COMM_WORLD):
+        objective, _ = build(AllenCahn, comm, images, fixed=[5], start_unknown=False)
+        objective.variance = 1e-5  # to take more iterations
+        subproblem = NewtonCG()
+        trial = subproblem.solve(objective.at(unknowns(objective, np.zeros(6), 0, 0)), State(None, 100.0))
+        assert subproblem.iterations[0] > 10
+        steps.append([trial.length, trial.slope, *trial.step[objective.laws]])
+    np.testing.assert_allclose(steps[1], steps[0], rtol=1e-7)
+
+
+def test_coordinates_and_maps_that_do_not_fit_are_refused(movie):
+    objective, x = build(AllenCahn, MPI.COMM_SELF, movie)
+    beta = np.arange(len(x)) == len(objective.coordinates) - 1
+    assert objective.at(np.where(beta, -1.0, x)).value == np.inf
+    assert objective.share(x, np.where(beta, -10.0, 0.0)) < 1
+    with pytest.raises(ValueError, match="^a map goes with a Forward that is heterogeneous"):
+        FieldObjective(
+            objective.forward, objective.pixels, objective.coordinates, objective.prior, objective.segment, 1.0
+        )
+
+
+@pytest.fixture
+def slow(movie):
+    """Noisy pictures of a run with a map, on times in which it matters."""
+    return predicted(AllenCahn, replace(movie, times=30 * movie.times), 0.01)
+
+
+def posed(images, comm, **options):
+    """A problem like that of `build`, by way of the interface."""
+    mu = Relation("chemical_potential", Legendre(3), known=ideal_entropy)
+    model = AllenCahn(mu, Relation("kinetic_prefactor", Legendre(2), positive))
+    first = {"chemical_potential": LAWS[:3], "kinetic_prefactor": LAWS[3:5], "gradient_energy": LAWS[5:]}
+    tolerances, fixed = Tolerances(3e-2, 1e-6), ["chemical_potential", "gradient_energy"]
+    return pose(
+        images, model, meshes.rectangle(images, 5, comm), first, fixed, degree=2, tolerances=tolerances, **options
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parallel(3)
+def test_an_inversion_with_a_map_goes_on_after_an_interrupt_on_three_ranks(slow):
+    goes_on(slow)
+
+
+@pytest.mark.slow  # the command's own test has the like
+def test_an_inversion_with_a_map_goes_on_after_an_interrupt(slow):
+    goes_on(slow)
+
+
+def goes_on(slow):
+    """What is kept of a progress, which is no matter of ranks, brings the same point, and the same end."""
+    problem = posed(slow, MPI.COMM_WORLD, heterogeneity=Matern(0.5, 0.3), strength=1e-4)
+    steps = list(invert(problem, 3))
+    middle = [step for step in steps if step.stage == "trajectory"][1]
+    kept = json.loads(json.dumps(middle.to_dict()))
+    again = resume(problem, kept)
+    assert again.state.point.value == pytest.approx(middle.state.point.value, rel=1e-6)
+    *_, last = invert(problem, 3, again)
+    assert last.state.point.value == pytest.approx(steps[-1].state.point.value, rel=1e-3)
+    result = collect(problem, last)
+    assert result.heterogeneity.shape == slow.shape and np.abs(result.heterogeneity).max() > 0.05
+    low, high = result.posterior.band(result.laws["kinetic_prefactor"].relation, np.array([0.5]))
+    assert low < result.laws["kinetic_prefactor"](0.5) < high
+
+
+@pytest.mark.slow
+def test_the_laws_hessian_without_the_fields(slow):
+    """That of a dense matrix, from which the fields are eliminated."""
+    objective, x = build(AllenCahn, MPI.COMM_SELF, slow, fixed=[0, 2], start_unknown=False)
+    point = objective.at(x)
+    dense = np.stack([point.action(unit) for unit in np.eye(len(x))], axis=1)
+    laws, fields = objective.laws, slice(objective.laws.stop, None)
+    across = dense[laws, fields] @ np.linalg.solve(dense[fields, fields], dense[fields, laws])
+    expected = dense[laws, laws] - across
+    shares = eigh(point.hessian, expected, eigvals_only=True)
+    assert 0.999 < shares.min() and shares.max() < 1.2
+    eigenvalues = np.linalg.eigvals(np.stack([point.precondition(column) for column in dense.T], axis=1)).real
+    assert eigenvalues.min() == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.slow
+def test_whole_hessians_without_fields(movie):
+    """Newton's method ends where Gauss-Newton's does."""
+    ends, images = [], predicted(AllenCahn, replace(movie, times=30 * movie.times), 0.0, height=0.0)
+    for hessian in ("gauss-newton", "newton", "both"):
+        *_, last = invert(posed(images, MPI.COMM_SELF, strength=1e-4, hessian=hessian))
+        assert last.state.outcome is Outcome.CONVERGED
+        ends.append(last.state.point.x)
+    np.testing.assert_allclose(ends[1], ends[0], atol=1e-3)
+    np.testing.assert_allclose(ends[2], ends[0], atol=1e-3)
+
+
+@ranks
+def test_nodes_in_their_order():
+    space = FunctionSpace(UnitSquareMesh(4, 3, comm=MPI.COMM_WORLD), "CG", 2)
+    order, local = NodeOrder(space), smooth(space, 1)
+    whole = order.gather(local)
+    alone = FunctionSpace(UnitSquareMesh(4, 3, comm=MPI.COMM_SELF), "CG", 2)
+    np.testing.assert_allclose(whole, NodeOrder(alone).gather(smooth(alone, 1)), atol=1e-12)
+    np.testing.assert_array_equal(order.scatter(whole), local)

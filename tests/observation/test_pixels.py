@@ -1,0 +1,65 @@
+"""Pixels as averages, on 1 and 3 ranks."""
+
+import numpy as np
+import pytest
+from firedrake import Function, FunctionSpace, RectangleMesh, SpatialCoordinate, UnitSquareMesh
+
+from fe_phaseinv.core.errors import InputError
+from fe_phaseinv.data.images import ImageSeries
+from fe_phaseinv.observation.pixels import Pixels
+
+
+def series(frames, extent=(1.0, 1.0), origin=(0.0, 0.0)):
+    frames = np.asarray(frames, float)
+    return ImageSeries(frames, np.arange(len(frames), dtype=float), extent, origin)
+
+
+def averages(integral, n, extent, origin):
+    """Exact averages over pixels of the product of two functions, from their integrals."""
+    x, y = (o + np.linspace(0, length, k + 1) for o, length, k in zip(origin, extent, n, strict=True))
+    return np.outer(np.diff(integral(y)) / np.diff(y), np.diff(integral(x)) / np.diff(x))
+
+
+@pytest.mark.parallel([1, 3])
+@pytest.mark.parametrize("quadrilateral", [False, True])
+def test_averages_of_a_polynomial_are_exact(quadrilateral):
+    extent, origin = (2.0, 1.0), (0.5, -1.0)
+    mesh = RectangleMesh(8, 4, 2.5, 0.0, originX=0.5, originY=-1.0, quadrilateral=quadrilateral)
+    space = FunctionSpace(mesh, "CG", 2)
+    x, y = SpatialCoordinate(mesh)
+    field = Function(space).interpolate(x * y)
+    pixels = Pixels(series(np.full((1, 6, 10), 0.5), extent, origin), space)
+    expected = averages(lambda s: s**2 / 2, (10, 6), extent, origin)
+    found = pixels.picture(pixels.average(field.dat.data_ro.copy()))
+    assert found == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parallel([1, 3])
+def test_a_block_of_columns_is_averaged_like_each():
+    space = FunctionSpace(UnitSquareMesh(5, 5), "CG", 2)
+    pixels = Pixels(series(np.full((1, 7, 7), 0.5)), space)
+    x, y = SpatialCoordinate(space.mesh())
+    columns = [Function(space).interpolate(f).dat.data_ro.copy() for f in (x, y**2, x * y)]
+    together = pixels.average(np.array(columns).T)
+    assert together.T == pytest.approx(np.array([pixels.average(c) for c in columns]), abs=1e-13)
+
+
+@pytest.mark.parallel([1, 3])
+def test_missing_pixels_are_left_out_of_a_frame():
+    space = FunctionSpace(UnitSquareMesh(6, 6, quadrilateral=True), "CG", 2)
+    picture = np.full((16, 16), 0.3)
+    picture[4:6, 7:9] = np.nan
+    pixels = Pixels(series([picture]), space)
+    assert pixels.comm.allreduce(int(np.isfinite(pixels.frame(0)).sum())) == 16 * 16 - 4
+
+
+def test_pixels_that_the_mesh_cuts_do_not_count():
+    space = FunctionSpace(RectangleMesh(4, 4, 0.55, 1.0), "CG", 1)
+    pixels = Pixels(series(np.full((1, 10, 10), 0.5)), space)
+    assert np.isfinite(pixels.frame(0)).sum() == 50
+
+
+def test_a_picture_beside_the_mesh_is_refused():
+    space = FunctionSpace(UnitSquareMesh(4, 4), "CG", 1)
+    with pytest.raises(InputError, match="extent: found .*mesh"):
+        Pixels(series(np.full((1, 4, 4), 0.5), origin=(3.0, 3.0)), space)

@@ -1,0 +1,202 @@
+import csv
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from firedrake import (
+    UnitSquareMesh,
+)
+
+from fe_phaseinv.forward.parameters import Parameters
+from fe_phaseinv.inference.identifiability import determination
+from fe_phaseinv.inference.posterior import Laplace
+from fe_phaseinv.laws.bases import Constant, Legendre
+from fe_phaseinv.laws.relations import Relation, ideal_entropy, positive
+from fe_phaseinv.models.cahn_hilliard import CahnHilliard
+from fe_phaseinv.output.report import _draw_laws, evaluate_formula, summary, write, write_atomically
+from fe_phaseinv.output.result import Fitted, Result
+
+FILES = {"result.json", "curves.csv"} | {f"{n}.{k}" for n in ("laws", "frames", "history") for k in ("png", "pdf")}
+RELATIONS = (
+    Relation("chemical_potential", Legendre(3), known=ideal_entropy),
+    Relation("diffusivity", Legendre(2), positive),
+    Relation("gradient_energy", Constant(), positive),
+)
+MODEL = CahnHilliard(*RELATIONS)
+COEFFICIENTS = np.array([0.2, -2.5, 0.1, -0.7, -0.6, np.log(8e-4)])
+TRUTH = {"mu": "log(c/(1-c)) + 3*(1-2*c)", "D": "1 - c", "kappa": 7.5e-4}
+
+
+def entry(iteration, stage, cost, accepted=True):
+    names = ("iteration", "stage", "accepted", "cost", "misfit_rms", "gradient_norm", "radius", "seconds")
+    return dict(zip(names, (iteration, stage, accepted, cost, cost / 9, 0.1, 1.0, 0.5), strict=True))
+
+
+def made(relations=RELATIONS, coefficients=COEFFICIENTS, posterior=True, truth=TRUTH, model=MODEL):
+    parameters = Parameters(relations, UnitSquareMesh(1, 1))
+    count = len(coefficients)
+    by_prior = {relation.name: 0.5 for relation in relations}
+    laplace = Laplace(parameters, coefficients, 3 * np.eye(count), np.linspace(0, 1, count + 2)[1:-1], by_prior, 0.01)
+    y, x = np.mgrid[0:6, 0:8] / 8
+    observed = 0.5 + 0.4 * np.sin(5 * x + 3 * y) * np.array([0.5, 1.0])[:, None, None]
+    observed[:, 0, 0] = np.nan
+    fitted = Fitted(
+        source="images.npz",
+        misfit_rms=0.01,
+        range=(0.1, 0.9),
+        frames=(1, 2),
+        times=(0.5, 1.0),
+        observed=observed,
+        predicted=observed + 0.01,
+        extent=(2.0, 1.5),
+        origin=(1.0, -1.0),
+    )
+    return Result(
+        model="cahn-hilliard",
+        status="converged",
+        iterations=2,
+        cost=1.5,
+        misfit_rms=np.float64(0.01),
+        laws=parameters.laws(coefficients),
+        posterior=laplace if posterior else None,
+        determination=determination(laplace, model) if posterior else None,
+        images=(fitted,),
+        history=(
+            entry(0, "intervals", 90.0),
+            entry(1, "intervals", 90.0, accepted=False),
+            entry(1, "trajectory", np.inf),
+            entry(2, "trajectory", 1.5),
+        ),
+        counts={"forward": np.int64(3)},
+        seconds={"total": 2.5},
+        ranks=1,
+        truth=truth,
+    )
+
+
+def test_summary_has_the_promised_keys():
+    content = summary(made())
+    assert list(content) == [
+        *("model", "status", "iterations", "cost", "misfit_rms", "laws", "determination", "images"),
+        *("history", "counts", "seconds", "ranks", "versions"),
+    ]
+    laws = content["laws"]
+    keys = {"argument", "z", "value", "lower", "upper", "coefficients"}
+    assert laws["chemical_potential"].keys() == keys | {"slope"}
+    assert laws["diffusivity"].keys() == keys
+    assert laws["gradient_energy"].keys() == {"value", "lower", "upper"}
+    assert {"fe_phaseinv", "firedrake", "numpy", "python"} <= content["versions"].keys()
+
+
+def test_summary_is_strict_json():
+    content = summary(made())
+    assert json.loads(json.dumps(content, allow_nan=False)) == content
+    assert content["history"][2]["cost"] is None
+
+
+def test_summary_tabulates_the_laws():
+    laws = summary(made())["laws"]
+    mu, diffusivity, kappa = (laws[relation.name] for relation in RELATIONS)
+    z = np.array(mu["z"])
+    assert (len(z), z[0], z[-1]) == (201, 0.1, 0.9)
+    np.testing.assert_allclose(mu["slope"], 1 / (z * (1 - z)) - 5 + 0.6 * (2 * z - 1), rtol=1e-12)
+    np.testing.assert_allclose(diffusivity["value"], np.exp(-0.7 - 0.6 * (2 * z - 1)), rtol=1e-12)
+    assert np.isclose(kappa["value"], 8e-4)
+    for law in laws.values():
+        assert np.all(np.array(law["lower"]) < law["value"]) and np.all(np.array(law["value"]) < law["upper"])
+
+
+def test_summary_tells_what_the_images_determine():
+    found = summary(made())["determination"]
+    assert len(found["eigenvalues"]) == len(COEFFICIENTS) == sum(c["of"] for c in found["coefficients"].values())
+    assert found["freedom"]["measure"] == "kappa"
+    assert all(sentence.endswith(".") for sentence in found["words"])
+    assert summary(made(posterior=False))["determination"] is None
+
+
+def test_summary_has_no_bands_without_a_posterior():
+    for law in summary(made(posterior=False))["laws"].values():
+        assert not {"lower", "upper"} & law.keys()
+
+
+@pytest.mark.parametrize("options", [{}, {"posterior": False, "truth": None}])
+def test_write_makes_every_file(tmp_path, options):
+    folder = tmp_path / "new" / "folder"
+    result = made(**options)
+    assert {path.name for path in write(folder, result)} == FILES
+    assert {path.name for path in folder.iterdir()} == FILES
+    assert json.loads((folder / "result.json").read_text()) == summary(result)
+    for name in FILES:
+        start = {"png": b"\x89PNG", "pdf": b"%PDF"}.get(name[-3:], b"")
+        data = (folder / name).read_bytes()
+        assert data.startswith(start) and len(data) > (5000 if start else 100)
+
+
+def test_several_series_are_numbered(tmp_path):
+    result = made(truth=None)
+    (images,) = result.images
+    result = replace(result, images=(images, replace(images, source="others.npz", range=(0.05, 0.8))))
+    frames = {f"frames-{number}.{kind}" for number in (1, 2) for kind in ("png", "pdf")}
+    assert {path.name for path in write(tmp_path, result)} == FILES - {"frames.png", "frames.pdf"} | frames
+    content = summary(result)
+    assert [series["source"] for series in content["images"]] == ["images.npz", "others.npz"]
+    assert content["images"][0].keys() == {"source", "frames", "misfit_rms"}
+    z = content["laws"]["diffusivity"]["z"]
+    assert (z[0], z[-1]) == (0.05, 0.9)
+
+
+def test_curves_repeat_the_summary(tmp_path):
+    result = made()
+    write(tmp_path, result)
+    with open(tmp_path / "curves.csv", newline="") as file:
+        header, *rows = csv.reader(file)
+    columns = dict(zip(header, np.array(rows, float).T, strict=True))
+    laws = summary(result)["laws"]
+    assert columns["z"].tolist() == laws["diffusivity"]["z"]
+    assert columns["chemical_potential_slope"].tolist() == laws["chemical_potential"]["slope"]
+    assert columns["diffusivity_upper"].tolist() == laws["diffusivity"]["upper"]
+    assert set(columns["gradient_energy"]) == {laws["gradient_energy"]["value"]}
+
+
+def test_truth_is_drawn_in_the_gauge_of_the_laws():
+    relations = (
+        Relation("chemical_potential", Legendre(2)),
+        Relation("diffusivity", Legendre(2)),
+        Relation("gradient_energy", Constant()),
+    )
+    learnt = np.array([7.0, 1.0, 0.25, -0.25, 2e-3])  # 6 + 2c, (1 - c)/2 and twice the true kappa
+    result = made(relations, learnt, truth={"mu": "c", "D": "1 - c", "kappa": 1e-3})
+    panels = [axes for axes in _draw_laws(result).axes if axes.lines]
+    assert len(panels) == 3
+    for axes in panels:
+        law, truth = axes.lines
+        np.testing.assert_allclose(law.get_ydata(), truth.get_ydata(), rtol=1e-10)
+
+
+def test_laws_are_drawn_where_noise_leaves_the_unit_interval():
+    result = made()
+    images = replace(result.images[0], range=(-0.3, 1.2))
+    for axes in _draw_laws(replace(result, images=(images,))).axes:
+        for line in axes.lines:
+            z, values = line.get_data()
+            assert 0 < z.min() and z.max() < 1 and np.isfinite(values).all()
+
+
+def test_a_failed_write_keeps_the_old_file(tmp_path):
+    path = tmp_path / "file"
+    write_atomically(path, "old")
+    with pytest.raises(TypeError):
+        write_atomically(path, 3.5)
+    assert path.read_text() == "old"
+    write_atomically(path, b"new")
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_formulas_of_a_truth_file_know_three_functions_and_nothing_else():
+    z = np.array([0.2, 0.5])
+    assert evaluate_formula("log(c/(1-c)) + exp(c)", "c", z) == pytest.approx(np.log(z / (1 - z)) + np.exp(z))
+    assert evaluate_formula(0.5, "c", z) == pytest.approx([0.5, 0.5])
+    with pytest.raises(NameError):
+        evaluate_formula("open(c)", "c", z)
