@@ -4,9 +4,9 @@ from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.core.version import __version__
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.data.meshes import from_file, outlined, periodic, rectangle
-from fe_phaseinv.forward.model import Forward
+from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.tape import coefficient_functions, run_on_tape
-from fe_phaseinv.inference.ensemble import Groups
+from fe_phaseinv.inference.ensemble import SeriesEnsemble
 from fe_phaseinv.inference.experiment import Experiment
 from fe_phaseinv.inference.field_objective import FieldObjective
 from fe_phaseinv.inference.inversion import invert
@@ -15,7 +15,7 @@ from fe_phaseinv.inference.objective import Objective
 from fe_phaseinv.inference.posterior import Laplace
 from fe_phaseinv.inference.problem import Problem, joint, pose
 from fe_phaseinv.inference.reduced_objective import ReducedObjective
-from fe_phaseinv.laws.bases import Constant, EvenPowers, Hermite, Legendre, Powers
+from fe_phaseinv.laws.bases import ConstantBasis, EvenPowers, Hermite, Legendre, Powers
 from fe_phaseinv.laws.coordinates import Coordinates
 from fe_phaseinv.laws.relations import Law, Relation, ideal_entropy, identity, positive
 from fe_phaseinv.models.allen_cahn import AllenCahn
@@ -31,13 +31,13 @@ __all__ = [
     "__version__",
     "AllenCahn",
     "CahnHilliard",
-    "Constant",
+    "ConstantBasis",
     "Coordinates",
     "EvenPowers",
     "Experiment",
     "FieldObjective",
-    "Forward",
-    "Groups",
+    "ForwardModel",
+    "SeriesEnsemble",
     "Hermite",
     "ImageSeries",
     "InputError",

@@ -14,7 +14,7 @@ import numpy as np
 from firedrake import acos, atan2, cos, sqrt
 from matplotlib.figure import Figure
 
-from fe_phaseinv import CahnHilliard, Constant, Forward, Legendre, Relation, from_file, positive, write_states
+from fe_phaseinv import CahnHilliard, ConstantBasis, ForwardModel, Legendre, Relation, from_file, positive, write_states
 
 HERE = Path(__file__).parent
 OUT = HERE / "out"
@@ -54,7 +54,7 @@ def start_of(domain, mesh):
 slope = np.polynomial.Polynomial.fromroots([0.3, 0.5, 0.7]) * 20
 potential = slope.convert(kind=np.polynomial.Legendre, domain=[0, 1])
 mu = Relation("chemical_potential", Legendre(4))
-mobility = Relation("diffusivity", Constant(), transform=positive)
+mobility = Relation("diffusivity", ConstantBasis(), transform=positive)
 model = CahnHilliard(mu, mobility, weighted=False)
 laws = {"chemical_potential": potential.coef, "diffusivity": [np.log(M)], "gradient_energy": [np.log(KAPPA)]}
 
@@ -62,7 +62,7 @@ rows = []
 for domain in DOMAINS:
     began = time.perf_counter()
     mesh = mesh_of(domain)
-    forward = Forward(model, mesh, DEGREE, unknown=np.zeros(6, bool))
+    forward = ForwardModel(model, mesh, DEGREE, unknown=np.zeros(6, bool))
     c = fd.Function(forward.space).interpolate(start_of(domain, mesh))
     energy = (5 * (c - 0.3) ** 2 * (0.7 - c) ** 2 + KAPPA / 2 * fd.dot(fd.grad(c), fd.grad(c))) * fd.dx
     start, energies = c.dat.data_ro.copy(), []

@@ -31,10 +31,10 @@ from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.data.mesh_files import read_mesh
 from fe_phaseinv.data.outline import CUT, cut_width, mesh_outline
 from fe_phaseinv.forward.trajectory import Tolerances
-from fe_phaseinv.inference.ensemble import Groups
+from fe_phaseinv.inference.ensemble import SeriesEnsemble
 from fe_phaseinv.inference.matern import Matern
 from fe_phaseinv.inference.problem import Problem, Series, joint, pose
-from fe_phaseinv.laws.bases import Basis, Constant, EvenPowers, Hermite, Legendre, Powers
+from fe_phaseinv.laws.bases import Basis, ConstantBasis, EvenPowers, Hermite, Legendre, Powers
 from fe_phaseinv.laws.relations import Relation, ideal_entropy, positive
 from fe_phaseinv.models.allen_cahn import AllenCahn
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
@@ -167,7 +167,7 @@ def _laws(case: Case) -> list[tuple[str, Curve | Number]]:
 
 def _relation(name: str, law: Curve | Number) -> Relation:
     if isinstance(law, Number):
-        return Relation(name, Constant(), positive)
+        return Relation(name, ConstantBasis(), positive)
     if isinstance(law, Polynomial):
         return Relation(name, Powers(law.size), argument="eta")
     if isinstance(law, Kernel):
@@ -278,8 +278,8 @@ def build_problem(
     InputError
         Where mesh and images do not fit, on all ranks.
     """
-    groups = Groups.side_by_side(comm, len(loaded))
-    return joint(groups.build(lambda i: _build_series(case, i, *loaded[i], groups.within, tolerances)), groups)
+    ensemble = SeriesEnsemble.side_by_side(comm, len(loaded))
+    return joint(ensemble.build(lambda i: _build_series(case, i, *loaded[i], ensemble.within, tolerances)), ensemble)
 
 
 def _build_series(

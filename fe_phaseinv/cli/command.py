@@ -169,7 +169,7 @@ def _invert(options: argparse.Namespace) -> int:
     _open_folder(folder, case, "a" if options.resume else "w")
     for line in _describe(problem):
         log.info(line)
-    for error in problem.groups.gather([_boundary_error(series) for series in problem.series]):
+    for error in problem.ensemble.gather([_boundary_error(series) for series in problem.series]):
         if error is not None:
             log.info("boundary data from all frames, interpolated in time to about %.1e", error)
     if best:
@@ -188,7 +188,7 @@ def _invert(options: argparse.Namespace) -> int:
         best = dataclasses.replace(best, state=dataclasses.replace(best.state, outcome=state.outcome))
         result = collect(problem, best, case.uncertainty.method == "laplace", truth)
         _write(folder, problem, result, best)
-        for sentence in result.determination.sentences() if result.determination else ():
+        for sentence in result.identifiability.sentences() if result.identifiability else ():
             log.info(sentence)
     log.info("after %d iterations: %s", state.iteration, state.outcome.value)
     return DONE if state.outcome is Outcome.CONVERGED else NOT_CONVERGED
@@ -203,13 +203,13 @@ def _line(entry: dict) -> str:
 
 
 def _describe(problem: Problem) -> list[str]:
-    groups = problem.groups
+    ensemble = problem.ensemble
     begin = f"{problem.model.name}: {len(problem.coordinates)} unknown coefficients, "
     ranks = f"{WORLD.size} rank{'s' if WORLD.size > 1 else ''}"
-    lines = groups.gather([_describe_series(series) for series in problem.series])
+    lines = ensemble.gather([_describe_series(series) for series in problem.series])
     if len(lines) == 1:
         return [f"{begin}{lines[0]}, {ranks}"]
-    beside = f" in {groups.number} groups" if groups.number > 1 else ""
+    beside = f" in {ensemble.number} groups" if ensemble.number > 1 else ""
     first = f"{begin}{len(lines)} series of images, {ranks}{beside}"
     return [first, *(f"images {number}: {line}" for number, line in enumerate(lines, 1))]
 
@@ -223,13 +223,13 @@ def _describe_series(series: Series) -> str:
 
 def _boundary_error(series: Series) -> float | None:
     forward = series.fine.forward
-    outside = forward.integrator.outside
-    return None if outside is None else interpolation_error(outside, forward.mesh, forward.degree)
+    boundary_data = forward.integrator.boundary_data
+    return None if boundary_data is None else interpolation_error(boundary_data, forward.mesh, forward.degree)
 
 
 def _write(folder: Path, problem: Problem, result: Result, progress: Progress) -> None:
     files = list(report.numbered("states", result.images))
-    for index, series, fit in zip(problem.groups.own, problem.series, progress.state.point.fits, strict=True):
+    for index, series, fit in zip(problem.ensemble.own, problem.series, progress.state.point.fits, strict=True):
         forward, times = series.discretisation(progress.stage).forward, result.images[index].times
         write_states(folder, forward.space, fit.states, times, forward.model.fields[0], files[index])
     for path in on_root(WORLD, report.write, folder, result):
@@ -244,9 +244,9 @@ def _simulate(options: argparse.Namespace) -> int:
             raise InputError(folder, "--output", f"the case's own images, {file.name}", "another folder")
     problem = _problem(case, options)
     _open_folder(folder, case)
-    names, own = list(report.numbered("states", case.images)), zip(problem.groups.own, problem.series, strict=True)
+    names, own = list(report.numbered("states", case.images)), zip(problem.ensemble.own, problem.series, strict=True)
     runs, status = [_run(problem, series, folder, names[index]) for index, series in own], DONE
-    for file, (simulated, words) in zip(files, problem.groups.gather(runs), strict=True):
+    for file, (simulated, words) in zip(files, problem.ensemble.gather(runs), strict=True):
         if simulated is None:
             log.info("the run stopped: %s", words)
             status = NOT_CONVERGED
@@ -275,10 +275,10 @@ def _check(options: argparse.Namespace) -> int:
     case = _case(options)
     problem = build_problem(case, on_root(WORLD, load_images, case), WORLD, Tolerances(rtol=3e-3, newton=1e-7))
     _require_unknowns(problem, options)
-    x = problem.coordinates.from_natural(problem.coordinates.start)
-    checks = verify(problem.objective("intervals", problem.first_strengths), x)
+    x = problem.coordinates.from_coefficients(problem.coordinates.start)
+    checks = verify(problem.objective("intervals", problem.first_regularisation), x)
     if problem.by_fields:
-        trajectory = problem.objective("trajectory", problem.first_strengths)
+        trajectory = problem.objective("trajectory", problem.first_regularisation)
         checks += verify_fields(trajectory, trajectory.begin(x))
     for check in checks:
         log.info(

@@ -36,7 +36,7 @@ class Counts:
         return Counts(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
 
-class Forward:
+class ForwardModel:
     """A model on a mesh.
 
     Parameters
@@ -48,12 +48,12 @@ class Forward:
     unknown : numpy.ndarray of bool, optional
         Coefficients (flat) whose sensitivities can be asked for; all where not given.
     tolerances : Tolerances
-    outside : BoundaryData or another callable, optional
+    boundary_data : BoundaryData or another callable, optional
         By time, the field whose values and normal gradient hold on the boundary, as `from_images` makes it (a local
         array of the elements of a degree more); without it nothing passes the boundary and the normal gradient is zero.
         Where it is no `BoundaryData`, it holds on the whole boundary, and sweeps need it to be one.
     heterogeneous : bool
-        Whether the kinetics are multiplied by exp(h), where the map h is that of `Forward.heterogeneity`.
+        Whether the kinetics are multiplied by exp(h), where the map h is that of `ForwardModel.heterogeneity`.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Forward:
         degree: int = 3,
         unknown: np.ndarray | None = None,
         tolerances: Tolerances = Tolerances(),  # noqa: B008 (a frozen value)
-        outside: Callable[[float], np.ndarray] | None = None,
+        boundary_data: Callable[[float], np.ndarray] | None = None,
         heterogeneous: bool = False,
     ):
         self.model, self.mesh, self.degree = model, mesh, degree
@@ -71,11 +71,11 @@ class Forward:
         self.parameters = Parameters(model.relations, mesh)
         self.unknown = np.ones(self.parameters.size, bool) if unknown is None else unknown
         unknown_of = self.parameters.local(self.unknown)
-        where = outside is not None, outside.tags if isinstance(outside, BoundaryData) else None
+        where = boundary_data is not None, boundary_data.tags if isinstance(boundary_data, BoundaryData) else None
         self.step = Step(
             model, self.space, self.parameters.functions, unknown_of, 2 * degree, *where, heterogeneous=heterogeneous
         )
-        self.integrator = Integrator(self.step, model.bounds, tolerances, outside)
+        self.integrator = Integrator(self.step, model.bounds, tolerances, boundary_data)
         self.work = Counts()
 
     def run(
@@ -135,9 +135,9 @@ class Forward:
         return self.step.heterogeneity
 
     @property
-    def outside_space(self) -> FunctionSpace:
+    def boundary_space(self) -> FunctionSpace:
         """Space of what is prescribed on the boundary: that of c with a degree more."""
-        return self.step.outside.function_space()
+        return self.step.boundary_field.function_space()
 
     def steps_in(self, storage: Storage) -> float:
         """Return the number of steps of which all states may be kept, the same on all ranks."""

@@ -26,7 +26,7 @@ from mpi4py import MPI
 from fe_phaseinv.core.parallel import total
 from fe_phaseinv.core.spaces import boundary_measure, boundary_nodes, interpolation
 from fe_phaseinv.laws.relations import Law
-from fe_phaseinv.solvers.auxiliary import Pieces
+from fe_phaseinv.solvers.auxiliary import AuxiliaryOperators
 from fe_phaseinv.solvers.convolution import Convolution
 from fe_phaseinv.solvers.direct import StepFailed, factorised, mumps, solved
 from fe_phaseinv.solvers.krylov import krylov_solver, tolerance
@@ -45,7 +45,7 @@ sensitivities must hold."""
 
 
 class Step:
-    """R(u, u_) = 0 for one step of a formula whose time derivative is lead * c + history.
+    """R(u, u_) = 0 for one step of a formula whose time derivative is shift * c + history.
 
     States are local arrays of shape (nodes, fields), c in the first column: the fields are the components of one
     vector-valued space, so that matrices are assembled and factorised by nodes.
@@ -61,13 +61,13 @@ class Step:
         By law, the coefficients whose sensitivities are wanted.
     quadrature : int
         Degree of the quadrature.
-    prescribed : bool
-        Whether c and its normal gradient on the boundary are those of a given field, `outside`; otherwise nothing
-        passes the boundary and the normal gradient is zero.
+    dirichlet : bool
+        Whether c and its normal gradient on the boundary are those of a given field, `boundary_field`; otherwise
+        nothing passes the boundary and the normal gradient is zero.
     tags : sequence of int, optional
         Of the parts of the boundary where they are, in place of the whole of it.
     heterogeneous : bool
-        Whether the kinetics (the last law of the model's `scaling`) are multiplied by exp(h) with a field h of the same
+        Whether the kinetics (the law of the model's `kinetics`) are multiplied by exp(h) with a field h of the same
         space, `heterogeneity`.
 
     Raises
@@ -83,7 +83,7 @@ class Step:
         coefficients: dict,
         unknown: dict[str, Sequence[int]],
         quadrature: int,
-        prescribed: bool = False,
+        dirichlet: bool = False,
         tags: Sequence[int] | None = None,
         heterogeneous: bool = False,
     ):
@@ -91,30 +91,30 @@ class Step:
         self.coefficients, self.unknown = coefficients, unknown
         together = VectorFunctionSpace(space.mesh(), space.ufl_element(), dim=self.fields)
         self.state = Function(together)
-        self.lead = Constant(1.0)
+        self.shift = Constant(1.0)
         self.history = Function(space)
         # One degree more, so that its gradient is as exact as c.
-        self.outside = Function(FunctionSpace(space.mesh(), "CG", space.ufl_element().embedded_superdegree + 1))
-        self.fixed = boundary_nodes(space, tags) if prescribed else np.empty(0, PETSc.IntType)
-        self._trace = interpolation(self.outside.function_space(), space) if prescribed else None
+        self.boundary_field = Function(FunctionSpace(space.mesh(), "CG", space.ufl_element().embedded_superdegree + 1))
+        self.dirichlet_nodes = boundary_nodes(space, tags) if dirichlet else np.empty(0, PETSc.IntType)
+        self._trace = interpolation(self.boundary_field.function_space(), space) if dirichlet else None
         self.heterogeneity = Function(space) if heterogeneous else None
         laws = {r.name: Law(r, list(coefficients[r.name])) for r in model.relations}
         if heterogeneous:
-            if model.scaling is None:
+            if model.kinetics is None:
                 raise ValueError(f"{model.name} has no kinetics for a map to multiply")
-            kinetics = laws[model.scaling[-1]]
-            laws[model.scaling[-1]] = lambda c: kinetics(c) * ufl.exp(self.heterogeneity)
+            kinetics = laws[model.kinetics]
+            laws[model.kinetics] = lambda c: kinetics(c) * ufl.exp(self.heterogeneity)
         self.convolution = _convolution(model, coefficients, space)
         if self.convolution:
             laws[model.kernel] = lambda field: self.convolution.field()
 
         def form(tests):
             fields = split(self.state)
-            rate = self.lead * fields[0] + self.history
+            rate = self.shift * fields[0] + self.history
             inside = model.residual(fields, rate, laws, tests) * dx(degree=quadrature)
-            if not prescribed:
+            if not dirichlet:
                 return inside
-            slope = ufl.dot(ufl.grad(self.outside), ufl.FacetNormal(space.mesh()))
+            slope = ufl.dot(ufl.grad(self.boundary_field), ufl.FacetNormal(space.mesh()))
             return inside + model.boundary(fields, slope, laws, tests) * boundary_measure(tags)(degree=quadrature)
 
         self.form = form
@@ -125,7 +125,7 @@ class Step:
         self._jacobian = get_assembler(derivative(residual, self.state, TrialFunction(together)), mat_type=blocks)
         self._matrix = self._jacobian.allocate()
         self._matrix.petscmat.setOption(PETSc.Mat.Option.KEEP_NONZERO_PATTERN, True)
-        self._rows = self._matrix.petscmat.getOwnershipRange()[0] + self.fields * self.fixed
+        self._rows = self._matrix.petscmat.getOwnershipRange()[0] + self.fields * self.dirichlet_nodes
         self._rate = assemble(derivative(residual, self.history, TrialFunction(space)), mat_type="aij").petscmat
         self._rate.zeroRows(self._rows, diag=0.0)
         self.columns = sum(len(indices) for indices in unknown.values())
@@ -133,12 +133,12 @@ class Step:
         self._sensitivity_value = self._sensitivity.allocate() if self.columns else None
         self._lumped = np.abs(assemble(TestFunction(space) * dx(degree=quadrature)).dat.data_ro)
         self._volume = total(self.comm, self._lumped.sum())
-        self._pieces = Pieces.of(space, quadrature, prescribed, tags) if self._iterative(model) else None
-        self.solver = None if self._pieces else mumps(self._matrix.petscmat)
+        self._auxiliary = AuxiliaryOperators.of(space, quadrature, dirichlet, tags) if self._iterative(model) else None
+        self.solver = None if self._auxiliary else mumps(self._matrix.petscmat)
         if self.convolution:
             change = derivative(residual, self.convolution.change, TrialFunction(space))
             self._nonlocal = assemble(change, mat_type="aij").petscmat
-        self.factorised_lead = 0.0
+        self.factorised_shift = 0.0
         self.factorisations = self.residuals = self.solves = 0
 
     def _parameter_assembler(self):
@@ -163,7 +163,7 @@ class Step:
     @property
     def patience(self) -> float:
         """Solves for which the Jacobian could be assembled and made ready anew."""
-        return PATIENCE[self._pieces is not None]
+        return PATIENCE[self._auxiliary is not None]
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -174,32 +174,32 @@ class Step:
         """Write a local array into the state."""
         self.state.dat.data_wo.reshape(values.shape)[:] = values
 
-    def set_rate(self, lead: float, history: np.ndarray) -> None:
-        """Set dc/dt = lead * c + history."""
-        self.lead.assign(lead)
+    def set_rate(self, shift: float, history: np.ndarray) -> None:
+        """Set dc/dt = shift * c + history."""
+        self.shift.assign(shift)
         self.history.dat.data_wo[:] = history
 
-    def prescribe(self, outside: np.ndarray) -> np.ndarray:
-        """Set the field whose values and normal gradient hold on the boundary, and return those at `fixed` nodes."""
-        self.outside.dat.data_wo[:] = outside
-        return self.trace(outside)
+    def set_boundary_field(self, values: np.ndarray) -> np.ndarray:
+        """Set the field of which values and normal gradient hold on the boundary; return those at `dirichlet_nodes`."""
+        self.boundary_field.dat.data_wo[:] = values
+        return self.trace(values)
 
     @property
-    def prescribed(self) -> bool:
+    def dirichlet(self) -> bool:
         """Whether values and normal gradients are prescribed on the boundary."""
         return self._trace is not None
 
-    def trace(self, outside: np.ndarray) -> np.ndarray:
-        """Return the values at the `fixed` nodes of a local array in the elements of `outside`."""
+    def trace(self, values: np.ndarray) -> np.ndarray:
+        """Return the values at the `dirichlet_nodes` of a local array in the elements of `boundary_field`."""
         nodes, rows = self._trace.createVecs()
-        nodes.array[:] = outside
+        nodes.array[:] = values
         self._trace.mult(nodes, rows)
-        return rows.array[self.fixed]
+        return rows.array[self.dirichlet_nodes]
 
     def trace_transposed(self, values: np.ndarray) -> np.ndarray:
         """Transpose of `trace`."""
         nodes, rows = self._trace.createVecs()
-        rows.array[self.fixed] = values
+        rows.array[self.dirichlet_nodes] = values
         self._trace.multTranspose(rows, nodes)
         return nodes.array.copy()
 
@@ -209,7 +209,7 @@ class Step:
         if self.convolution:
             self.convolution.update(self.state.dat.data_ro.reshape(self.shape)[:, 0])
         value = self._residual.assemble(tensor=self._residual_value).dat.data_ro.reshape(self.shape).copy()
-        value[self.fixed, 0] = 0.0
+        value[self.dirichlet_nodes, 0] = 0.0
         return value
 
     def factorise(self) -> None:
@@ -221,13 +221,13 @@ class Step:
             Where it is singular, not finite, or needs too much memory.
         """
         self._assemble_jacobian()
-        if self._pieces:
+        if self._auxiliary:
             if self.solver:
                 self.solver.destroy()  # there may be no room for two
             self.solver = self._krylov(self._matrix.petscmat)
         else:
             self._refactorise()
-        self.factorised_lead = float(self.lead)
+        self.factorised_shift = float(self.shift)
         self.factorisations += 1
 
     def _refactorise(self) -> None:
@@ -238,7 +238,7 @@ class Step:
             raise
 
     def _krylov(self, matrix: PETSc.Mat) -> PETSc.KSP:
-        return krylov_solver(matrix, self._pieces, self.fields, float(self.lead))
+        return krylov_solver(matrix, self._auxiliary, self.fields, float(self.shift))
 
     def _iterative(self, model) -> bool:
         """Whether the equations are solved by iteration: where they are many, or the user wants it, and it can be."""
@@ -258,7 +258,7 @@ class Step:
         """
         self._assemble_jacobian()
         matrix = self._matrix.petscmat.copy()
-        solver = self._krylov(matrix) if self._pieces else factorised(mumps(matrix), matrix)
+        solver = self._krylov(matrix) if self._auxiliary else factorised(mumps(matrix), matrix)
         self.factorisations += 1
         return solver
 
@@ -285,13 +285,13 @@ class Step:
         self.solves += 1
         if self.convolution:
             return self._corrected(roughly=True).solve(rhs, CHORD)
-        if self._pieces:
+        if self._auxiliary:
             with tolerance(self.solver, CHORD):
                 return solved(self.solver, rhs)
         return self._solve_columns(rhs.reshape(-1, 1)).reshape(rhs.shape)
 
     def _solve_columns(self, rhs: np.ndarray) -> np.ndarray:
-        if self._pieces:
+        if self._auxiliary:
             return np.column_stack([solved(self.solver, column) for column in rhs.T])
         solution = np.empty_like(rhs, order="F")
         self.solver.matSolve(dense(self.comm, rhs), dense(self.comm, solution))
@@ -326,7 +326,7 @@ class Step:
         rhs = np.empty((self.state.dat.data_ro.size, history.shape[1] + 1), order="F")
         rhs[:, :-1] = self._rate.matMult(dense(self.comm, np.asfortranarray(history))).getDenseArray()
         rhs[:, : self.columns] += value.dat.data_ro.reshape(-1, self.columns)
-        rhs[self.fields * self.fixed] = 0.0
+        rhs[self.fields * self.dirichlet_nodes] = 0.0
         rhs[:, -1] = self.residual().ravel()
         self.solves += 1
         if self.convolution:

@@ -71,7 +71,7 @@ class Weighted:
         self.step = step
         together = step.state.function_space()
         self.multiplier, self.change = Function(together), Function(together)
-        self.fields = {"heterogeneity": step.heterogeneity, "boundary": step.outside if step.prescribed else None}
+        self.fields = {"heterogeneity": step.heterogeneity, "boundary": step.boundary_field if step.dirichlet else None}
         self.field_changes = {n: Function(f.function_space()) for n, f in self.fields.items() if f is not None}
         self.changes = {name: Function(f.function_space()) for name, f in step.coefficients.items()}
         test = TestFunction(together)
@@ -112,7 +112,7 @@ class Weighted:
     def set_multiplier(self, values: np.ndarray) -> None:
         """Write a local array of multipliers; those of prescribed values do not count."""
         values = values.copy()
-        values[self.step.fixed, 0] = 0.0
+        values[self.step.dirichlet_nodes, 0] = 0.0
         _write(self.multiplier, values)
 
     def set_change(self, change: np.ndarray) -> None:
@@ -132,7 +132,7 @@ class Weighted:
     def explicit(self) -> np.ndarray:
         """Return the change of the residual by the inputs alone, a local array."""
         change = self._explicit.assemble().dat.data_ro.reshape(self.step.shape).copy()
-        change[self.step.fixed, 0] = 0.0
+        change[self.step.dirichlet_nodes, 0] = 0.0
         return change
 
     def curvature(self) -> np.ndarray:
@@ -188,8 +188,8 @@ class Sweeps:
 
         first = np.zeros(self.weighted.step.shape)
         first[:, 0] = change.start
-        if self._outside is not None:
-            first[self.weighted.step.fixed, 0] = self.weighted.step.trace(self._boundary_change(0, change))
+        if self._boundary_data is not None:
+            first[self.weighted.step.dirichlet_nodes, 0] = self.weighted.step.trace(self._boundary_change(0, change))
         # Where the states are at hand, only their changes need room.
         self._pairs = self._history((self.trajectory.start, first), advance, 1 if self.trajectory.steps else 2)
         self._change = change
@@ -240,8 +240,8 @@ class Sweeps:
         self._kept_bytes, self._pairs = 0.0, None
 
     @property
-    def _outside(self):
-        return self.integrator.outside
+    def _boundary_data(self):
+        return self.integrator.boundary_data
 
     @property
     def _count(self) -> int:
@@ -268,21 +268,21 @@ class Sweeps:
     def _tangent_step(self, n: int, state: np.ndarray, past: list[np.ndarray], change: Inputs) -> np.ndarray:
         step, weighted = self.weighted.step, self.weighted
         solver, weights = self._visit(n, state)
-        outside = self._boundary_change(n, change)
-        weighted.set_inputs(change, outside)
+        boundary_change = self._boundary_change(n, change)
+        weighted.set_inputs(change, boundary_change)
         history = sum(w * before[:, 0] for w, before in zip(weights[1:], past, strict=False))
         rhs = -(step.rate(history) + weighted.explicit())
-        if self._outside is not None:
-            rhs[step.fixed, 0] = step.trace(outside)
+        if self._boundary_data is not None:
+            rhs[step.dirichlet_nodes, 0] = step.trace(boundary_change)
         return solved(solver, rhs)
 
     def _boundary_change(self, n: int, change: Inputs) -> np.ndarray | None:
         """Change of the field that is prescribed at the end of step n; that of the start has number 0."""
-        if self._outside is None:
+        if self._boundary_data is None:
             return None
         if not len(change.boundary):
-            return np.zeros(self.weighted.step.outside.dat.data_ro.size)
-        return self._outside.weights(self.trajectory.grid.times[n]) @ change.boundary
+            return np.zeros(self.weighted.step.boundary_field.dat.data_ro.size)
+        return self._boundary_data.weights(self.trajectory.grid.times[n]) @ change.boundary
 
     def _visit(self, n: int, state: np.ndarray) -> tuple[PETSc.KSP, np.ndarray]:
         """Go to the state after step n; gives the factor of its Jacobian and the weights of its formula."""
@@ -291,9 +291,9 @@ class Sweeps:
         order = grid.orders[n - 1]
         formula = derivative_weights(np.array(grid.times[n - order : n + 1][::-1]))
         step.set_state(state)
-        step.lead.assign(formula[0])
-        if self._outside is not None:
-            step.prescribe(self._outside(grid.times[n]))
+        step.shift.assign(formula[0])
+        if self._boundary_data is not None:
+            step.set_boundary_field(self._boundary_data(grid.times[n]))
         if n in self._factors:
             return self._factors[n], formula
         if self._kept_bytes >= self.storage.factors:
@@ -314,8 +314,8 @@ class _Multipliers:
         self.loads = dict(zip(sweeps._frames, weights, strict=True))
         self.pending: dict[int, np.ndarray] = {}
         self.coefficients, self.heterogeneity = np.zeros(self.step.columns), np.zeros(self.step.shape[0])
-        knots = 0 if sweeps._outside is None else len(sweeps._outside.times)
-        self.boundary = np.zeros((knots, self.step.outside.dat.data_ro.size))
+        knots = 0 if sweeps._boundary_data is None else len(sweeps._boundary_data.times)
+        self.boundary = np.zeros((knots, self.step.boundary_field.dat.data_ro.size))
 
     def solve(self, n: int, solver: PETSc.KSP, formula: np.ndarray, less: np.ndarray | float = 0.0) -> np.ndarray:
         """Return the multiplier of step n, whose right-hand side is less by something."""
@@ -328,7 +328,7 @@ class _Multipliers:
                 self.pending[n - j] = pending + weight * self.step.rate_transposed(multiplier)
         self.weighted.set_multiplier(multiplier)
         self.add(n, self.weighted.first())
-        self._add_boundary(n, multiplier[self.step.fixed, 0])
+        self._add_boundary(n, multiplier[self.step.dirichlet_nodes, 0])
         return multiplier
 
     def add(self, n: int, derivatives: tuple[np.ndarray, dict[str, np.ndarray]]) -> None:
@@ -343,16 +343,16 @@ class _Multipliers:
     def derivative(self) -> Inputs:
         """Return the derivative by the inputs, after step 1."""
         start = self.loads.get(0, 0.0) - self.pending.get(0, np.zeros(self.step.shape[0]))
-        self._add_boundary(0, start[self.step.fixed])
-        start[self.step.fixed] = 0.0
+        self._add_boundary(0, start[self.step.dirichlet_nodes])
+        start[self.step.dirichlet_nodes] = 0.0
         return Inputs(total(self.step.comm, self.coefficients), start, self.heterogeneity, self.boundary)
 
     def _knots(self, n: int) -> np.ndarray:
-        return self.sweeps._outside.weights(self.sweeps.trajectory.grid.times[n])
+        return self.sweeps._boundary_data.weights(self.sweeps.trajectory.grid.times[n])
 
     def _add_boundary(self, n: int, multiplier: np.ndarray) -> None:
         """Count what the values prescribed at the end of step n bring about."""
-        if self.step.prescribed:
+        if self.step.dirichlet:
             self.boundary += np.multiply.outer(self._knots(n), self.step.trace_transposed(multiplier))
 
 

@@ -11,16 +11,16 @@ from pyadjoint import Block, annotate_tape, get_working_tape, stop_annotating
 
 from fe_phaseinv.forward.bdf import TimeGrid
 from fe_phaseinv.forward.checkpoints import Storage
-from fe_phaseinv.forward.model import Forward
+from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.sweeps import Inputs, Sweeps, Weighted
 
 
-def coefficient_functions(forward: Forward, m: np.ndarray) -> list[Function]:
+def coefficient_functions(forward: ForwardModel, m: np.ndarray) -> list[Function]:
     """Return the flat coefficients of all laws as functions of the real space, which can be controls.
 
     Parameters
     ----------
-    forward : Forward
+    forward : ForwardModel
     m : numpy.ndarray, shape (n,)
     """
     real = FunctionSpace(forward.mesh, "R", 0)
@@ -28,7 +28,7 @@ def coefficient_functions(forward: Forward, m: np.ndarray) -> list[Function]:
 
 
 def run_on_tape(
-    forward: Forward,
+    forward: ForwardModel,
     coefficients: Sequence[Function],
     start: Function,
     times: Sequence[float],
@@ -45,7 +45,7 @@ def run_on_tape(
 
     Parameters
     ----------
-    forward : Forward
+    forward : ForwardModel
         Of a model whose laws are local.
     coefficients : sequence of firedrake.Function
         Of all laws, in the order of `forward.parameters`, in the real space.
@@ -53,10 +53,10 @@ def run_on_tape(
         Field at times[0], in `forward.space`.
     times : sequence of float
     heterogeneity : firedrake.Function, optional
-        The map h of a `Forward` that is heterogeneous, in `forward.space`.
+        The map h of a `ForwardModel` that is heterogeneous, in `forward.space`.
     boundary : sequence of firedrake.Function, optional
-        The fields at the times of the `BoundaryData` of a `Forward` that has them, in `forward.outside_space`; those
-        that it has where not given.
+        The fields at the times of the `BoundaryData` of a `ForwardModel` that has them, in `forward.boundary_space`;
+        those that it has where not given.
     grid : TimeGrid, optional
         Steps to take; where not given they are chosen now, and kept whenever the run is replayed.
     storage : Storage
@@ -75,11 +75,11 @@ def run_on_tape(
         Where a map is given to a model without one, or the other way round, or boundary data that do not fit.
     """
     if (heterogeneity is None) != (forward.heterogeneity is None):
-        raise ValueError("a map goes with a Forward that is heterogeneous, and with no other")
-    outside = forward.integrator.outside
-    if boundary is not None and (outside is None or len(boundary) != len(outside.times)):
-        wanted = 0 if outside is None else len(outside.times)
-        raise ValueError(f"{len(boundary)} fields on the boundary, for a Forward that takes {wanted}")
+        raise ValueError("a map goes with a ForwardModel that is heterogeneous, and with no other")
+    boundary_data = forward.integrator.boundary_data
+    if boundary is not None and (boundary_data is None or len(boundary) != len(boundary_data.times)):
+        wanted = 0 if boundary_data is None else len(boundary_data.times)
+        raise ValueError(f"{len(boundary)} fields on the boundary, for a ForwardModel that takes {wanted}")
     block = _TrajectoryBlock(forward, coefficients, start, heterogeneity, boundary, times, storage)
     with stop_annotating():
         frames = block.solve([dependency.output for dependency in block.get_dependencies()], grid)
@@ -93,7 +93,7 @@ def run_on_tape(
 class _TrajectoryBlock(Block):
     """One trajectory: its inputs are the coefficients, the start, the map and the boundary data where there are any."""
 
-    def __init__(self, forward: Forward, coefficients, start, heterogeneity, boundary, times, storage: Storage):
+    def __init__(self, forward: ForwardModel, coefficients, start, heterogeneity, boundary, times, storage: Storage):
         super().__init__()
         self.forward, self.times, self.storage = forward, tuple(times), storage
         self.grid: TimeGrid | None = None
@@ -163,7 +163,7 @@ class _TrajectoryBlock(Block):
             self.forward.heterogeneity.dat.data_wo[:] = field.dat.data_ro
         if inputs[self.boundary]:
             fields = np.array([field.dat.data_ro for field in inputs[self.boundary]])
-            self.forward.integrator.outside = replace(self.forward.integrator.outside, fields=fields)
+            self.forward.integrator.boundary_data = replace(self.forward.integrator.boundary_data, fields=fields)
         (start,) = inputs[self.start]
         return m, start.dat.data_ro.copy()
 
@@ -177,9 +177,9 @@ class _TrajectoryBlock(Block):
         """Return the changes of all inputs; those not given do not change."""
         laws = np.array([0.0 if value is None else float(value) for value in values[self.laws]])
         (start,), maps = (self._loads(values[part]) for part in (self.start, self.map))
-        outside = [self._local(value, self.forward.outside_space) for value in values[self.boundary]]
+        boundary_data = [self._local(value, self.forward.boundary_space) for value in values[self.boundary]]
         heterogeneity = maps[0] if maps else np.zeros_like(start)
-        return Inputs(laws[self.forward.unknown], start, heterogeneity, np.array(outside))
+        return Inputs(laws[self.forward.unknown], start, heterogeneity, np.array(boundary_data))
 
     def _derivative(self, by: Inputs, index: int) -> Cofunction:
         """Return the part of a derivative that belongs to one input."""

@@ -23,7 +23,7 @@ QUIET = 0.02
 """Fluctuations of c below this do not tighten the tolerance any further."""
 OVERSHOOT = 0.2
 """A state that leaves the model's bounds by more than this share of their distance has failed."""
-STALE_LEAD = 2.0
+STALE_SHIFT = 2.0
 """A factor is not used for steps whose leading weight differs by more than this factor."""
 MAX_FACTORISATIONS = 6
 FIRST_RATE = 0.1
@@ -102,7 +102,7 @@ class Integrator:
     bounds : tuple of float
         Admissible values of c.
     tolerances : Tolerances
-    outside : callable, optional
+    boundary_data : callable, optional
         By time, the field whose values and normal gradient hold on the boundary: a local array of the elements of a
         degree more than those of c.
     """
@@ -112,9 +112,9 @@ class Integrator:
         step: Step,
         bounds: tuple[float, float],
         tolerances: Tolerances,
-        outside: Callable[[float], np.ndarray] | None = None,
+        boundary_data: Callable[[float], np.ndarray] | None = None,
     ):
-        self.step, self.bounds, self.tolerances, self.outside = step, bounds, tolerances, outside
+        self.step, self.bounds, self.tolerances, self.boundary_data = step, bounds, tolerances, boundary_data
 
     def march(
         self,
@@ -149,12 +149,12 @@ class Integrator:
         """
         nodes, fields = self.step.shape
         first = np.column_stack([start, np.zeros((nodes, fields - 1))])
-        if self.outside is not None:
-            first[self.step.fixed, 0] = self.step.prescribe(self.outside(float(times[0])))
+        if self.boundary_data is not None:
+            first[self.step.dirichlet_nodes, 0] = self.step.set_boundary_field(self.boundary_data(float(times[0])))
         past = _March([float(times[0])], [], [first])
         if tangent is not None:
             past.derivatives.append(np.asfortranarray(tangent))
-        self.step.factorised_lead = 0.0
+        self.step.factorised_shift = 0.0
         states, derivatives, steps = [], [], [first] if record else []
         chooser = _Replay(grid) if grid else _Adaptive(self, times)
         for target in times[1:]:
@@ -191,8 +191,8 @@ class Integrator:
         """Solve one step; gives its state, or raises StepFailed."""
         known = past.nodes(time, order + 1)[1:]
         guess = _combine(interpolation_weights(known, time), past.states)
-        if self.outside is not None:
-            guess[self.step.fixed, 0] = self.step.prescribe(self.outside(time))
+        if self.boundary_data is not None:
+            guess[self.step.dirichlet_nodes, 0] = self.step.set_boundary_field(self.boundary_data(time))
         weights = derivative_weights(past.nodes(time, order))
         self.step.set_rate(weights[0], _combine(weights[1:], [state[:, 0] for state in past.states]))
         goal = self.tolerances.newton * self.tolerance(past)
@@ -224,13 +224,13 @@ class Integrator:
         """Chord Newton: the factor at hand serves while it contracts."""
         step, state, previous = self.step, guess.copy(), 0.0
         step.set_state(state)
-        lead = float(step.lead)
-        if not step.factorised_lead or abs(np.log(lead / step.factorised_lead)) > np.log(STALE_LEAD):
+        shift = float(step.shift)
+        if not step.factorised_shift or abs(np.log(shift / step.factorised_shift)) > np.log(STALE_SHIFT):
             step.factorise()
         last = step.factorisations + MAX_FACTORISATIONS
         while step.factorisations < last:
-            # The factor's lead is another one than the step's: the mean of the two fits slow and stiff modes alike.
-            update = step.solve(step.residual()) * (-2 / (1 + lead / step.factorised_lead))
+            # The factor's shift is another one than the step's: the mean of the two fits slow and stiff modes alike.
+            update = step.solve(step.residual()) * (-2 / (1 + shift / step.factorised_shift))
             size = step.norm(update[:, 0])
             state += update
             step.set_state(state)
@@ -243,14 +243,14 @@ class Integrator:
             else:
                 step.factorise()
                 previous = 0.0
-        step.factorised_lead = 0.0
+        step.factorised_shift = 0.0
         raise StepFailed("Newton's method did not converge")
 
     def _check(self, state: np.ndarray) -> None:
         low, high = self.step.range(state[:, 0])
         margin = OVERSHOOT * (self.bounds[1] - self.bounds[0])
         if not (low > self.bounds[0] - margin and high < self.bounds[1] + margin):
-            self.step.factorised_lead = 0.0
+            self.step.factorised_shift = 0.0
             raise StepFailed(f"c left its bounds: {low:.3g} to {high:.3g}")
 
 

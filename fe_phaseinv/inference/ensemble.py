@@ -13,7 +13,7 @@ from fe_phaseinv.core.errors import InputError
 
 
 @dataclass(frozen=True, eq=False)
-class Groups:
+class SeriesEnsemble:
     """Ranks in groups of the same size, among which series of images are dealt: `together` or `side_by_side`.
 
     Parameters
@@ -34,12 +34,12 @@ class Groups:
     ensemble: Ensemble | None = None
 
     @classmethod
-    def together(cls, comm: MPI.Comm, count: int = 1) -> Groups:
+    def together(cls, comm: MPI.Comm, count: int = 1) -> SeriesEnsemble:
         """Return one group, which takes the series one after the other."""
         return cls(comm, comm, count)
 
     @classmethod
-    def side_by_side(cls, comm: MPI.Comm, count: int) -> Groups:
+    def side_by_side(cls, comm: MPI.Comm, count: int) -> SeriesEnsemble:
         """Return as many groups as the number of ranks can be divided into, and no more than there are series."""
         number = max(n for n in range(1, min(comm.size, count) + 1) if comm.size % n == 0)
         if number == 1:

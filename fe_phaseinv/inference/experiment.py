@@ -10,7 +10,7 @@ import numpy as np
 
 from fe_phaseinv.core.parallel import total
 from fe_phaseinv.forward.bdf import TimeGrid
-from fe_phaseinv.forward.model import Forward
+from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.trajectory import Trajectory
 from fe_phaseinv.observation.pixels import Pixels
 from fe_phaseinv.observation.smoothing import Smoother, UnknownField
@@ -90,7 +90,7 @@ class Experiment:
 
     Parameters
     ----------
-    forward : Forward
+    forward : ForwardModel
     pixels : Pixels
     segments : sequence of Segment
         `trajectory` or `intervals`.
@@ -100,7 +100,7 @@ class Experiment:
         Of the squared differences, and of the prior of an unknown start, in the cost.
     """
 
-    forward: Forward
+    forward: ForwardModel
     pixels: Pixels
     segments: Sequence[Segment]
     field: UnknownField | None = None
@@ -207,7 +207,7 @@ def uncertain_trajectory(
     return Segment(field.base, times, chain), field
 
 
-def intervals(smoother: Smoother, initial: int, frames: Sequence[int], limits) -> list[Segment]:
+def multiple_shooting(smoother: Smoother, initial: int, frames: Sequence[int], limits) -> list[Segment]:
     """Return a segment from every frame to the next."""
     chain, times = _chain(smoother, initial, frames)
     return [

@@ -62,7 +62,7 @@ class FieldObjective(FieldUnknowns):
         laws = x[self.laws]
         if not self.coordinates.admissible(laws):
             return NoPoint(x)
-        m = self.coordinates.natural(laws)
+        m = self.coordinates.coefficients(laws)
         if not self.prior.admits(m):
             return NoPoint(x)
         self.set_map(x)

@@ -114,18 +114,18 @@ class FieldPoint:
     def gradient(self) -> np.ndarray:
         """Derivative of the cost, shape (size,): numbers, and local integrals for the fields."""
         by_fields = self._of_fields(self.x)
-        by_fields[self.objective.laws] = self._chain.T @ self._by_laws
-        return by_fields + self._fields_of(self._by_inputs)
+        by_fields[self.objective.laws] = self._chain.T @ self.g_m
+        return by_fields + self._fields_of(self._g_inputs)
 
     @cached_property
-    def by_laws(self) -> np.ndarray:
+    def H_mm(self) -> np.ndarray:
         """Gauss-Newton Hessian by the unknowns of the laws alone, shape (n, n), from the sensitivities."""
         of, rows = self.objective, self._seen_of_laws
         prior = self._chain.T @ of.prior.hessian(self.m) @ self._chain
         return total(of.pixels.comm, sum(part.T @ part for part in rows)) + prior
 
     @cached_property
-    def by_both(self) -> np.ndarray:
+    def H_um(self) -> np.ndarray:
         """Gauss-Newton Hessian by the unknown fields and those of the laws, shape (local size of the fields, n)."""
         of = self.objective
         self._go_there()
@@ -157,7 +157,7 @@ class FieldPoint:
         found = self._of_fields(v)
         found[of.laws] = self._chain.T @ (self._to_all(by) + of.prior.hessian(self.m) @ into)
         if full:
-            found[of.laws] += of.coordinates.curvature(self.x[of.laws], self._by_laws) @ v[of.laws]
+            found[of.laws] += of.coordinates.curvature(self.x[of.laws], self.g_m) @ v[of.laws]
         return found + self._fields_of(by)
 
     @cached_property
@@ -173,9 +173,9 @@ class FieldPoint:
         pairs is positive definite whatever error is left, and too large by no more than the square of it.
         """
         if not self.objective.parts:
-            return self.by_laws
+            return self.H_mm
         laws, pairs = self.objective.laws, []
-        for column in np.linalg.cholesky(self.by_laws).T:
+        for column in np.linalg.cholesky(self.H_mm).T:
             gradient = np.zeros_like(self.x)
             gradient[laws] = -column
             allowed = ELIMINATED * np.sqrt(self.dot(gradient, self.precondition(gradient)))
@@ -193,11 +193,11 @@ class FieldPoint:
         images tell of the fields, on any mesh.
         """
         laws, comm = self.objective.laws, self.objective.pixels.comm
-        by_laws, rest = cho_solve(self._factored, g[laws]), g.copy()
-        rest[laws.stop :] -= self.by_both @ by_laws
+        H_mm, rest = cho_solve(self._factored, g[laws]), g.copy()
+        rest[laws.stop :] -= self.H_um @ H_mm
         found = self._covariance(rest)
-        across = total(comm, self.by_both.T @ found[laws.stop :])
-        found[laws] = by_laws - cho_solve(self._factored, across)
+        across = total(comm, self.H_um.T @ found[laws.stop :])
+        found[laws] = H_mm - cho_solve(self._factored, across)
         return found
 
     def _covariance(self, g: np.ndarray) -> np.ndarray:
@@ -213,7 +213,7 @@ class FieldPoint:
 
     @cached_property
     def _factored(self):
-        return cho_factor(self.by_laws)
+        return cho_factor(self.H_mm)
 
     @cached_property
     def _chain(self) -> np.ndarray:
@@ -245,15 +245,15 @@ class FieldPoint:
         return self.objective.sweeps(self.run)
 
     @cached_property
-    def _by_inputs(self) -> Inputs:
+    def _g_inputs(self) -> Inputs:
         """Derivative of the misfit by the inputs of the run."""
         self._go_there()
         return self._adjoint(self._loads)
 
     @cached_property
-    def _by_laws(self) -> np.ndarray:
+    def g_m(self) -> np.ndarray:
         """Derivative of the cost by all coefficients."""
-        return self._to_all(self._by_inputs) + self.objective.prior.gradient(self.m)
+        return self._to_all(self._g_inputs) + self.objective.prior.gradient(self.m)
 
     def _go_there(self) -> None:
         """Bring the forward model, which all points share, to this one."""

@@ -9,7 +9,7 @@ import numpy as np
 from fe_phaseinv.core.parallel import total
 from fe_phaseinv.core.spaces import NodeOrder
 from fe_phaseinv.forward.checkpoints import Storage
-from fe_phaseinv.forward.model import Forward
+from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.sweeps import Sweeps, Weighted
 from fe_phaseinv.forward.trajectory import Trajectory
 from fe_phaseinv.inference.experiment import Segment
@@ -28,7 +28,7 @@ class FieldUnknowns:
 
     Parameters
     ----------
-    forward : Forward
+    forward : ForwardModel
         Of a model whose laws are local; heterogeneous where the map is unknown.
     pixels : Pixels
     coordinates : Coordinates
@@ -51,7 +51,7 @@ class FieldUnknowns:
 
     def __init__(
         self,
-        forward: Forward,
+        forward: ForwardModel,
         pixels: Pixels,
         coordinates: Coordinates,
         prior: Prior,
@@ -62,7 +62,7 @@ class FieldUnknowns:
         storage: Storage = Storage(),  # noqa: B008 (a frozen value)
     ):
         if (heterogeneity is None) != (forward.heterogeneity is None):
-            raise ValueError("a map goes with a Forward that is heterogeneous, and with no other")
+            raise ValueError("a map goes with a ForwardModel that is heterogeneous, and with no other")
         self.forward, self.pixels, self.coordinates, self.prior = forward, pixels, coordinates, prior
         self.segment, self.variance, self.storage = segment, variance, storage
         fields = {"start": start, "heterogeneity": heterogeneity}

@@ -13,7 +13,7 @@ MOSTLY = 0.5
 
 
 @dataclass(frozen=True)
-class Freedom:
+class GaugeFreedom:
     """A change of the laws that changes no image, and what stands in for the images.
 
     Parameters
@@ -49,7 +49,7 @@ class Freedom:
 
 
 @dataclass(frozen=True, eq=False)
-class Determination:
+class Identifiability:
     """Which directions of the coefficients the images determine.
 
     Parameters
@@ -61,13 +61,13 @@ class Determination:
         By law, the directions: changes of its coefficients by one standard deviation.
     numbers : dict of tuple
         By law, the number of coefficients that the images determine, and that of the unknown ones.
-    freedom : Freedom
+    gauge : GaugeFreedom
     """
 
     eigenvalues: np.ndarray
     directions: dict[str, np.ndarray]
     numbers: dict[str, tuple[float, int]]
-    freedom: Freedom
+    gauge: GaugeFreedom
 
     @property
     def determined(self) -> int:
@@ -81,11 +81,11 @@ class Determination:
         return [
             f"The images determine {self.determined} of {len(self.eigenvalues)} directions of the coefficients, in all "
             f"{laws}; the prior determines the rest, least known is one of {max(weakest, key=weakest.get)}.",
-            self.freedom.sentence(),
+            self.gauge.sentence(),
         ]
 
 
-def determination(posterior: Laplace, model) -> Determination:
+def identifiability(posterior: Laplace, model) -> Identifiability:
     """Find what the images determine.
 
     Parameters
@@ -96,22 +96,22 @@ def determination(posterior: Laplace, model) -> Determination:
     slices = posterior.parameters.slices
     steps = posterior.deviation * posterior.directions.T
     free = {name: int(np.any(steps[:, part] != 0, axis=0).sum()) for name, part in slices.items()}
-    return Determination(
+    return Identifiability(
         eigenvalues=1 / posterior.shares - 1,
         directions={name: steps[:, part] for name, part in slices.items()},
         numbers={name: (free[name] - posterior.by_prior[name], free[name]) for name in slices},
-        freedom=_freedom(posterior, model),
+        gauge=_gauge_freedom(posterior, model),
     )
 
 
-def _freedom(posterior: Laplace, model) -> Freedom:
+def _gauge_freedom(posterior: Laplace, model) -> GaugeFreedom:
     """Measure the freedom of a model: of scale by log kappa, of exchange by the slope of mu_h at zero."""
     functional = np.zeros(len(posterior.coefficients))
-    if model.scaling:
-        functional[posterior.parameters.slices[model.scaling[1]]] = 1.0
+    if model.scale:
+        functional[posterior.parameters.slices[model.scale]] = 1.0
         measure = "kappa"
     else:
         relation = model.chemical_potential
         functional[posterior.parameters.slices[relation.name]] = relation.basis.slopes(np.zeros(1))[:, 0]
         measure = "mu_h'(0)"
-    return Freedom(model.freedom, measure, *posterior.known(functional), relative=bool(model.scaling))
+    return GaugeFreedom(model.invariance, measure, *posterior.known(functional), relative=model.scale is not None)

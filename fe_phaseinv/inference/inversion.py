@@ -10,7 +10,7 @@ import numpy as np
 
 from fe_phaseinv.forward.bdf import TimeGrid
 from fe_phaseinv.forward.model import Counts
-from fe_phaseinv.inference.ensemble import Groups
+from fe_phaseinv.inference.ensemble import SeriesEnsemble
 from fe_phaseinv.inference.field_objective import FieldObjective
 from fe_phaseinv.inference.objective import Linearisation, Objective
 from fe_phaseinv.inference.posterior import Laplace
@@ -23,8 +23,8 @@ kT."""
 TOLERANCE = {"intervals": 0.2, "search": 1e-2, "trajectory": 1e-6}
 """Promised reduction of the cost, relative to it, at which a stage ends. The search is for the strength of the prior
 of clean images, which follows from a trajectory that fits well enough."""
-SAME_STRENGTH = 2.0
-"""The strengths chosen are taken for converged once they change by less than this factor."""
+SAME_REGULARISATION = 2.0
+"""The weights chosen are taken for converged once they change by less than this factor."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,10 +33,10 @@ class Progress:
 
     Parameters
     ----------
-    groups : Groups
+    ensemble : SeriesEnsemble
         That the series of images are dealt to.
     stage : str
-    strengths : tuple of float
+    regularisation : tuple of float
         Of the priors of the laws.
     state : State
     history : tuple of dict
@@ -47,9 +47,9 @@ class Progress:
         Work done so far.
     """
 
-    groups: Groups
+    ensemble: SeriesEnsemble
     stage: str
-    strengths: tuple[float, ...]
+    regularisation: tuple[float, ...]
     state: State
     history: tuple[dict, ...]
     seconds: float
@@ -61,12 +61,12 @@ class Progress:
         grids = [[{"times": grid.times, "orders": grid.orders} for grid in series] for series in point.grids]
         return {
             "stage": self.stage,
-            "strengths": self.strengths,
+            "regularisation": self.regularisation,
             "seconds": self.seconds,
             "counts": asdict(self.counts),
             "x": point.whole.tolist(),
             "replayed": point.replayed,
-            "grids": self.groups.gather(grids),
+            "grids": self.ensemble.gather(grids),
             "radius": state.radius,
             "iteration": state.iteration,
             "settled": state.settled,
@@ -78,18 +78,20 @@ class Progress:
 
 def resume(problem: Problem, saved: dict) -> Progress:
     """Rebuild the progress that `Progress.to_dict` recorded."""
-    strengths = tuple(saved["strengths"])
-    objective = problem.objective(saved["stage"], strengths)
+    regularisation = tuple(saved["regularisation"])
+    objective = problem.objective(saved["stage"], regularisation)
     x = objective.local(np.array(saved["x"]))
     grids = [tuple(TimeGrid(tuple(g["times"]), tuple(g["orders"])) for g in series) for series in saved["grids"]]
-    if len(x) != len(objective) or len(grids) != problem.groups.count:
+    if len(x) != len(objective) or len(grids) != problem.ensemble.count:
         raise ValueError(f"{len(x)} unknowns and {len(grids)} series of images")
-    own = tuple(grids[index] for index in problem.groups.own)
+    own = tuple(grids[index] for index in problem.ensemble.own)
     point = objective.at(x, Linearisation.on_grids(x, own) if saved["replayed"] else None)
     norm = np.inf if saved["gradient_norm"] is None else saved["gradient_norm"]
     state = State(point, saved["radius"], saved["iteration"], saved["settled"], saved["stalls"], norm)
     counts = Counts(**saved["counts"])
-    return Progress(problem.groups, saved["stage"], strengths, state, tuple(saved["history"]), saved["seconds"], counts)
+    return Progress(
+        problem.ensemble, saved["stage"], regularisation, state, tuple(saved["history"]), saved["seconds"], counts
+    )
 
 
 def invert(problem: Problem, max_iterations: int = 50, progress: Progress | None = None) -> Iterator[Progress]:
@@ -105,18 +107,18 @@ def invert(problem: Problem, max_iterations: int = 50, progress: Progress | None
     """
     run = _Run(problem, time.perf_counter(), progress)
     if progress is None:
-        strengths = problem.first_strengths
-        stage = "intervals" if problem.by_intervals else _first_trajectory(problem)
-        x = problem.coordinates.from_natural(problem.coordinates.start)
-        objective = problem.objective(stage, strengths)
-        progress = run.begin(objective, stage, strengths, x, FIRST_RADIUS)
+        regularisation = problem.first_regularisation
+        stage = "intervals" if problem.by_multiple_shooting else _first_trajectory(problem)
+        x = problem.coordinates.from_coefficients(problem.coordinates.start)
+        objective = problem.objective(stage, regularisation)
+        progress = run.begin(objective, stage, regularisation, x, FIRST_RADIUS)
         yield progress
     else:
-        objective = problem.objective(progress.stage, progress.strengths)
+        objective = problem.objective(progress.stage, progress.regularisation)
     while True:
-        stage, strengths = progress.stage, progress.strengths
+        stage, regularisation = progress.stage, progress.regularisation
         for state in iterate(objective, progress.state, TOLERANCE[stage], max_iterations, objective.subproblem):
-            progress = run.record(stage, strengths, state, progress)
+            progress = run.record(stage, regularisation, state, progress)
             if state.outcome is None:
                 yield progress
         following = _next_stage(problem, progress)
@@ -147,7 +149,7 @@ class _Run:
         self,
         objective: Objective | FieldObjective,
         stage: str,
-        strengths: tuple[float, ...],
+        regularisation: tuple[float, ...],
         x: np.ndarray,
         radius: float,
         before: Progress | None = None,
@@ -156,12 +158,12 @@ class _Run:
         state = replace(state, radius=objective.radius(state.point, radius))
         if before:
             state = replace(state, iteration=before.state.iteration)
-        return self.record(stage, strengths, state, before, new_stage=True)
+        return self.record(stage, regularisation, state, before, new_stage=True)
 
     def record(
         self,
         stage: str,
-        strengths: tuple[float, ...],
+        regularisation: tuple[float, ...],
         state: State,
         before: Progress | None,
         new_stage: bool = False,
@@ -172,39 +174,41 @@ class _Run:
         history = before.history if before else ()
         if new_stage or state.iteration > before.state.iteration:
             history = (*history, _entry(stage, state, seconds))
-        return Progress(self.problem.groups, stage, strengths, state, history, seconds, counts)
+        return Progress(self.problem.ensemble, stage, regularisation, state, history, seconds, counts)
 
 
 def posterior(problem: Problem, progress: Progress) -> Laplace:
     """Uncertainty of the laws at the point that an inversion has reached."""
-    prior, point = problem.prior(progress.strengths), progress.state.point
+    prior, point = problem.prior(progress.regularisation), progress.state.point
     return Laplace.at(problem.parameters, problem.coordinates, prior, point, problem.noise)
 
 
 def _next_stage(problem: Problem, progress: Progress) -> tuple[str, tuple[float, ...]] | None:
     if progress.state.outcome in (Outcome.NO_START, Outcome.MAX_ITERATIONS):
         return None
-    strengths = _better_strengths(problem, progress) if problem.strength == "auto" else progress.strengths
-    if progress.stage == "intervals":
-        return _first_trajectory(problem), strengths
-    same = all(
-        new == old or abs(np.log(new / old)) < np.log(SAME_STRENGTH)
-        for new, old in zip(strengths, progress.strengths, strict=True)
+    regularisation = (
+        _better_regularisation(problem, progress) if problem.regularisation == "auto" else progress.regularisation
     )
-    return None if same and progress.stage == "trajectory" else ("trajectory", strengths)
+    if progress.stage == "intervals":
+        return _first_trajectory(problem), regularisation
+    same = all(
+        new == old or abs(np.log(new / old)) < np.log(SAME_REGULARISATION)
+        for new, old in zip(regularisation, progress.regularisation, strict=True)
+    )
+    return None if same and progress.stage == "trajectory" else ("trajectory", regularisation)
 
 
 def _first_trajectory(problem: Problem) -> str:
     """Name the stage after the intervals: evidence wants a trajectory that fits as well as it can."""
-    return "search" if problem.strength == "auto" and not problem.noise else "trajectory"
+    return "search" if problem.regularisation == "auto" and not problem.noise else "trajectory"
 
 
-def _better_strengths(problem: Problem, progress: Progress) -> tuple[float, ...]:
-    """Choose the strengths of the priors anew; the misfit of clean images is no noise and tells but its size."""
+def _better_regularisation(problem: Problem, progress: Progress) -> tuple[float, ...]:
+    """Choose the regularisation of the priors anew; the misfit of clean images is no noise and tells but its size."""
     found = posterior(problem, progress)
     if problem.noise and progress.stage != "intervals":
-        return found.strengths(problem.prior(progress.strengths), progress.strengths)
-    return (found.deviation**2,) * len(progress.strengths)
+        return found.better_regularisation(problem.prior(progress.regularisation), progress.regularisation)
+    return (found.deviation**2,) * len(progress.regularisation)
 
 
 def _entry(stage: str, state: State, seconds: float) -> dict:

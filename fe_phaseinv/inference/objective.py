@@ -9,7 +9,7 @@ import numpy as np
 from scipy.linalg import block_diag
 
 from fe_phaseinv.forward.bdf import TimeGrid
-from fe_phaseinv.inference.ensemble import Groups
+from fe_phaseinv.inference.ensemble import SeriesEnsemble
 from fe_phaseinv.inference.experiment import Experiment, Fit
 from fe_phaseinv.laws.coordinates import Coordinates
 from fe_phaseinv.laws.priors import Prior
@@ -88,18 +88,22 @@ class Objective:
     coordinates : Coordinates
     prior : Prior
         Of the laws.
-    groups : Groups, optional
+    ensemble : SeriesEnsemble, optional
         That the experiments are dealt to; all of them to all ranks where not given.
     """
 
     subproblem = EXACT
 
     def __init__(
-        self, experiments: Sequence[Experiment], coordinates: Coordinates, prior: Prior, groups: Groups | None = None
+        self,
+        experiments: Sequence[Experiment],
+        coordinates: Coordinates,
+        prior: Prior,
+        ensemble: SeriesEnsemble | None = None,
     ):
         self.experiments, self.coordinates, self.prior = tuple(experiments), coordinates, prior
-        self.groups = groups or Groups.together(self.experiments[0].pixels.comm, len(self.experiments))
-        modes = self.groups.gather([experiment.modes for experiment in self.experiments])
+        self.ensemble = ensemble or SeriesEnsemble.together(self.experiments[0].pixels.comm, len(self.experiments))
+        modes = self.ensemble.gather([experiment.modes for experiment in self.experiments])
         self.ends = np.cumsum([len(coordinates), *modes])
 
     def __len__(self) -> int:
@@ -126,8 +130,8 @@ class Objective:
     def prior_at(self, x: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         """Value, gradient and Gauss-Newton Hessian of the priors' share in the cost."""
         laws, starts = self._split(x)
-        own = zip(self.groups.own, self.experiments, strict=True)
-        shares = self.groups.gather([experiment.prior_at(starts[index]) for index, experiment in own])
+        own = zip(self.ensemble.own, self.experiments, strict=True)
+        shares = self.ensemble.gather([experiment.prior_at(starts[index]) for index, experiment in own])
         values, gradients, hessians = zip(self._prior_of_laws(laws), *shares, strict=True)
         return sum(values), np.concatenate(gradients), block_diag(*hessians)
 
@@ -144,11 +148,11 @@ class Objective:
         laws, starts = self._split(x)
         if not self.coordinates.admissible(laws):
             return Linearisation.on_grids(x)
-        m = self.coordinates.natural(laws)
+        m = self.coordinates.coefficients(laws)
         if not self.prior.admits(m):
             return Linearisation.on_grids(x)
         fits = self._fits(m, starts, like)
-        squares = self.groups.gather([fit and fit.squares for fit in fits])
+        squares = self.ensemble.gather([fit and fit.squares for fit in fits])
         if None in squares:
             return Linearisation.on_grids(x)
         value, gradient, hessian = self.prior_at(x)
@@ -173,7 +177,7 @@ class Objective:
 
     def with_prior(self, prior: Prior) -> Objective:
         """Return the objective with another prior."""
-        return Objective(self.experiments, self.coordinates, prior, self.groups)
+        return Objective(self.experiments, self.coordinates, prior, self.ensemble)
 
     def carried(self, point: Linearisation, before: Objective) -> Linearisation:
         """Return a point that an objective which differs in its prior alone has evaluated."""
@@ -193,13 +197,13 @@ class Objective:
         return laws, starts
 
     def _prior_of_laws(self, laws: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-        m, chain = self.coordinates.natural(laws), self.coordinates.jacobian(laws)
+        m, chain = self.coordinates.coefficients(laws), self.coordinates.jacobian(laws)
         return self.prior.value(m), chain.T @ self.prior.gradient(m), chain.T @ self.prior.hessian(m) @ chain
 
     def _fits(self, m: np.ndarray, starts: list[np.ndarray], like: Linearisation | None) -> list[Fit | None]:
         """Compare the series of this rank's group with their predictions; None from one that fails on."""
         fits = []
-        for number, (index, experiment) in enumerate(zip(self.groups.own, self.experiments, strict=True)):
+        for number, (index, experiment) in enumerate(zip(self.ensemble.own, self.experiments, strict=True)):
             try:
                 fits.append(experiment.fit(m, starts[index], like.grids[number] if like else None))
             except StepFailed:

@@ -19,7 +19,7 @@ QUANTILE = 1.959963984540054
 SMALLEST_SHARE = 1e-12
 """Shares of the prior below this cannot be told from rounding."""
 SWEEPS = 50
-"""Of the fixed-point iteration for the strengths."""
+"""Of the fixed-point iteration for the regularisation."""
 WEAKEST = 1e-2
 """Least strength, for curvatures of order ten: nothing but the prior keeps the laws from the freedom of scale."""
 SEEN, SQUARED = 1.0, 0.03
@@ -76,7 +76,7 @@ class Laplace:
             Standard deviation of a pixel; estimated from the misfit where it is zero.
         """
         count = len(coordinates)
-        m, chain = coordinates.natural(point.x[:count]), coordinates.jacobian(point.x[:count])
+        m, chain = coordinates.coefficients(point.x[:count]), coordinates.jacobian(point.x[:count])
         by_prior = prior.hessian(m)
         whole, mixed, rest = (point.hessian[a, b] for a, b in _blocks(count))
         marginal = whole - mixed @ np.linalg.solve(rest, mixed.T)
@@ -111,7 +111,7 @@ class Laplace:
         total = float(along.sum())
         return self.deviation * np.sqrt(total), float(1 - self.shares @ along / total) if total else 0.0
 
-    def strengths(self, prior: Prior, strengths: tuple[float, ...]) -> tuple[float, ...]:
+    def better_regularisation(self, prior: Prior, regularisation: tuple[float, ...]) -> tuple[float, ...]:
         """Strengths of the prior of each law that explain the noisy images best.
 
         Fixed point of the largest evidence with a wide Gamma density for the precision of the curvatures, the misfit
@@ -121,10 +121,10 @@ class Laplace:
         ----------
         prior : Prior
             With which this posterior was found.
-        strengths : tuple of float
+        regularisation : tuple of float
             Those of that prior, all positive.
         """
-        first = np.array(strengths)
+        first = np.array(regularisation)
         parts = [self.parameters.slices[relation.name] for relation in self.parameters.relations]
         units = [prior.precision[part, part] / strength for part, strength in zip(parts, first, strict=True)]
         rows, distance = [self.directions[part] for part in parts], self.coefficients - prior.mean

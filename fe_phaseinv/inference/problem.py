@@ -11,28 +11,29 @@ import numpy as np
 from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.core.parallel import total
 from fe_phaseinv.data.images import ImageSeries
-from fe_phaseinv.forward.model import Counts, Forward
+from fe_phaseinv.forward.model import Counts, ForwardModel
 from fe_phaseinv.forward.parameters import Parameters
 from fe_phaseinv.forward.trajectory import QUIET, Tolerances
-from fe_phaseinv.inference.ensemble import Groups
-from fe_phaseinv.inference.experiment import Experiment, intervals, trajectory, uncertain_trajectory
+from fe_phaseinv.inference.ensemble import SeriesEnsemble
+from fe_phaseinv.inference.experiment import Experiment, multiple_shooting, trajectory, uncertain_trajectory
 from fe_phaseinv.inference.field_objective import FieldObjective
 from fe_phaseinv.inference.matern import FieldPrior, Matern
 from fe_phaseinv.inference.objective import Objective
-from fe_phaseinv.laws.coordinates import Coordinates, Scaling
+from fe_phaseinv.laws.coordinates import Coordinates, Gauge
 from fe_phaseinv.laws.priors import Prior
+from fe_phaseinv.laws.relations import identity
 from fe_phaseinv.observation.boundary import from_images
 from fe_phaseinv.observation.pixels import Pixels
 from fe_phaseinv.observation.smoothing import Smoother
 
-FIRST_STRENGTH = 1e-4
-"""Prior strength to begin with where the program is to choose it."""
+FIRST_REGULARISATION = 1e-4
+"""Prior regularisation to begin with where the program is to choose it."""
 NOISE_SHARE, LOOSE = 0.1, 3e-3
 """The error of a step may be this share of the noise of a pixel, as far as this relative tolerance."""
-ROUGH_TIME, ROUGHEST = 5.0, 1.5e-2
+COARSE_TIME, COARSEST_TIME = 5.0, 1.5e-2
 """The intervals, which only lead to a start, are solved with half the degree and a time tolerance larger by this
 factor, or with this one where that is finer."""
-COARSE = 0.3
+UNRESOLVED = 0.3
 """Coarseness of a clean frame above which modes of the start lower the errors of the laws; below, they raise them."""
 INSIDE, INSIDE_NOISE = 1e-3, 0.3
 """A fitted initial field is kept this far inside the model's bounds, or by this share of the noise where that is more:
@@ -52,29 +53,36 @@ def coordinates_for(model, parameters, start: np.ndarray, fixed: np.ndarray) -> 
         Coefficients to keep.
     """
     free = ~fixed
-    for name in model.immaterial:
-        free[parameters.slices[name].start] = False
     for relation in model.relations:
-        free[parameters.slices[relation.name]][relation.absent] = False
+        part = parameters.slices[relation.name]
+        if relation.name in model.free_constants and relation.basis.constant is not None:
+            free[part.start + relation.basis.constant] = False
+        free[part][relation.absent] = False
     negative = tuple(parameters.slices[name].start + number for name, number in model.negative)
-    return Coordinates(np.asarray(start, float), free, _scaling(model, parameters, free, fixed), negative)
+    return Coordinates(np.asarray(start, float), free, _gauge(model, parameters, free, fixed), negative)
 
 
-def _scaling(model, parameters: Parameters, free: np.ndarray, fixed: np.ndarray) -> Scaling | None:
-    """Where the freedom of scale is, if the model has it and nothing that scales is fixed."""
-    if model.scaling is None:
+def _gauge(model, parameters: Parameters, free: np.ndarray, fixed: np.ndarray) -> Gauge | None:
+    """Where the gauge acts, if the model has one that moves no law which is fixed."""
+    if model.gauge is None:
         return None
-    potential, energy, kinetics = (parameters.slices[name] for name in model.scaling)
-    moving = [i for i in range(potential.start, potential.stop) if free[i]]
-    whole = not fixed[potential].any() and free[energy.start] and free[kinetics.start]
-    return Scaling(tuple(moving), energy.start, kinetics.start) if whole else None
+    relations = {relation.name: relation for relation in model.relations}
+    (potential,) = model.gauge.keys() - {model.scale, model.kinetics}
+    part, log_energy = parameters.slices[potential], parameters.slices[model.scale].start
+    constant = relations[model.kinetics].basis.constant
+    if constant is None or relations[potential].transform is not identity:
+        return None
+    log_kinetics = parameters.slices[model.kinetics].start + constant
+    if fixed[part].any() or not (free[log_energy] and free[log_kinetics]):
+        return None
+    return Gauge(tuple(i for i in range(part.start, part.stop) if free[i]), log_energy, log_kinetics)
 
 
 @dataclass(frozen=True, eq=False)
 class Discretisation:
     """A forward model with its view of the images, and back."""
 
-    forward: Forward
+    forward: ForwardModel
     pixels: Pixels
     smoother: Smoother
 
@@ -85,7 +93,7 @@ class Series:
 
     Parameters
     ----------
-    rough : Discretisation
+    coarse : Discretisation
         For the intervals, which only lead to a start for the trajectory.
     fine : Discretisation
         For the trajectory.
@@ -95,7 +103,7 @@ class Series:
         Frame that starts the run.
     """
 
-    rough: Discretisation
+    coarse: Discretisation
     fine: Discretisation
     frames: tuple[int, ...]
     initial: int = 0
@@ -110,16 +118,16 @@ class Series:
         """Whether the images leave the start open: noisy ones, or too coarse ones for the elements and the pattern."""
         pixels, space = self.fine.pixels, self.fine.forward.space
         coarser = total(pixels.comm, np.isfinite(pixels.frame(self.initial)).sum()) < space.dim()
-        return self.images.noise > 0 or (coarser and self.images.coarseness(self.initial) > COARSE)
+        return self.images.noise > 0 or (coarser and self.images.coarseness(self.initial) > UNRESOLVED)
 
     @property
     def counts(self) -> Counts:
         """Work done by both forward models."""
-        return self.rough.forward.counts + self.fine.forward.counts
+        return self.coarse.forward.counts + self.fine.forward.counts
 
     def discretisation(self, stage: str) -> Discretisation:
         """How a stage is solved."""
-        return self.rough if stage == "intervals" else self.fine
+        return self.coarse if stage == "intervals" else self.fine
 
     def chosen(self, stage: str) -> tuple:
         """Return what segments are made of in a stage: the smoother, the frames, and the limits of fitted fields."""
@@ -131,7 +139,7 @@ class Series:
         """Return the comparison with the images in a stage, of which the squares have a weight."""
         how, chosen, field = self.discretisation(stage), self.chosen(stage), None
         if stage == "intervals":
-            segments = intervals(*chosen)
+            segments = multiple_shooting(*chosen)
         elif self.start_unknown:
             segment, field = uncertain_trajectory(*chosen)
             segments = [segment]
@@ -148,12 +156,12 @@ class Problem:
     ----------
     series : tuple of Series
         The image series of this rank's group.
-    groups : Groups
+    ensemble : SeriesEnsemble
         That all of the series are dealt to.
     noises : tuple of float
         Standard deviation of a pixel of each of them; zeros where it is not known.
     coordinates : Coordinates
-    strength : float or "auto"
+    regularisation : float or "auto"
         Of the prior of every law; "auto" takes the variance of a pixel (of its noise, or of what the misfit leaves), so
         that curvatures of order one, in units of kT and of logarithms, are what is expected of the laws. Where the
         noise is known, larger curvatures of a law are allowed for as far as the images show them.
@@ -168,10 +176,10 @@ class Problem:
     """
 
     series: tuple[Series, ...]
-    groups: Groups
+    ensemble: SeriesEnsemble
     noises: tuple[float, ...]
     coordinates: Coordinates
-    strength: float | Literal["auto"] = "auto"
+    regularisation: float | Literal["auto"] = "auto"
     heterogeneity: Matern | None = None
     start_prior: Matern | None = None
     hessian: Literal["gauss-newton", "newton", "both"] = "gauss-newton"
@@ -202,27 +210,27 @@ class Problem:
     @property
     def counts(self) -> Counts:
         """Work done by the forward models of all series; collective."""
-        return sum(self.groups.gather([series.counts for series in self.series]), Counts())
+        return sum(self.ensemble.gather([series.counts for series in self.series]), Counts())
 
     @property
-    def by_intervals(self) -> bool:
+    def by_multiple_shooting(self) -> bool:
         """Whether to fit intervals between frames first, where they are not the whole trajectory; collective."""
-        return not self.learnt and any(self.groups.gather([len(series.frames) > 1 for series in self.series]))
+        return not self.learnt and any(self.ensemble.gather([len(series.frames) > 1 for series in self.series]))
 
     @property
     def by_fields(self) -> bool:
         """Whether the trajectory is fitted with unknown fields, or whole Hessians, and so by conjugate gradients."""
         return bool(self.heterogeneity or self.start_prior) or self.hessian != "gauss-newton"
 
-    def objective(self, stage: str, strengths: Sequence[float]) -> Objective | FieldObjective:
+    def objective(self, stage: str, regularisation: Sequence[float]) -> Objective | FieldObjective:
         """Return the cost of a stage: of the intervals, or of the trajectory."""
-        prior = self.prior(strengths)
+        prior = self.prior(regularisation)
         if stage != "intervals" and self.by_fields:
-            return self._field_objective(prior, self.noise**2 or strengths[0])
+            return self._field_objective(prior, self.noise**2 or regularisation[0])
         weights = [(self.noise / noise) ** 2 if noise else 1.0 for noise in self.noises]
-        own = zip(self.groups.own, self.series, strict=True)
+        own = zip(self.ensemble.own, self.series, strict=True)
         experiments = [series.experiment(stage, weights[index]) for index, series in own]
-        return Objective(experiments, self.coordinates, prior, self.groups)
+        return Objective(experiments, self.coordinates, prior, self.ensemble)
 
     def _field_objective(self, prior: Prior, variance: float) -> FieldObjective:
         (series,), start = self.series, self.start_prior
@@ -235,14 +243,14 @@ class Problem:
         return FieldObjective(*posed, *fields, hessian=self.hessian)
 
     @property
-    def first_strengths(self) -> tuple[float, ...]:
+    def first_regularisation(self) -> tuple[float, ...]:
         """Strengths of the priors to begin with."""
-        strength = FIRST_STRENGTH if self.strength == "auto" else self.strength
-        return (strength,) * len(self.parameters.relations)
+        weight = FIRST_REGULARISATION if self.regularisation == "auto" else self.regularisation
+        return (weight,) * len(self.parameters.relations)
 
-    def prior(self, strengths: Sequence[float]) -> Prior:
+    def prior(self, regularisation: Sequence[float]) -> Prior:
         """Return the prior of all laws."""
-        return Prior.smooth(self.parameters.relations, self.coordinates.start, strengths)
+        return Prior.smooth(self.parameters.relations, self.coordinates.start, regularisation)
 
 
 def pose(
@@ -255,7 +263,7 @@ def pose(
     initial: int = 0,
     degree: int = 3,
     tolerances: Tolerances | None = None,
-    strength: float | Literal["auto"] = "auto",
+    regularisation: float | Literal["auto"] = "auto",
     boundary: Literal["no-flux", "from-images", "periodic"] = "no-flux",
     heterogeneity: Matern | None = None,
     start_prior: Matern | None = None,
@@ -283,7 +291,7 @@ def pose(
         Of the elements; the intervals are solved with half of it, rounded up.
     tolerances : Tolerances, optional
         In time, looser by default for noisy images than for clean ones; the intervals are solved with larger ones.
-    strength : float or "auto"
+    regularisation : float or "auto"
         Of the prior.
     boundary : str
         "no-flux": nothing passes the boundary, and the normal gradient is zero; "from-images": values and normal
@@ -314,23 +322,23 @@ def pose(
 
     def discretise(degree: int, tolerances: Tolerances, heterogeneous: bool = False) -> Discretisation:
         cropped = boundary == "from-images"
-        outside = from_images(images, mesh, degree, tags) if cropped else None
-        forward = Forward(model, mesh, degree, coordinates.free, tolerances, outside, heterogeneous)
+        boundary_data = from_images(images, mesh, degree, tags) if cropped else None
+        forward = ForwardModel(model, mesh, degree, coordinates.free, tolerances, boundary_data, heterogeneous)
         pixels = Pixels(images, forward.space)
         return Discretisation(forward, pixels, Smoother(pixels, flat=not cropped, tags=tags if cropped else None))
 
     series = Series(
-        rough=discretise((degree + 1) // 2, replace(allowed, rtol=max(ROUGH_TIME * allowed.rtol, ROUGHEST))),
+        coarse=discretise((degree + 1) // 2, replace(allowed, rtol=max(COARSE_TIME * allowed.rtol, COARSEST_TIME))),
         fine=discretise(degree, allowed, heterogeneity is not None),
         frames=tuple(range(initial + 1, len(images.times)) if frames is None else frames),
         initial=initial,
     )
     return Problem(
         series=(series,),
-        groups=Groups.together(mesh.comm),
+        ensemble=SeriesEnsemble.together(mesh.comm),
         noises=(images.noise,),
         coordinates=coordinates,
-        strength=strength,
+        regularisation=regularisation,
         heterogeneity=heterogeneity,
         start_prior=start_prior,
         hessian=hessian,
@@ -344,7 +352,7 @@ def _tolerances(images: ImageSeries) -> Tolerances:
     return Tolerances(rtol=float(np.clip(NOISE_SHARE * noise, Tolerances.rtol, LOOSE)))
 
 
-def joint(problems: Sequence[Problem], groups: Groups | None = None) -> Problem:
+def joint(problems: Sequence[Problem], ensemble: SeriesEnsemble | None = None) -> Problem:
     """Ask which laws explain several series of images at once; collective.
 
     The squared differences of a series are weighted by the inverse of the variance of its noise. Strength of the prior
@@ -353,9 +361,9 @@ def joint(problems: Sequence[Problem], groups: Groups | None = None) -> Problem:
     Parameters
     ----------
     problems : sequence of Problem
-        From `pose`, one for each series, with the same laws. With groups those of `groups.own`, on meshes of
-        `groups.within`.
-    groups : Groups, optional
+        From `pose`, one for each series, with the same laws. With groups those of `ensemble.own`, on meshes of
+        `ensemble.within`.
+    ensemble : SeriesEnsemble, optional
         That work side by side; all ranks take one series after the other where not given.
 
     Raises
@@ -366,22 +374,22 @@ def joint(problems: Sequence[Problem], groups: Groups | None = None) -> Problem:
         Where the laws differ, or a map, a start as a field or whole Hessians are asked for.
     """
     series = tuple(series for problem in problems for series in problem.series)
-    groups = groups or Groups.together(problems[0].groups.comm, len(series))
-    first = groups.gather([(_laws_of(problem), problem.by_fields) for problem in problems])
+    ensemble = ensemble or SeriesEnsemble.together(problems[0].ensemble.comm, len(series))
+    first = ensemble.gather([(_laws_of(problem), problem.by_fields) for problem in problems])
     if any(laws != first[0][0] for laws, _ in first):
         raise ValueError("the series differ in their model, or in which laws are learnt from where")
     if len(first) > 1 and any(by_fields for _, by_fields in first):
         raise ValueError("maps, starts as fields and whole Hessians are for one series of images")
-    images = groups.gather([(one.images.source, one.images.noise) for one in series])
+    images = ensemble.gather([(one.images.source, one.images.noise) for one in series])
     for source, noise in images:
         if (noise > 0) != (images[0][1] > 0):
             accepted = "noise of all the series, or of none"
             raise InputError(source, "noise", f"{noise:g} beside {images[0][1]:g} of {images[0][0]}", accepted)
-    return replace(problems[0], series=series, groups=groups, noises=tuple(noise for _, noise in images))
+    return replace(problems[0], series=series, ensemble=ensemble, noises=tuple(noise for _, noise in images))
 
 
 def _laws_of(problem: Problem) -> tuple:
-    """Return what is the same in problems with the same laws, apart from their strengths."""
+    """Return what is the same in problems with the same laws, apart from their regularisation."""
     slices, coordinates = problem.parameters.slices, problem.coordinates
     sizes = {name: part.stop - part.start for name, part in slices.items()}
     return problem.model.name, sizes, coordinates.start.tolist(), coordinates.free.tolist()

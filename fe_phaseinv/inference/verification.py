@@ -113,7 +113,7 @@ def _difference_ratio(objective: Objective, base: Linearisation, direction: np.n
     """Length of the change of the pixels by the sensitivities over that by differences."""
     step = 1e-2 * direction
     ahead, behind = (objective.at(base.x + sign * step, like=base) for sign in (1, -1))
-    by_difference = objective.groups.gather(
+    by_difference = objective.ensemble.gather(
         [
             experiment.squared([0.5 * (a - b) for a, b in zip(one.predictions, other.predictions, strict=True)])
             for experiment, one, other in zip(objective.experiments, ahead.fits, behind.fits, strict=True)

@@ -5,6 +5,7 @@ The same lines evaluate floats, NumPy arrays (complex ones too) and UFL expressi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,9 +17,31 @@ COMPLEX_STEP = 1e-30
 
 
 class Basis:
-    """What all bases have."""
+    """What all bases have.
+
+    A subclass has `size`, `functions` and, where its laws need smoothing, `roughness`.
+    """
 
     size: int
+    constant: ClassVar[int | None] = None
+    """Which of the functions is the constant one, if any is."""
+    interval: tuple[float, float] | None = None
+    """Where the functions are orthogonal, if that is an interval."""
+
+    def __add__(self, known: Callable) -> Expansion:
+        """Return the basis together with a known function, as in ``Legendre(10) + ideal_entropy``."""
+        return Expansion(self, known) if callable(known) else NotImplemented
+
+    @property
+    def even(self) -> list[int]:
+        """Which of the functions are even about the middle of the interval (about zero where there is none).
+
+        Raises
+        ------
+        ValueError
+            Where the functions are neither even nor odd.
+        """
+        raise ValueError(f"the functions of {type(self).__name__} are neither even nor odd: no law in it is symmetric")
 
     def functions(self, z) -> list:
         """Values of every function at z."""
@@ -38,6 +61,21 @@ class Basis:
 
 
 @dataclass(frozen=True)
+class Expansion:
+    """A basis and a part that is not learnt, as ``Legendre(10) + ideal_entropy`` makes it.
+
+    Parameters
+    ----------
+    basis : Basis
+    known : callable
+        Of the argument of the law, for example `ideal_entropy`.
+    """
+
+    basis: Basis
+    known: Callable
+
+
+@dataclass(frozen=True)
 class Legendre(Basis):
     """Shifted Legendre polynomials P_0 ... P_{size-1} on an interval.
 
@@ -51,6 +89,13 @@ class Legendre(Basis):
 
     size: int
     interval: tuple[float, float] = (0.0, 1.0)
+
+    constant: ClassVar[int] = 0
+
+    @property
+    def even(self) -> list[int]:
+        """Polynomials of even degree."""
+        return list(range(0, self.size, 2))
 
     def functions(self, z) -> list:
         """Values of every basis function at z, by the three-term recurrence."""
@@ -75,8 +120,11 @@ class Legendre(Basis):
 
 
 @dataclass(frozen=True)
-class Constant(Basis):
+class ConstantBasis(Basis):
     """The constant function alone: for a law that is a number."""
+
+    constant: ClassVar[int] = 0
+    even: ClassVar[list[int]] = [0]
 
     @property
     def size(self) -> int:
@@ -99,6 +147,11 @@ class Powers(Basis):
     """
 
     size: int
+
+    @property
+    def even(self) -> list[int]:
+        """Even powers."""
+        return list(range(1, self.size, 2))
 
     def functions(self, z) -> list:
         """Values of every power at z."""
@@ -130,6 +183,13 @@ class EvenPowers(Basis):
 
     size: int
     scale: float = 1.0
+
+    constant: ClassVar[int] = 0
+
+    @property
+    def even(self) -> list[int]:
+        """All of them."""
+        return list(range(self.size))
 
     def functions(self, z) -> list:
         """Values of every power at z."""

@@ -11,8 +11,8 @@ SMALLEST_SHARE = 0.3
 
 
 @dataclass(frozen=True)
-class Scaling:
-    """Where the freedom (mu_h, kappa, D) -> (s mu_h, s kappa, D/s) sits in the coefficient vector.
+class Gauge:
+    """Where the transformation (mu_h, kappa, D) -> (s mu_h, s kappa, D/s) acts in the coefficient vector.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class Coordinates:
     """Map from unknowns x to the coefficients m of all laws.
 
     Images fix mu_h/kappa and kappa D sharply and the scale of kappa only through the known entropy, so in m
-    the cost has a long curved valley. With a scaling the unknowns are those of mu/kappa and kappa D: beta =
+    the cost has a long curved valley. With a gauge the unknowns are those of mu/kappa and kappa D: beta =
     kappa_start/kappa, beta times the coefficients of mu_h, and log D - log beta. The residual of the PDE is then
     linear in beta and the rescaled coefficients of mu_h, and the valley is straight.
 
@@ -44,26 +44,26 @@ class Coordinates:
         Starting coefficients of all laws; those not free keep these values.
     free : numpy.ndarray of bool, shape (n,)
         Which coefficients are unknown.
-    scaling : Scaling, optional
-        Straightens the valley; every coefficient that it names must be free, but for an immaterial one.
+    gauge : Gauge, optional
+        Straightens the valley; every coefficient that it names must be free, but for a constant that changes nothing.
     negative : tuple of int
         Coefficients that stay below zero.
     """
 
     start: np.ndarray
     free: np.ndarray
-    scaling: Scaling | None = None
+    gauge: Gauge | None = None
     negative: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         """Return the number of unknowns."""
         return int(self.free.sum())
 
-    def from_natural(self, m: np.ndarray) -> np.ndarray:
+    def from_coefficients(self, m: np.ndarray) -> np.ndarray:
         """Unknowns of given coefficients, shape (len(self),)."""
         y = np.array(m, float)
-        if self.scaling:
-            s = self.scaling
+        if self.gauge:
+            s = self.gauge
             beta = np.exp(self.start[s.log_energy] - m[s.log_energy])
             y[list(s.potential)] *= beta
             y[s.log_energy] = beta
@@ -83,14 +83,14 @@ class Coordinates:
     def _distances(self, x: np.ndarray) -> np.ndarray:
         """How far everything that has a sign is from changing it."""
         y = self._full(x)
-        beta = [y[self.scaling.log_energy]] if self.scaling else []
+        beta = [y[self.gauge.log_energy]] if self.gauge else []
         return np.array([*beta, *(-y[i] for i in self.negative if self.free[i])])
 
-    def natural(self, x: np.ndarray) -> np.ndarray:
+    def coefficients(self, x: np.ndarray) -> np.ndarray:
         """Coefficients of all laws, shape (n,)."""
         m = self._full(x)
-        if self.scaling:
-            s = self.scaling
+        if self.gauge:
+            s = self.gauge
             beta = m[s.log_energy]
             m[list(s.potential)] /= beta
             m[s.log_energy] = self.start[s.log_energy] - np.log(beta)
@@ -98,10 +98,10 @@ class Coordinates:
         return m
 
     def jacobian(self, x: np.ndarray) -> np.ndarray:
-        """Return the derivative of `natural`, shape (n, len(self))."""
+        """Return the derivative of `coefficients`, shape (n, len(self))."""
         jacobian = np.eye(len(self.start))
-        if self.scaling:
-            s = self.scaling
+        if self.gauge:
+            s = self.gauge
             y = self._full(x)
             beta = y[s.log_energy]
             potential = list(s.potential)
@@ -115,8 +115,8 @@ class Coordinates:
         """Second derivative of gradient . natural(x), shape (len(self), len(self))."""
         n = len(self.start)
         second = np.zeros((n, n))
-        if self.scaling:
-            s, y = self.scaling, self._full(x)
+        if self.gauge:
+            s, y = self.gauge, self._full(x)
             potential, energy, beta = list(s.potential), s.log_energy, y[s.log_energy]
             mixed = -gradient[potential] / beta**2
             second[potential, energy] = second[energy, potential] = mixed

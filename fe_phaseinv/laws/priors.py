@@ -37,7 +37,7 @@ class Prior:
     weights: np.ndarray
 
     @classmethod
-    def smooth(cls, relations: Sequence[Relation], mean: np.ndarray, strengths: Sequence[float]) -> Prior:
+    def smooth(cls, relations: Sequence[Relation], mean: np.ndarray, regularisation: Sequence[float]) -> Prior:
         """Penalise the integrated squared second derivative of every law (before its transform).
 
         Parameters
@@ -46,17 +46,17 @@ class Prior:
             In the order of the coefficients.
         mean : numpy.ndarray, shape (n,)
             Only constants and slopes are drawn to it, and those hardly; curvatures are drawn to zero.
-        strengths : sequence of float
+        regularisation : sequence of float
             One for each law, in units of the squared misfit: the variance of a pixel where its curvatures are of order
             one.
         """
         units = [relation.basis.roughness() + RIDGE * np.eye(relation.basis.size) for relation in relations]
-        precision = block_diag(*(s * unit for s, unit in zip(strengths, units, strict=True)))
+        precision = block_diag(*(s * unit for s, unit in zip(regularisation, units, strict=True)))
         drawn_to = np.linalg.solve(block_diag(*units), RIDGE * np.asarray(mean))
         ends = [relation.rising_at for relation in relations]
         rows = block_diag(*(r.basis.slopes(z).T for r, z in zip(relations, ends, strict=True)))
         known = [r.slope(np.zeros(r.basis.size), z) for r, z in zip(relations, ends, strict=True)]
-        weights = [np.full(len(z), s) for z, s in zip(ends, strengths, strict=True)]
+        weights = [np.full(len(z), s) for z, s in zip(ends, regularisation, strict=True)]
         return cls(drawn_to, precision, rows, np.concatenate(known), np.concatenate(weights))
 
     def admits(self, m: np.ndarray) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import ufl
 
-from fe_phaseinv.laws.bases import COMPLEX_STEP, Constant, Legendre
+from fe_phaseinv.laws.bases import COMPLEX_STEP, Basis, ConstantBasis
 
 ENTROPY_CUT = 1e-3
 """Within this distance of 0 and 1 the ideal entropy is continued as a quadratic, so that a trial law whose
@@ -53,7 +53,7 @@ class Relation:
     ----------
     name : str
         Key of the law in case files and results, for example "chemical_potential".
-    basis : Legendre or Constant
+    basis : Basis
         Basis of the unknown part.
     transform : callable
         `identity`, or `positive` for a law that is positive by construction.
@@ -66,20 +66,33 @@ class Relation:
         which it is the slope is symmetric.
     convex_ends : bool
         Whether the law rises at both ends of that interval, so that this energy is convex there.
+
+    Raises
+    ------
+    ValueError
+        Where the basis has no interval whose ends could be convex, or its functions are neither even nor odd and the
+        law is to be symmetric.
     """
 
     name: str
-    basis: Legendre | Constant
+    basis: Basis
     transform: Callable = identity
     known: Callable | None = None
     argument: str = "c"
     symmetric: bool = False
     convex_ends: bool = False
 
+    def __post_init__(self):
+        """Refuse what the basis cannot be asked for."""
+        if self.convex_ends and self.basis.interval is None:
+            raise ValueError(f"{self.name}: {type(self.basis).__name__} has no interval whose ends could be convex")
+        if self.symmetric and len(self.basis.even) == self.basis.size:
+            raise ValueError(f"{self.name}: no function of {type(self.basis).__name__} is odd, as symmetry asks for")
+
     @property
     def absent(self) -> list[int]:
         """Coefficients that stay zero."""
-        return list(range(0, self.basis.size, 2)) if self.symmetric else []
+        return self.basis.even if self.symmetric else []
 
     @property
     def rising_at(self) -> np.ndarray:
@@ -116,6 +129,18 @@ class Law:
     def __call__(self, z):
         """Value at z (float, array or UFL expression)."""
         return self.relation(self.coefficients, z)
+
+    def __float__(self) -> float:
+        """Value of a law that is a number.
+
+        Raises
+        ------
+        TypeError
+            Where the law is a function.
+        """
+        if not isinstance(self.relation.basis, ConstantBasis):
+            raise TypeError(f"{self.relation.name} is a function of {self.relation.argument}, not a number")
+        return float(self(0.0))
 
     def slope(self, z: np.ndarray) -> np.ndarray:
         """Return the derivative at z."""

@@ -7,8 +7,9 @@ from typing import ClassVar
 
 import ufl
 
-from fe_phaseinv.laws.bases import Constant
-from fe_phaseinv.laws.relations import ENTROPY_CUT, Relation, positive
+from fe_phaseinv.laws.bases import Basis, Expansion
+from fe_phaseinv.laws.relations import ENTROPY_CUT, Relation
+from fe_phaseinv.models.interface import FunctionLaw, Model, NumberLaw
 
 
 def kept_positive(c):
@@ -18,63 +19,49 @@ def kept_positive(c):
 
 
 @dataclass(frozen=True)
-class CahnHilliard:
+class CahnHilliard(Model):
     """dc/dt = div(D(c) c grad mu), mu = mu_h(c) - kappa lap c, with no flux and zero normal gradient.
 
     Zhao, Storey, Braatz and Bazant, Phys. Rev. Lett. 124, 060201 (2020), equation 1.
 
     Parameters
     ----------
-    chemical_potential : Relation
-        mu_h(c), in units of kT; its constant is immaterial.
-    diffusivity : Relation
-        D(c), in units of length^2/time.
-    gradient_energy : Relation
-        kappa, in units of length^2.
+    chemical_potential : Basis, Expansion or Relation
+        mu_h(c), in units of kT; a constant that is added to it changes nothing.
+    diffusivity : Basis or Relation
+        D(c), in units of length^2/time; a basis is that of its logarithm.
+    gradient_energy : Relation, optional
+        kappa, a positive number in units of length^2.
     weighted : bool
         Whether the mobility is D(c) c, as that of particles which move independently; otherwise it is D(c) alone.
+
+    Raises
+    ------
+    ValueError
+        Where a law is none of these, or a relation has the name of another law.
     """
 
-    chemical_potential: Relation
-    diffusivity: Relation
-    gradient_energy: Relation = Relation("gradient_energy", Constant(), positive)
+    chemical_potential: Basis | Expansion | Relation
+    diffusivity: Basis | Relation
+    gradient_energy: Relation | None = None
     weighted: bool = True
 
     name: ClassVar[str] = "cahn-hilliard"
     fields: ClassVar[tuple[str, ...]] = ("c", "mu")
-    """The first field is the one that the images show and that carries the time derivative."""
-    kernel: ClassVar[None] = None
-    """A law that is a function of the wavenumber, by which the first field is convolved."""
-    conserved: ClassVar[bool] = True
-    """Whether the integral of the first field changes by what passes the boundary alone."""
+    laws: ClassVar[tuple[FunctionLaw | NumberLaw, ...]] = (
+        FunctionLaw("chemical_potential", constant=False),
+        FunctionLaw("diffusivity", positive=True),
+        NumberLaw("gradient_energy"),
+    )
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    immaterial: ClassVar[tuple[str, ...]] = ("chemical_potential",)
-    """Laws whose constant changes nothing."""
-    scaling: ClassVar[tuple[str, str, str]] = ("chemical_potential", "gradient_energy", "diffusivity")
-    """The laws (mu_h, kappa, D) that (s mu_h, s kappa, D/s) leave the dynamics unchanged."""
-    freedom: ClassVar[str] = "(mu_h, kappa, D) and (s mu_h, s kappa, D/s)"
-    negative: ClassVar[tuple[tuple[str, int], ...]] = ()
-    """Coefficients below zero, by law and number."""
-
-    @property
-    def relations(self) -> tuple[Relation, ...]:
-        """The laws, in the order of their coefficients."""
-        return self.chemical_potential, self.diffusivity, self.gradient_energy
+    conserved: ClassVar[bool] = True
+    kinetics: ClassVar[str] = "diffusivity"
+    gauge: ClassVar[dict[str, int]] = {"chemical_potential": 1, "gradient_energy": 1, "diffusivity": -1}
+    scale: ClassVar[str] = "gradient_energy"
+    invariance: ClassVar[str] = "(mu_h, kappa, D) and (s mu_h, s kappa, D/s)"
 
     def residual(self, fields, rate, laws, tests):
-        """Integrand of the weak form.
-
-        Parameters
-        ----------
-        fields : tuple of ufl.core.expr.Expr
-            c and mu.
-        rate : ufl.core.expr.Expr
-            dc/dt.
-        laws : dict of callable
-            By name: c -> value, as UFL.
-        tests : tuple of ufl.core.expr.Expr
-            Test functions of the two equations.
-        """
+        """Return the integrand of the weak form of c and mu; the arguments are those of `Model.residual`."""
         (c, mu), (v, q) = fields, tests
         mobility = laws["diffusivity"](c) * (kept_positive(c) if self.weighted else 1)
         kappa = laws["gradient_energy"](c)
@@ -83,5 +70,5 @@ class CahnHilliard:
         return balance + potential
 
     def boundary(self, fields, slope, laws, tests):
-        """Integrand over the boundary where the normal gradient of c is not zero but a given slope."""
+        """Return the integrand over the boundary where the normal gradient of c is a given slope."""
         return laws["gradient_energy"](fields[0]) * slope * tests[1]

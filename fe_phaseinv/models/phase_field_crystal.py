@@ -8,24 +8,20 @@ from typing import ClassVar
 import numpy as np
 import ufl
 
+from fe_phaseinv.laws.bases import Basis, EvenPowers, Expansion
 from fe_phaseinv.laws.relations import Relation
+from fe_phaseinv.models.interface import FunctionLaw, Model
 
 
 @dataclass(frozen=True)
-class _Crystal:
-    chemical_potential: Relation
-    direct_correlation: Relation
+class _Crystal(Model):
+    chemical_potential: Basis | Expansion | Relation
+    direct_correlation: Basis | Relation
 
     name: ClassVar[str] = "phase-field-crystal"
-    conserved: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (-np.inf, np.inf)
-    scaling: ClassVar[None] = None
-    freedom: ClassVar[str] = "(mu_h', C2) and (mu_h' + a, C2 + a)"
-
-    @property
-    def relations(self) -> tuple[Relation, ...]:
-        """The laws, in the order of their coefficients."""
-        return self.chemical_potential, self.direct_correlation
+    conserved: ClassVar[bool] = True
+    invariance: ClassVar[str] = "(mu_h', C2) and (mu_h' + a, C2 + a)"
 
 
 @dataclass(frozen=True)
@@ -37,19 +33,26 @@ class PhaseFieldCrystal(_Crystal):
 
     Parameters
     ----------
-    chemical_potential : Relation
-        mu_h(eta), in units of length^2/time; its constant is immaterial.
-    direct_correlation : Relation
+    chemical_potential : Basis, Expansion or Relation
+        mu_h(eta), in units of length^2/time; a constant that is added to it changes nothing.
+    direct_correlation : Basis or Relation
         C2(k), in the same units, with the basis `Hermite`.
+
+    Raises
+    ------
+    ValueError
+        Where a law is none of these, or a relation has the name of another law.
     """
 
     fields: ClassVar[tuple[str, ...]] = ("eta",)
+    laws: ClassVar[tuple[FunctionLaw, ...]] = (
+        FunctionLaw("chemical_potential", of="eta", constant=False),
+        FunctionLaw("direct_correlation", of="k"),
+    )
     kernel: ClassVar[str] = "direct_correlation"
-    immaterial: ClassVar[tuple[str, ...]] = ()
-    negative: ClassVar[tuple[tuple[str, int], ...]] = ()
 
     def residual(self, fields, rate, laws, tests):
-        """Integrand of the weak form; the arguments are those of `CahnHilliard.residual`, and C2 gives C2 * eta."""
+        """Return the integrand of the weak form; the arguments are those of `Model.residual`, and C2 gives C2 * eta."""
         (eta,), (v,) = fields, tests
         potential = laws["chemical_potential"](eta) - laws["direct_correlation"](eta)
         return rate * v + ufl.dot(ufl.grad(potential), ufl.grad(v))
@@ -63,21 +66,35 @@ class QuarticCrystal(_Crystal):
 
     Parameters
     ----------
-    chemical_potential : Relation
+    chemical_potential : Basis, Expansion or Relation
         As for `PhaseFieldCrystal`.
-    direct_correlation : Relation
+    direct_correlation : Basis or Relation
         With the basis `EvenPowers` of three functions whose scale is k0. Its constant can be exchanged with the slope
         of mu_h and is not learnt.
+
+    Raises
+    ------
+    ValueError
+        Where a law is none of these, a relation has the name of another law, or C2 another basis.
     """
 
     fields: ClassVar[tuple[str, ...]] = ("eta", "curvature", "mu")
-    kernel: ClassVar[None] = None
-    immaterial: ClassVar[tuple[str, ...]] = ("direct_correlation",)
+    laws: ClassVar[tuple[FunctionLaw, ...]] = (
+        FunctionLaw("chemical_potential", of="eta", constant=False),
+        FunctionLaw("direct_correlation", of="k", constant=False),
+    )
     negative: ClassVar[tuple[tuple[str, int], ...]] = (("direct_correlation", 2),)
-    """Coefficients below zero: with the others the equation is ill-posed."""
+    """With another sign the equation is ill-posed."""
+
+    def __post_init__(self):
+        """Refuse other bases than that of a quartic."""
+        super().__post_init__()
+        basis = self.direct_correlation.basis
+        if not isinstance(basis, EvenPowers) or basis.size != 3:
+            raise ValueError(f"direct_correlation: found the basis {basis}; accepted: EvenPowers of three functions")
 
     def residual(self, fields, rate, laws, tests):
-        """Integrand of the weak form, with curvature = -lap(eta)/k0^2; the arguments are those of `CahnHilliard`."""
+        """Return the integrand of the weak form, with curvature = -lap(eta)/k0^2; arguments as for `Model.residual`."""
         (eta, curvature, mu), (v, w, q) = fields, tests
         b0, b1, b2 = laws["direct_correlation"].coefficients
         area = self.direct_correlation.basis.scale**-2

@@ -53,18 +53,18 @@ def from_images(images: ImageSeries, mesh, degree: int, tags: Sequence[int] | No
     return BoundaryData(tuple(map(float, images.times)), fields, None if tags is None else tuple(tags))
 
 
-def interpolation_error(outside: BoundaryData, mesh, degree: int) -> float:
+def interpolation_error(boundary_data: BoundaryData, mesh, degree: int) -> float:
     """Estimate the error between frames (root mean square on the boundary), from what half of the frames would give.
 
     Parameters
     ----------
-    outside : BoundaryData
+    boundary_data : BoundaryData
         From `from_images` with the same mesh and degree.
     mesh : firedrake.MeshGeometry
     degree : int
     """
-    times = outside.times
-    fields = outside.fields[:, boundary_nodes(FunctionSpace(mesh, "CG", degree + 1), outside.tags)]
+    times = boundary_data.times
+    fields = boundary_data.fields[:, boundary_nodes(FunctionSpace(mesh, "CG", degree + 1), boundary_data.tags)]
     coarse = CubicSpline(times[::2], fields[::2])
     errors = coarse(times[1:-1:2]) - fields[1:-1:2]
     squares, count = total(mesh.comm, [np.sum(errors**2), errors.size])

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from fe_phaseinv.core.version import __version__
-from fe_phaseinv.inference.identifiability import Determination
-from fe_phaseinv.laws.bases import COMPLEX_STEP, Constant
+from fe_phaseinv.inference.identifiability import Identifiability
+from fe_phaseinv.laws.bases import COMPLEX_STEP, ConstantBasis
 from fe_phaseinv.laws.relations import Law
 from fe_phaseinv.output.result import Fitted, Result
 
@@ -49,7 +49,7 @@ def summary(result: Result) -> dict[str, Any]:
     before, after = ("model", "status", "iterations", "cost", "misfit_rms"), ("history", "counts", "seconds", "ranks")
     content = {key: getattr(result, key) for key in before}
     content["laws"] = {name: _law_summary(result, law) for name, law in result.laws.items()}
-    content["determination"] = _determination(result.determination)
+    content["identifiability"] = _identifiability(result.identifiability)
     shown = ("source", "frames", "misfit_rms")
     content["images"] = [{key: getattr(images, key) for key in shown} for images in result.images]
     return _plain(content | {key: getattr(result, key) for key in after} | {"versions": _versions()})
@@ -104,7 +104,7 @@ def write_atomically(path: Path, data: bytes | str) -> None:
 
 def _law_summary(result: Result, law: Law) -> dict[str, Any]:
     relation = law.relation
-    if isinstance(relation.basis, Constant):
+    if isinstance(relation.basis, ConstantBasis):
         z = np.zeros(1)
         return {key: values[0] for key, values in ({"value": law(z)} | _band(result, law, z)).items()}
     z = _points(result, law)
@@ -114,13 +114,13 @@ def _law_summary(result: Result, law: Law) -> dict[str, Any]:
     return entry | _band(result, law, z) | {"coefficients": relation.basis.standard() @ law.coefficients}
 
 
-def _determination(found: Determination | None) -> dict[str, Any] | None:
+def _identifiability(found: Identifiability | None) -> dict[str, Any] | None:
     return found and {
         "words": found.sentences(),
         "eigenvalues": found.eigenvalues,
         "directions": found.directions,
         "coefficients": {name: {"determined": seen, "of": size} for name, (seen, size) in found.numbers.items()},
-        "freedom": asdict(found.freedom),
+        "gauge": asdict(found.gauge),
     }
 
 
@@ -250,7 +250,7 @@ def _constants(result: Result) -> str:
     """Return the laws that are numbers, in words."""
     texts = []
     for name, law in result.laws.items():
-        if isinstance(law.relation.basis, Constant):
+        if isinstance(law.relation.basis, ConstantBasis):
             entry, true = _law_summary(result, law), (result.truth or {}).get(TRUTH_KEYS.get(name))
             band = f" (95 %: {entry['lower']:.3g} to {entry['upper']:.3g})" if "lower" in entry else ""
             ending = "" if true is None else f", truth {true:.3g}"
@@ -261,7 +261,7 @@ def _constants(result: Result) -> str:
 def _draw_laws(result: Result):
     from matplotlib.figure import Figure
 
-    curves = [law for law in result.laws.values() if not isinstance(law.relation.basis, Constant)]
+    curves = [law for law in result.laws.values() if not isinstance(law.relation.basis, ConstantBasis)]
     panels = [(law, slope) for law in curves for slope in (False, True) if law.relation.name == POTENTIAL or not slope]
     figure = Figure(figsize=(10, 3.4), layout="constrained")
     row = figure.subplots(1, len(panels), squeeze=False)[0]

@@ -9,7 +9,7 @@ import numpy as np
 
 from fe_phaseinv.inference.experiment import Fit
 from fe_phaseinv.inference.field_point import FieldPoint
-from fe_phaseinv.inference.identifiability import Determination, determination
+from fe_phaseinv.inference.identifiability import Identifiability, identifiability
 from fe_phaseinv.inference.inversion import Progress, posterior
 from fe_phaseinv.inference.posterior import Laplace
 from fe_phaseinv.inference.problem import Problem, Series
@@ -64,7 +64,7 @@ class Result:
         By name.
     posterior : Laplace or None
         Without it there are no bands.
-    determination : Determination or None
+    identifiability : Identifiability or None
         What the images say of the laws, and what they leave open.
     images : tuple of Fitted
         The series of images beside their predictions.
@@ -85,7 +85,7 @@ class Result:
     misfit_rms: float
     laws: dict[str, Law]
     posterior: Laplace | None
-    determination: Determination | None
+    identifiability: Identifiability | None
     images: tuple[Fitted, ...]
     history: tuple[dict[str, Any], ...]
     counts: dict[str, int]
@@ -130,10 +130,10 @@ def collect(
         iterations=progress.state.iteration,
         cost=point.value,
         misfit_rms=point.misfit_rms,
-        laws=problem.parameters.laws(problem.coordinates.natural(point.x[: len(problem.coordinates)])),
+        laws=problem.parameters.laws(problem.coordinates.coefficients(point.x[: len(problem.coordinates)])),
         posterior=laplace,
-        determination=determination(laplace, problem.model) if laplace else None,
-        images=tuple(problem.groups.gather(fitted)),
+        identifiability=identifiability(laplace, problem.model) if laplace else None,
+        images=tuple(problem.ensemble.gather(fitted)),
         history=progress.history,
         counts={
             "forward": work.forward,
@@ -148,7 +148,7 @@ def collect(
             "forward": work.seconds_forward,
             "sensitivities": work.seconds_sensitivities,
         },
-        ranks=problem.groups.comm.size,
+        ranks=problem.ensemble.comm.size,
         heterogeneity=_heterogeneity(problem, progress),
         truth=truth,
     )

@@ -49,7 +49,7 @@ class Boundary:
 
 
 @dataclass(frozen=True, eq=False)
-class Pieces:
+class AuxiliaryOperators:
     """What a preconditioner needs besides the Jacobian.
 
     Parameters
@@ -70,7 +70,7 @@ class Pieces:
     @classmethod
     def of(
         cls, space: FunctionSpace, quadrature: int, prescribed: bool = False, tags: Sequence[int] | None = None
-    ) -> Pieces:
+    ) -> AuxiliaryOperators:
         """Assemble them for a scalar space, of which nodes on the boundary, or on parts of it, may be prescribed."""
         u, v = TrialFunction(space), TestFunction(space)
         measure = dx(degree=quadrature)

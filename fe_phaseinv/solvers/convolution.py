@@ -18,7 +18,7 @@ from firedrake import (
 from firedrake.petsc import PETSc
 
 from fe_phaseinv.laws.relations import Relation
-from fe_phaseinv.solvers.fast_diagonalisation import Separable
+from fe_phaseinv.solvers.fast_diagonalisation import FastDiagonalisation
 from fe_phaseinv.solvers.linear_algebra import dense, direct_solver
 from fe_phaseinv.solvers.rational import PartialFractions, shared_poles
 
@@ -71,8 +71,8 @@ class Convolution:
 
 def spectrum(relation: Relation, space: FunctionSpace) -> Diagonal | Rational:
     """Choose how to take functions of the Laplacian: exactly where its eigenfunctions are at hand."""
-    separable = Separable.of(space)
-    return Rational(relation, space) if separable is None else Diagonal(relation, separable)
+    diagonalisation = FastDiagonalisation.of(space)
+    return Rational(relation, space) if diagonalisation is None else Diagonal(relation, diagonalisation)
 
 
 class Diagonal:
@@ -82,22 +82,22 @@ class Diagonal:
     ----------
     relation : Relation
         C2(k).
-    separable : Separable
+    diagonalisation : FastDiagonalisation
     """
 
-    def __init__(self, relation: Relation, separable: Separable):
-        self.separable = separable
-        self._functions = np.array(relation.basis.functions(np.sqrt(separable.eigenvalues)))
+    def __init__(self, relation: Relation, diagonalisation: FastDiagonalisation):
+        self.diagonalisation = diagonalisation
+        self._functions = np.array(relation.basis.functions(np.sqrt(diagonalisation.eigenvalues)))
 
     def convolve_each(self, eta: np.ndarray) -> np.ndarray:
         """Every function of the basis * eta, shape (nodes, size)."""
-        waves = self.separable.analyse(eta[:, None])
-        return self.separable.synthesise(waves * np.moveaxis(self._functions, 0, -1))
+        waves = self.diagonalisation.analyse(eta[:, None])
+        return self.diagonalisation.synthesise(waves * np.moveaxis(self._functions, 0, -1))
 
     def convolve(self, coefficients: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """C2 * every column, shape (nodes, columns)."""
         kernel = np.tensordot(coefficients, self._functions, 1)
-        return self.separable.synthesise(self.separable.analyse(columns) * kernel[..., None])
+        return self.diagonalisation.synthesise(self.diagonalisation.analyse(columns) * kernel[..., None])
 
     convolve_roughly = convolve
 

@@ -12,7 +12,7 @@ SPACING, MARGIN = 1.2, 2.5
 """Of the nodes of the quadrature for a square root, in logarithms, and how far they reach beyond its spectrum."""
 
 
-class Prescribed:
+class DirichletPreconditioner:
     """Preconditioner for a Jacobian with rows of the unit matrix for c on the boundary.
 
     Values on the boundary are eliminated, what is inside is solved for with c and mu zero on the boundary, and mu there
@@ -27,11 +27,11 @@ class Prescribed:
         Preconditioner with zeros on the boundary.
     nodes : numpy.ndarray of int
         Local numbers of the prescribed nodes.
-    root : Root or None
+    root : DirichletToNeumann or None
         For mu on the boundary, where there are two fields.
     """
 
-    def __init__(self, jacobian: PETSc.Mat, fields: int, inside, nodes: np.ndarray, root: Root | None):
+    def __init__(self, jacobian: PETSc.Mat, fields: int, inside, nodes: np.ndarray, root: DirichletToNeumann | None):
         self._jacobian, self._inside, self._root = jacobian, inside, root
         self._c, self._mu = fields * nodes, fields * nodes + 1
         self._work = [jacobian.createVecLeft() for _ in range(2)]
@@ -78,7 +78,7 @@ class Prescribed:
             piece.destroy()
 
 
-class Root:
+class DirichletToNeumann:
     """What mu on the boundary is for a residual r of its equation there: D^-1 sqrt(Z D^-1) r, Z = 4 K + D w.
 
     On a half plane a wave of mu along the boundary, of wavenumber k, makes a residual of 1/(p1 + p2) times its mass,

@@ -27,7 +27,7 @@ SAME = 1e-8
 
 
 @dataclass(frozen=True, eq=False)
-class Separable:
+class FastDiagonalisation:
     """Eigenfunctions u of -lap u = lambda u in a finite element space, orthonormal: all products of one for each side.
 
     The fields are gathered on every rank, which then takes the sums of its own (fast diagonalisation: Lynch, Rice and
@@ -53,7 +53,7 @@ class Separable:
     eigenvalues: np.ndarray
 
     @classmethod
-    def of(cls, space: FunctionSpace) -> Separable | None:
+    def of(cls, space: FunctionSpace) -> FastDiagonalisation | None:
         """Find the eigenfunctions of a space; None where it is not that of a rectangle of equal cells."""
         mesh = space.mesh()
         if mesh.ufl_cell().cellname != "quadrilateral":
@@ -70,8 +70,8 @@ class Separable:
         sides = [_side(n, degree, length, periodic) for n, length in zip(shape, high - low, strict=True)]
         eigenvalues = sides[0][0][:, None] + sides[1][0]
         own = slice(first, first + len(local))
-        separable = cls(mesh.comm, nodes, own, *zip(*(side[1:] for side in sides), strict=True), eigenvalues)
-        return separable if separable.holds(space) else None
+        diagonalisation = cls(mesh.comm, nodes, own, *zip(*(side[1:] for side in sides), strict=True), eigenvalues)
+        return diagonalisation if diagonalisation.holds(space) else None
 
     def analyse(self, columns: np.ndarray) -> np.ndarray:
         """Shares of the eigenfunctions in local columns, shape (nx, ny, columns)."""

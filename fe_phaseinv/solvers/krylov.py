@@ -7,44 +7,50 @@ from contextlib import contextmanager
 
 from firedrake.petsc import PETSc
 
-from fe_phaseinv.solvers.auxiliary import Pieces
-from fe_phaseinv.solvers.dirichlet import Prescribed, Root
+from fe_phaseinv.solvers.auxiliary import AuxiliaryOperators
+from fe_phaseinv.solvers.dirichlet import DirichletPreconditioner, DirichletToNeumann
 from fe_phaseinv.solvers.matching import Matching
 from fe_phaseinv.solvers.multigrid import PREFIX, Cycle, configure
 
 KRYLOV = {"ksp_type": "gmres", "ksp_rtol": 1e-8, "ksp_max_it": 200, "ksp_gmres_restart": 60}
 
 
-def krylov_solver(matrix: PETSc.Mat, pieces: Pieces, fields: int, lead: float) -> PETSc.KSP:
+def krylov_solver(matrix: PETSc.Mat, auxiliary: AuxiliaryOperators, fields: int, shift: float) -> PETSc.KSP:
     """Return a solver for the Jacobian of a step with one field, or with c and mu.
 
     Parameters
     ----------
     matrix : petsc4py.PETSc.Mat
-    pieces : Pieces
+    auxiliary : AuxiliaryOperators
     fields : int
         1 or 2.
-    lead : float
+    shift : float
         Weight of c in its time derivative.
     """
     solver = PETSc.KSP().create(matrix.comm)
     solver.setOperators(matrix)
     solver.setPCSide(PETSc.PC.Side.RIGHT)
     solver.getPC().setType("python")
-    solver.getPC().setPythonContext(_preconditioner(matrix, pieces, fields, lead))
+    solver.getPC().setPythonContext(_preconditioner(matrix, auxiliary, fields, shift))
     configure(solver, KRYLOV, PREFIX)
     return solver
 
 
-def _preconditioner(matrix: PETSc.Mat, pieces: Pieces, fields: int, lead: float) -> Cycle | Matching | Prescribed:
+def _preconditioner(
+    matrix: PETSc.Mat, auxiliary: AuxiliaryOperators, fields: int, shift: float
+) -> Cycle | Matching | DirichletPreconditioner:
     if fields == 2:
-        inside, boundary = Matching(matrix, pieces, lead), pieces.boundary
-        return Prescribed(matrix, 2, inside, pieces.nodes, Root(boundary, inside.decay)) if boundary else inside
-    if not pieces.boundary:
-        return Cycle(matrix, pieces.embedding)
+        inside, boundary = Matching(matrix, auxiliary, shift), auxiliary.boundary
+        return (
+            DirichletPreconditioner(matrix, 2, inside, auxiliary.nodes, DirichletToNeumann(boundary, inside.decay))
+            if boundary
+            else inside
+        )
+    if not auxiliary.boundary:
+        return Cycle(matrix, auxiliary.embedding)
     inside = matrix.copy()
-    pieces.prescribe(inside)
-    return Prescribed(matrix, 1, Cycle(inside, pieces.embedding), pieces.nodes, None)
+    auxiliary.prescribe(inside)
+    return DirichletPreconditioner(matrix, 1, Cycle(inside, auxiliary.embedding), auxiliary.nodes, None)
 
 
 @contextmanager

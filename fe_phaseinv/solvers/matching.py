@@ -6,19 +6,19 @@ import numpy as np
 from firedrake.petsc import PETSc
 
 from fe_phaseinv.core.parallel import total
-from fe_phaseinv.solvers.auxiliary import Pieces, column_sums, row_sums
+from fe_phaseinv.solvers.auxiliary import AuxiliaryOperators, column_sums, row_sums
 from fe_phaseinv.solvers.multigrid import Cycle
 
 SPINODAL, LEAST = 1.15, 0.45
-"""How much of a negative mu_h' the second factor makes up for: this times sqrt(lead kappa / m), at least this share, at
-most all. Half of it keeps the factor definite for a homogeneous state as long as a step has one solution."""
+"""How much of a negative mu_h' the second factor makes up for: this times sqrt(shift kappa / m), at least this share,
+at most all. Half of it keeps the factor definite for a homogeneous state as long as a step has one solution."""
 
 
 class Matching:
-    """Preconditioner for J = [[lead M + N, A], [-B, M]], with A ~ m K and B ~ kappa K + f M node by node.
+    """Preconditioner for J = [[shift M + N, A], [-B, M]], with A ~ m K and B ~ kappa K + f M node by node.
 
     With weights a and b at the nodes, P = [[A b + a B + a M b, A], [-B, M]] differs from J in its first block alone,
-    whose part lead M is met where a b = lead and whose cross terms balance those of N, and it falls into
+    whose part shift M is met where a b = shift and whose cross terms balance those of N, and it falls into
 
         [[1, a], [0, 1]] P [[1, 0], [-b, 1]] = [[0, A + a M], [-(B + b M), M]],
 
@@ -28,8 +28,8 @@ class Matching:
     ----------
     jacobian : petsc4py.PETSc.Mat
         With c and mu interleaved.
-    pieces : Pieces
-    lead : float
+    auxiliary : AuxiliaryOperators
+    shift : float
 
     Attributes
     ----------
@@ -43,24 +43,24 @@ class Matching:
     Wathen, SIAM J. Imaging Sci. 7, 67 (2014), here with weights that follow the laws from node to node.
     """
 
-    def __init__(self, jacobian: PETSc.Mat, pieces: Pieces, lead: float):
-        self._mass, self._nodes = pieces.mass, pieces.nodes
+    def __init__(self, jacobian: PETSc.Mat, auxiliary: AuxiliaryOperators, shift: float):
+        self._mass, self._nodes = auxiliary.mass, auxiliary.nodes
         first, second = _off_diagonal(jacobian)
-        mobility, energy, slope = _local_laws(first, second, pieces)
+        mobility, energy, slope = _local_laws(first, second, auxiliary)
         positive, negative = np.maximum(slope, 0), np.maximum(-slope, 0)
-        even = np.sqrt(lead * energy / mobility)
+        even = np.sqrt(shift * energy / mobility)
         larger = np.maximum(even, positive)
         self.decay = ((2.0 * even + np.maximum(slope, -even)) / energy)[self._nodes]
-        self._a = lead / larger
+        self._a = shift / larger
         self._b = larger - positive + np.clip(SPINODAL * even, LEAST * negative, negative)
         for matrix, weight in ((first, self._a), (second, self._b)):
             shift = _weighted(self._mass, weight)
             matrix.axpy(1.0, shift, PETSc.Mat.Structure.SAME_NONZERO_PATTERN)
             shift.destroy()
-            pieces.prescribe(matrix)
+            auxiliary.prescribe(matrix)
             matrix.setOption(PETSc.Mat.Option.SPD, True)
         self._matrices = first, second
-        self._first, self._second = Cycle(first, pieces.embedding), Cycle(second, pieces.embedding)
+        self._first, self._second = Cycle(first, auxiliary.embedding), Cycle(second, auxiliary.embedding)
         self._work = [self._mass.createVecLeft() for _ in range(4)]
 
     def apply(self, pc: PETSc.PC, x: PETSc.Vec, y: PETSc.Vec) -> None:
@@ -110,23 +110,25 @@ def _off_diagonal(jacobian: PETSc.Mat) -> tuple[PETSc.Mat, PETSc.Mat]:
     return first, second
 
 
-def _local_laws(first: PETSc.Mat, second: PETSc.Mat, pieces: Pieces) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _local_laws(
+    first: PETSc.Mat, second: PETSc.Mat, auxiliary: AuxiliaryOperators
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Fit A ~ m K and B ~ kappa K + f M to the rows of every node: gives m, kappa and f."""
-    start, _, k = pieces.stiffness.getValuesCSR()
-    a, b, m = (matrix.getValuesCSR()[2] for matrix in (first, second, pieces.mass))
+    start, _, k = auxiliary.stiffness.getValuesCSR()
+    a, b, m = (matrix.getValuesCSR()[2] for matrix in (first, second, auxiliary.mass))
     kk, km, mm, bk, bm = (row_sums(start, values) for values in (k * k, k * m, m * m, b * k, b * m))
     determinant = kk * mm - km**2
-    mobility = _mobility(a, k, start, pieces) if pieces.boundary else row_sums(start, a * k) / kk
+    mobility = _mobility(a, k, start, auxiliary) if auxiliary.boundary else row_sums(start, a * k) / kk
     return mobility, (bk * mm - bm * km) / determinant, (bm * kk - bk * km) / determinant
 
 
-def _mobility(a: np.ndarray, k: np.ndarray, start: np.ndarray, pieces: Pieces) -> np.ndarray:
+def _mobility(a: np.ndarray, k: np.ndarray, start: np.ndarray, auxiliary: AuxiliaryOperators) -> np.ndarray:
     """Fit A ~ m K to the columns, where rows of prescribed nodes are gone; a mean serves a corner with no other row."""
-    inside = np.ones(pieces.mass.getLocalSize()[0])
-    inside[pieces.nodes] = 0.0
+    inside = np.ones(auxiliary.mass.getLocalSize()[0])
+    inside[auxiliary.nodes] = 0.0
     kept = k * np.repeat(inside, np.diff(start))
-    ak, kk = (column_sums(pieces.stiffness, values) for values in (a * k, k * kept))
-    above, below = total(pieces.mass.comm.tompi4py(), np.array([ak.sum(), kk.sum()]))
+    ak, kk = (column_sums(auxiliary.stiffness, values) for values in (a * k, k * kept))
+    above, below = total(auxiliary.mass.comm.tompi4py(), np.array([ak.sum(), kk.sum()]))
     alone = ak <= 1e-9 * above / below * kk.max(initial=0.0)
     return np.where(alone, above / below, ak / np.where(alone, 1.0, kk))
 

@@ -52,9 +52,9 @@ def meshes(cells=(16, 32, 64)):
         model, mesh = AllenCahn(*laws(6, "kinetic_prefactor")), rectangle(images, count, COMM_WORLD)
         first = {"gradient_energy": [log(1e-3)], "chemical_potential": [0, -3], "kinetic_prefactor": [log(0.2)]}
         problem = pose(images, model, mesh, first, ["gradient_energy"], degree=1, heterogeneity=MAP)
-        objective = problem.objective("trajectory", problem.first_strengths)
+        objective = problem.objective("trajectory", problem.first_regularisation)
         began, coordinates = perf_counter(), problem.coordinates
-        state = start(objective, objective.begin(coordinates.from_natural(coordinates.start)), 1.0)
+        state = start(objective, objective.begin(coordinates.from_coefficients(coordinates.start)), 1.0)
         state = replace(state, radius=objective.radius(state.point, 1.0))
         *_, last = iterate(objective, state, TOLERANCE["search"], 40, objective.subproblem)
         found = problem.series[0].fine.pixels.average(objective.field(last.point.x, "heterogeneity"))
@@ -71,7 +71,7 @@ def meshes(cells=(16, 32, 64)):
 def starts(draws=3, noise=0.1):
     """Errors of the laws from noisy images, with the start smoothed and learnt, in modes and as a field.
 
-    An inversion with modes comes first; its priors' strengths and its laws are what the others begin with.
+    An inversion with modes comes first; its priors' regularisation and its laws are what the others begin with.
     """
     for seed in range(draws):
         draw = noise * np.random.default_rng(2000 + seed).standard_normal(CLEAN.frames.shape)
@@ -81,7 +81,10 @@ def starts(draws=3, noise=0.1):
         *_, progress = invert(problem)
         (series,) = problem.series
         by_field = replace(problem, start_prior=Matern(*series.fine.smoother.uncertainty(series.initial)))
-        found = {"smoothed": smoothed(problem, progress), "field": by_field.objective("trajectory", progress.strengths)}
+        found = {
+            "smoothed": smoothed(problem, progress),
+            "field": by_field.objective("trajectory", progress.regularisation),
+        }
         yield {"seed": seed, "modes": summary(problem, progress)} | {
             name: summary(problem, minimised(problem, progress, objective)) for name, objective in found.items()
         }
@@ -89,7 +92,7 @@ def starts(draws=3, noise=0.1):
 
 def smoothed(problem, progress):
     """Cost with the start that the smoothed first frame gives."""
-    whole, (series,) = problem.objective("trajectory", progress.strengths), problem.series
+    whole, (series,) = problem.objective("trajectory", progress.regularisation), problem.series
     (experiment,) = whole.experiments
     segments = trajectory(*series.chosen("trajectory"))
     return Objective([replace(experiment, segments=segments, field=None)], whole.coordinates, whole.prior)

@@ -14,7 +14,7 @@ import numpy as np
 from firedrake import COMM_WORLD, Function, RectangleMesh, SpatialCoordinate, cos, pi
 from firedrake.petsc import PETSc
 
-from fe_phaseinv import CahnHilliard, Forward, Legendre, Relation, ideal_entropy, positive
+from fe_phaseinv import CahnHilliard, ForwardModel, Legendre, Relation, ideal_entropy, positive
 
 LAWS = np.array([0, -3, 0, np.log(0.5), np.log(7.5e-4)])
 ELEMENTS = {"Q1": (1, True), "P1": (1, False), "Q2": (2, True), "P2": (2, False), "Q3": (3, True), "P3": (3, False)}
@@ -32,7 +32,7 @@ def counts(step, state, time_step):
     solution.array[:] = state.ravel()
     jacobian.mult(solution, rhs)
     rhs.array[:] *= 1 + 0.3 * np.random.default_rng(COMM_WORLD.rank).standard_normal(rhs.array.size)
-    rhs.array[step.fields * step.fixed] = 0.0
+    rhs.array[step.fields * step.dirichlet_nodes] = 0.0
     found, began = [], time.perf_counter()
     for solve in (step.solver.solve, step.solver.solveTranspose):
         solve(rhs, solution)
@@ -53,7 +53,7 @@ def main():
             degree, quadrilateral = ELEMENTS[name]
             cells = round(np.sqrt(unknowns / 2) / degree)
             mesh = RectangleMesh(cells, cells, 1, 1, quadrilateral=quadrilateral)
-            forward = Forward(model, mesh, degree, outside=outside)
+            forward = ForwardModel(model, mesh, degree, boundary_data=outside)
             forward.parameters.assign(LAWS)
             x, y = SpatialCoordinate(forward.mesh)
             waves = cos(7 * pi * x) * cos(5 * pi * y) + 0.5 * cos(11 * pi * x) * cos(3 * pi * y)

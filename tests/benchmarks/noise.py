@@ -50,17 +50,17 @@ def true_diffusivity(c):
 
 
 def learn(noise, seed, factor=1.0):
-    """Result of an inversion of a noise draw, and the strengths of its priors."""
+    """Result of an inversion of a noise draw, and the regularisation of its priors."""
     draw = noise * np.random.default_rng(seed).standard_normal(CLEAN.frames.shape)
     images = replace(CLEAN, frames=CLEAN.frames + draw, noise=noise)
     mu = Relation("chemical_potential", Legendre(10), known=ideal_entropy)
     model = CahnHilliard(mu, Relation("diffusivity", Legendre(10), transform=positive))
     strength = "auto" if factor == 1 else factor * max(noise, 5e-4) ** 2
     problem = pose(
-        images, model, rectangle(images, 24, COMM_WORLD), {"gradient_energy": [log(2e-3)]}, strength=strength
+        images, model, rectangle(images, 24, COMM_WORLD), {"gradient_energy": [log(2e-3)]}, regularisation=strength
     )
     *_, progress = invert(problem)
-    return collect(problem, progress), progress.strengths
+    return collect(problem, progress), progress.regularisation
 
 
 def errors(result):
@@ -72,12 +72,12 @@ def errors(result):
     return {name: float(np.linalg.norm(a - b) / np.linalg.norm(b)) for name, (a, b) in pairs.items()}
 
 
-def strengths(seed=0):
+def regularisation(seed=0):
     """Errors by noise and prior strength."""
     for noise in LEVELS:
         for factor in FACTORS:
-            result, strengths = learn(noise, seed, factor)
-            yield {"noise": noise, "factor": factor, "strengths": strengths, **errors(result)}
+            result, regularisation = learn(noise, seed, factor)
+            yield {"noise": noise, "factor": factor, "regularisation": regularisation, **errors(result)}
 
 
 def coverage(draws=40, noise=0.1):
@@ -85,7 +85,7 @@ def coverage(draws=40, noise=0.1):
     c = np.linspace(0.12, 0.86, 38)
     inside = {"mu_h'": [], "D": []}
     for seed in range(draws):
-        result, strengths = learn(noise, 1000 + seed)
+        result, regularisation = learn(noise, 1000 + seed)
         laws, posterior = result.laws, result.posterior
         bands = {
             "mu_h'": (*posterior.slope_band(laws["chemical_potential"].relation, c), true_slope(c)),
@@ -94,10 +94,10 @@ def coverage(draws=40, noise=0.1):
         for name, (low, high, truth) in bands.items():
             inside[name].append(np.mean((low <= truth) & (truth <= high)))
         shares = {name: float(np.mean(share)) for name, share in inside.items()}
-        yield {"draws": seed + 1, "covered": shares, "last": errors(result) | {"strengths": strengths}}
+        yield {"draws": seed + 1, "covered": shares, "last": errors(result) | {"regularisation": regularisation}}
 
 
 if __name__ == "__main__":
-    chosen = {"strength": strengths, "coverage": coverage}[sys.argv[1]]
+    chosen = {"strength": regularisation, "coverage": coverage}[sys.argv[1]]
     for line in chosen(*map(int, sys.argv[2:])):
         print(json.dumps(line), flush=True)

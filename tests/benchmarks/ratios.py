@@ -25,7 +25,7 @@ from firedrake import (
     split,
 )
 
-from fe_phaseinv import CahnHilliard, Forward, Law, Legendre, Relation, ideal_entropy, positive
+from fe_phaseinv import CahnHilliard, ForwardModel, Law, Legendre, Relation, ideal_entropy, positive
 from fe_phaseinv.forward.bdf import TimeGrid
 from fe_phaseinv.forward.trajectory import Tolerances
 
@@ -45,7 +45,7 @@ def setting(cells, degree, size, quadrilateral):
     mesh = UnitSquareMesh(cells, cells, quadrilateral=quadrilateral)
     potential = Relation("chemical_potential", Legendre(size), known=ideal_entropy)
     model = CahnHilliard(potential, Relation("diffusivity", Legendre(size), positive))
-    forward = Forward(model, mesh, degree, tolerances=Tolerances(newton=1e-4))
+    forward = ForwardModel(model, mesh, degree, tolerances=Tolerances(newton=1e-4))
     laws = {"chemical_potential": [0, -3], "diffusivity": [np.log(0.5), -0.5], "gradient_energy": [np.log(7.5e-4)]}
     x, y = SpatialCoordinate(mesh)
     start = Function(forward.space).interpolate(
@@ -66,7 +66,7 @@ def median_seconds(call, repetitions):
 
 
 def sensitivities(repetitions, cells=24, degree=3):
-    """Forward with the sensitivities of 21 coefficients / forward alone, on the adaptive grid of a run."""
+    """ForwardModel with the sensitivities of 21 coefficients / forward alone, on the adaptive grid of a run."""
     forward, m, start = setting(cells, degree, 10, quadrilateral=True)
     values, times = start.dat.data_ro.copy(), (0.0, 0.01, 0.02, 0.05)
     grid = forward.run(m, values, times).grid
@@ -83,7 +83,7 @@ def sensitivities(repetitions, cells=24, degree=3):
 
 
 def stock(repetitions, cells=32, degree=2, steps=20, step=5e-4, size=6):
-    """Forward / stock solver on the same twenty backward Euler steps."""
+    """ForwardModel / stock solver on the same twenty backward Euler steps."""
     forward, m, start = setting(cells, degree, size, quadrilateral=False)
     grid = TimeGrid(tuple(step * i for i in range(steps + 1)), (1,) * steps)
     values, times = start.dat.data_ro.copy(), (0.0, grid.times[-1])

@@ -17,7 +17,7 @@ import numpy as np
 from firedrake import COMM_WORLD, Function, RectangleMesh, SpatialCoordinate, cos, pi
 from firedrake.petsc import PETSc
 
-from fe_phaseinv import CahnHilliard, Forward, Legendre, Relation, ideal_entropy, positive, write_states
+from fe_phaseinv import CahnHilliard, ForwardModel, Legendre, Relation, ideal_entropy, positive, write_states
 from fe_phaseinv.forward.bdf import TimeGrid
 
 LAWS = np.array([0, -3, 0, 0, -0.3, np.log(7.5e-4)])
@@ -65,7 +65,7 @@ def main():
         Relation("diffusivity", Legendre(2), positive),
     )
     unknown = np.array([False, True, True, True, True, True]) & options.sensitivities
-    forward = Forward(model, mesh, options.degree, unknown)
+    forward = ForwardModel(model, mesh, options.degree, unknown)
     x, y = SpatialCoordinate(mesh)
     waves = 0.1 * cos(7 * pi * x) * cos(5 * pi * y) + 0.05 * cos(11 * pi * x + y)
     start = Function(forward.space).interpolate(0.5 + waves).dat.data_ro.copy()

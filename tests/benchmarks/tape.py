@@ -13,7 +13,7 @@ from time import perf_counter
 import numpy as np
 from firedrake import COMM_WORLD, SpatialCoordinate, UnitSquareMesh, assemble, cos, interpolate, pi
 
-from fe_phaseinv import CahnHilliard, Forward, Legendre, Relation, ideal_entropy, positive
+from fe_phaseinv import CahnHilliard, ForwardModel, Legendre, Relation, ideal_entropy, positive
 from fe_phaseinv.forward.checkpoints import Storage
 from fe_phaseinv.forward.sweeps import Inputs, Sweeps, Weighted
 
@@ -38,7 +38,7 @@ def measure(cells=64, degree=2):
         Relation("chemical_potential", Legendre(10), known=ideal_entropy),
         Relation("diffusivity", Legendre(10), transform=positive),
     )
-    forward = Forward(model, mesh, degree)
+    forward = ForwardModel(model, mesh, degree)
     m = forward.parameters.flat(
         {"chemical_potential": [0, -3], "diffusivity": [log(0.5), -0.5], "gradient_energy": [log(7.5e-4)]}
     )

@@ -12,7 +12,7 @@ from firedrake import COMM_WORLD
 
 from fe_phaseinv import (
     CahnHilliard,
-    Forward,
+    ForwardModel,
     ImageSeries,
     Legendre,
     Pixels,
@@ -49,7 +49,7 @@ def main():
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for degree, cells, rtol in TRIALS:
         mesh = rectangle(images, cells, COMM_WORLD)
-        forward = Forward(model, mesh, degree, tolerances=Tolerances(rtol=rtol))
+        forward = ForwardModel(model, mesh, degree, tolerances=Tolerances(rtol=rtol))
         pixels = Pixels(images, forward.space)
         m, start = true_laws(forward.parameters), Smoother(pixels).fit(0, (1e-3, 1 - 1e-3))
         forward.run(m, start, images.times[:2])

@@ -398,7 +398,7 @@ def test_crystals_are_simulated_and_learnt(tmp_path):
     np.testing.assert_allclose(laws["chemical_potential"]["coefficients"], [1.0, -0.5], rtol=0.02)
     np.testing.assert_allclose(laws["direct_correlation"]["coefficients"], [0.0, 1.9, -0.9], rtol=0.02, atol=1e-12)
     assert laws["direct_correlation"]["argument"] == "k"
-    assert result["determination"]["freedom"]["measure"] == "mu_h'(0)"
+    assert result["identifiability"]["gauge"]["measure"] == "mu_h'(0)"
     columns = (tmp_path / "out" / "curves.csv").read_text().splitlines()[0].split(",")
     assert {"z", "k", "direct_correlation", "direct_correlation_lower"} <= set(columns)
 
@@ -419,7 +419,7 @@ def test_a_symmetric_law_is_learnt_as_such(folder, tmp_path):
     result = json.loads((tmp_path / "out" / "result.json").read_text())
     first, slope, second = result["laws"]["chemical_potential"]["coefficients"]
     assert first == second == 0 and slope < -1.5
-    assert result["determination"]["coefficients"]["chemical_potential"]["of"] == 1
+    assert result["identifiability"]["coefficients"]["chemical_potential"]["of"] == 1
 
 
 MAP = ("heterogeneity={deviation = 0.3, length = 0.3}", "images.noise=0.005", "prior.strength=1e-4")

@@ -13,8 +13,8 @@ from fe_phaseinv.cli.command import main
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.data.mesh_files import read_mesh
 from fe_phaseinv.data.meshes import from_file
-from fe_phaseinv.forward.model import Forward
-from fe_phaseinv.laws.bases import Constant, Legendre
+from fe_phaseinv.forward.model import ForwardModel
+from fe_phaseinv.laws.bases import ConstantBasis, Legendre
 from fe_phaseinv.laws.relations import Relation, positive
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
 
@@ -143,12 +143,12 @@ def test_a_forward_run_in_a_ball():
     """On tetrahedra the mass stays and the free energy falls; iterative and direct solvers agree."""
     mesh = from_file(MESHES / "ball.msh", COMM_WORLD)
     model = CahnHilliard(
-        Relation("chemical_potential", Legendre(2)), Relation("diffusivity", Constant(), positive), weighted=False
+        Relation("chemical_potential", Legendre(2)), Relation("diffusivity", ConstantBasis(), positive), weighted=False
     )
     ends, options = [], PETSc.Options("fe_phaseinv_")
     for solver in ("direct", "krylov"):
         options.setValue("solver", solver)
-        forward = Forward(model, mesh, 2, np.zeros(4, bool))
+        forward = ForwardModel(model, mesh, 2, np.zeros(4, bool))
         options.delValue("solver")
         x, y, z = SpatialCoordinate(mesh)
         c = Function(forward.space).interpolate(0.5 + 0.2 * cos(3 * x) * cos(2 * y) + 0.1 * z)

@@ -212,8 +212,8 @@ def test_the_cost_of_a_stack_is_the_same_on_all_ranks():
     start = {"chemical_potential": [0, -3], "gradient_energy": [np.log(1e-2)]}
     for comm in (COMM_WORLD, COMM_SELF):
         problem = pose(images, model, rectangle(images, 2, comm), start, degree=2, tolerances=Tolerances(rtol=1e-2))
-        objective = problem.objective("trajectory", problem.first_strengths)
-        points.append(objective.at(problem.coordinates.from_natural(problem.coordinates.start)))
+        objective = problem.objective("trajectory", problem.first_regularisation)
+        points.append(objective.at(problem.coordinates.from_coefficients(problem.coordinates.start)))
     assert points[0].value == pytest.approx(points[1].value, rel=1e-8)
     np.testing.assert_allclose(points[0].gradient, points[1].gradient, rtol=1e-6)
 

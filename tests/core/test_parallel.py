@@ -9,7 +9,7 @@ from mpi4py.MPI import COMM_WORLD, MAX
 
 from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.core.parallel import on_root, total
-from fe_phaseinv.forward.model import Forward
+from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.laws.bases import Legendre
 from fe_phaseinv.laws.relations import Relation, ideal_entropy, positive
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
@@ -71,7 +71,7 @@ def test_runs_leave_no_factors_behind():
         Relation("chemical_potential", Legendre(2), known=ideal_entropy),
         Relation("diffusivity", Legendre(1), transform=positive),
     )
-    forward = Forward(model, mesh, 2)
+    forward = ForwardModel(model, mesh, 2)
     m = forward.parameters.flat({"chemical_potential": [0, -3], "gradient_energy": [np.log(7.5e-4)]})
     x, y = SpatialCoordinate(mesh)
     start = Function(forward.space).interpolate(0.5 + 0.02 * cos(6 * pi * x) * cos(4 * pi * y)).dat.data_ro.copy()

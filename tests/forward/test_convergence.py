@@ -19,7 +19,7 @@ from firedrake import (
 )
 
 from fe_phaseinv.forward.bdf import TimeGrid
-from fe_phaseinv.forward.model import Forward
+from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.trajectory import Tolerances
 from fe_phaseinv.laws.bases import Legendre
 from fe_phaseinv.laws.relations import Relation, ideal_entropy, positive
@@ -34,7 +34,7 @@ class Manufactured:
     """A model with the source under which c = exact(x, t)."""
 
     def __init__(self, shift):
-        super().__init__(MU, Relation(self.scaling[2], Legendre(2), positive))
+        super().__init__(MU, Relation(self.kinetics, Legendre(2), positive))
         object.__setattr__(self, "time", Constant(0.0))
         object.__setattr__(self, "shift", shift)
 
@@ -47,7 +47,7 @@ class Manufactured:
         time = ufl.variable(self.time)
         c = self.exact(mesh, time)
         mu = laws["chemical_potential"](c) - laws["gradient_energy"](c) * div(grad(c))
-        source = ufl.diff(c, time) - self.strong_rate(c, mu, laws[self.scaling[2]])
+        source = ufl.diff(c, time) - self.strong_rate(c, mu, laws[self.kinetics])
         return super().residual(fields, rate, laws, tests) - source * tests[0]
 
 
@@ -72,7 +72,7 @@ def error(kind, mesh, degree, grid, max_order=3, shift=0.0):
     def outside(time):
         return Function(boundary).interpolate(model.exact(mesh, Constant(time))).dat.data_ro
 
-    forward = Forward(model, mesh, degree, np.zeros(6, bool), tolerances, outside if shift else None)
+    forward = ForwardModel(model, mesh, degree, np.zeros(6, bool), tolerances, outside if shift else None)
     integrator, attempt = forward.integrator, forward.integrator.attempt
 
     def timed_attempt(past, time, order):

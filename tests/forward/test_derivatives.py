@@ -7,10 +7,10 @@ import pytest
 from mpi4py import MPI
 
 from fe_phaseinv.data import meshes
-from fe_phaseinv.forward.model import Forward
+from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.parameters import Parameters
 from fe_phaseinv.forward.trajectory import Tolerances
-from fe_phaseinv.inference.experiment import Experiment, intervals, trajectory, uncertain_trajectory
+from fe_phaseinv.inference.experiment import Experiment, multiple_shooting, trajectory, uncertain_trajectory
 from fe_phaseinv.inference.objective import Objective
 from fe_phaseinv.inference.problem import coordinates_for
 from fe_phaseinv.inference.verification import verify
@@ -30,13 +30,13 @@ START = np.array([0.0, -2.5, 0.1, -0.4, -0.3, np.log(4e-3)])
 def problem(movie, comm, cut=trajectory, fixed=(), kind=CahnHilliard, noise=0.0, cropped=False):
     model = kind(
         Relation("chemical_potential", Legendre(3), known=ideal_entropy),
-        Relation(kind.scaling[2], Legendre(2), positive),
+        Relation(kind.kinetics, Legendre(2), positive),
     )
     mesh = meshes.rectangle(movie, 6, comm)
     coordinates = coordinates_for(model, Parameters(model.relations, mesh), START, np.isin(np.arange(6), fixed))
     movie = replace(movie, noise=noise)
     outside = from_images(movie, mesh, 2) if cropped else None
-    forward = Forward(model, mesh, 2, coordinates.free, Tolerances(rtol=3e-3, newton=1e-8), outside)
+    forward = ForwardModel(model, mesh, 2, coordinates.free, Tolerances(rtol=3e-3, newton=1e-8), outside)
     pixels = Pixels(movie, forward.space)
     prior = Prior.smooth(model.relations, START, (1e-3,) * 3)
     chosen = Smoother(pixels, flat=not cropped), 0, (1, 2), (0.001, 0.999)
@@ -52,7 +52,7 @@ def with_a_fourth_frame(movie):
 
 
 def unknowns(objective):
-    x = objective.coordinates.from_natural(START)
+    x = objective.coordinates.from_coefficients(START)
     return np.concatenate([x, np.random.default_rng(3).uniform(-0.01, 0.01, len(objective) - len(x))])
 
 
@@ -67,12 +67,12 @@ models = pytest.mark.parametrize("kind", [CahnHilliard, AllenCahn])
 
 
 @models
-@pytest.mark.parametrize("cut", [trajectory, intervals])
+@pytest.mark.parametrize("cut", [trajectory, multiple_shooting])
 @pytest.mark.parametrize("fixed", [(), (5,)])
 def test_checks_hold_with_and_without_scaled_coordinates(movie, cut, fixed, kind):
     objective = problem(movie, MPI.COMM_SELF, cut, fixed, kind)
-    assert (objective.coordinates.scaling is None) == bool(fixed)
-    x = objective.coordinates.from_natural(START)
+    assert (objective.coordinates.gauge is None) == bool(fixed)
+    x = objective.coordinates.from_coefficients(START)
     checks = verify(objective, x)
     assert [check.name for check in checks if not check.holds] == []
 
@@ -86,7 +86,7 @@ def test_a_wrong_gradient_is_caught(movie):
 
     right = problem(movie, MPI.COMM_SELF)
     wrong = Wrong(right.experiments, right.coordinates, right.prior)
-    first_order = verify(wrong, right.coordinates.from_natural(START))[1]
+    first_order = verify(wrong, right.coordinates.from_coefficients(START))[1]
     assert not first_order.holds
 
 
@@ -94,7 +94,7 @@ def test_a_wrong_gradient_is_caught(movie):
 @pytest.mark.parametrize("noise", [0.0, 0.05])
 def test_checks_hold_with_data_on_the_boundary(movie, kind, noise):
     objective = problem(with_a_fourth_frame(movie), MPI.COMM_SELF, kind=kind, noise=noise, cropped=True)
-    assert len(objective.experiments[0].forward.step.fixed) == 4 * 12
+    assert len(objective.experiments[0].forward.step.dirichlet_nodes) == 4 * 12
     checks = verify(objective, unknowns(objective))
     assert [check.name for check in checks if not check.holds] == []
 
@@ -104,8 +104,8 @@ def test_the_boundary_follows_its_data(movie):
     forward, segment = only(objective)
     run = forward.run(START, segment.start, segment.times)
     for time, state in zip(segment.times[1:], run.states, strict=True):
-        given = forward.step.prescribe(forward.integrator.outside(time))
-        assert state[forward.step.fixed] == pytest.approx(given, abs=1e-14)
+        given = forward.step.set_boundary_field(forward.integrator.boundary_data(time))
+        assert state[forward.step.dirichlet_nodes] == pytest.approx(given, abs=1e-14)
         assert np.ptp(given) > 0.1
 
 
@@ -156,7 +156,7 @@ def test_a_run_that_needs_too_many_steps_fails(movie):
     forward, segment = only(objective)
     count = len(forward.run(START, segment.start, segment.times).grid.orders)
     assert len(forward.run(START, segment.start, segment.times, max_steps=count).grid.orders) == count
-    with pytest.raises(StepFailed, match="^3 steps do not lead from one frame to the next$"):
+    with pytest.raises(StepFailed, match="^3 steps do not shift from one frame to the next$"):
         forward.run(START, segment.start, segment.times, max_steps=3)
 
 

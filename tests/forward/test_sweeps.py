@@ -10,7 +10,7 @@ from mpi4py import MPI
 from fe_phaseinv.data import meshes
 from fe_phaseinv.forward.boundary_data import BoundaryData
 from fe_phaseinv.forward.checkpoints import Storage
-from fe_phaseinv.forward.model import Forward
+from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.sweeps import Inputs, Sweeps, Weighted
 from fe_phaseinv.forward.trajectory import Tolerances
 from fe_phaseinv.laws.bases import Hermite, Legendre, Powers
@@ -39,17 +39,19 @@ class Setting:
     def __init__(self, kind, comm, movie, cropped=False):
         model = kind(
             Relation("chemical_potential", Legendre(3), known=ideal_entropy),
-            Relation(kind.scaling[2], Legendre(2), positive),
+            Relation(kind.kinetics, Legendre(2), positive),
         )
         mesh = meshes.rectangle(movie, 5, comm)
         outside, moves = None, np.zeros((0, 0))
         if cropped:
-            fine = Forward(model, mesh, 3).space
+            fine = ForwardModel(model, mesh, 3).space
             base, change = 0.5 + 0.1 * smooth(fine, 1), smooth(fine, 2)
             knots = (0.0, 0.004, 0.007, 0.01)
             outside = BoundaryData(knots, np.array([base + 5 * time * change for time in knots]))
             moves = np.array([0.3 * smooth(fine, number) for number in (7, 8, 9, 10)])
-        self.forward = Forward(model, mesh, 2, UNKNOWN, Tolerances(rtol=3e-3, newton=1e-9), outside, heterogeneous=True)
+        self.forward = ForwardModel(
+            model, mesh, 2, UNKNOWN, Tolerances(rtol=3e-3, newton=1e-9), outside, heterogeneous=True
+        )
         space = self.forward.space
         fields = outside.fields if cropped else moves
         self.at = Inputs(LAWS[UNKNOWN], 0.5 + 0.2 * smooth(space, 1), 0.5 * smooth(space, 2), fields)
@@ -64,7 +66,7 @@ class Setting:
         self.forward.heterogeneity.dat.data_wo[:] = inputs.heterogeneity
         if len(inputs.boundary):
             integrator = self.forward.integrator
-            integrator.outside = replace(integrator.outside, fields=inputs.boundary)
+            integrator.boundary_data = replace(integrator.boundary_data, fields=inputs.boundary)
         return self.forward.run(m, inputs.start, TIMES, grid, record=1000)
 
     def moved(self, share):
@@ -141,7 +143,7 @@ def test_the_start_alone(movie):
     """With all coefficients known."""
     setting = Setting(CahnHilliard, MPI.COMM_SELF, movie)
     forward, at = setting.forward, setting.at
-    known = Forward(forward.model, forward.mesh, 2, np.zeros(6, bool), Tolerances(rtol=3e-3, newton=1e-9))
+    known = ForwardModel(forward.model, forward.mesh, 2, np.zeros(6, bool), Tolerances(rtol=3e-3, newton=1e-9))
     trajectory = known.run(LAWS, at.start, TIMES, record=1000)
     gradient = Sweeps(Weighted(known.step), known.integrator, trajectory).adjoint(setting.weights)
     h = 1e-5
@@ -157,9 +159,9 @@ def test_models_without_an_adjoint_are_refused(movie):
     mesh, relation = meshes.periodic(movie, 4, MPI.COMM_SELF), Relation("chemical_potential", Powers(2))
     crystal = PhaseFieldCrystal(relation, Relation("direct_correlation", Hermite(5, 6.0)))
     with pytest.raises(ValueError, match="^the adjoint needs a model whose laws are local"):
-        Weighted(Forward(crystal, mesh, 2).step)
+        Weighted(ForwardModel(crystal, mesh, 2).step)
     with pytest.raises(ValueError, match="^phase-field-crystal has no kinetics"):
-        Forward(crystal, mesh, 2, heterogeneous=True)
+        ForwardModel(crystal, mesh, 2, heterogeneous=True)
 
 
 def test_kept_factors_change_nothing(movie):

@@ -10,7 +10,7 @@ from pyadjoint import Tape, set_working_tape
 from fe_phaseinv.data import meshes
 from fe_phaseinv.forward.boundary_data import BoundaryData
 from fe_phaseinv.forward.checkpoints import Storage
-from fe_phaseinv.forward.model import Forward
+from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.tape import coefficient_functions, run_on_tape
 from fe_phaseinv.forward.trajectory import Tolerances
 from fe_phaseinv.laws.bases import Legendre
@@ -36,14 +36,14 @@ def tape():
 def forward_model(kind, comm, movie, heterogeneous, cropped=False):
     model = kind(
         Relation("chemical_potential", Legendre(3), known=ideal_entropy),
-        Relation(kind.scaling[2], Legendre(2), positive),
+        Relation(kind.kinetics, Legendre(2), positive),
     )
     mesh = meshes.rectangle(movie, 5, comm)
     outside = None
     if cropped:
         size = FunctionSpace(mesh, "CG", 3).dof_dset.size
         outside = BoundaryData(KNOTS, np.full((len(KNOTS), size), 0.5), None if cropped is True else cropped)
-    return Forward(model, mesh, 2, None, Tolerances(rtol=3e-3, newton=1e-9), outside, heterogeneous)
+    return ForwardModel(model, mesh, 2, None, Tolerances(rtol=3e-3, newton=1e-9), outside, heterogeneous)
 
 
 def waves(space, number, mean=0.0, height=1.0):
@@ -56,7 +56,7 @@ def build(kind, comm, movie, heterogeneous=True, cropped=False, storage=NO_LIMIT
     forward = forward_model(kind, comm, movie, heterogeneous, cropped)
     raw, h = waves(forward.space, 1), waves(forward.space, 2)
     start = Function(forward.space).interpolate(0.5 + 0.2 * raw + 0.05 * raw**2)
-    edges = [waves(forward.outside_space, number, 0.5, 0.2) for number in (1, 2, 3)]
+    edges = [waves(forward.boundary_space, number, 0.5, 0.2) for number in (1, 2, 3)]
     laws = coefficient_functions(forward, LAWS)
     options = {"heterogeneity": h if heterogeneous else None, "boundary": edges if cropped else None}
     first, last = run_on_tape(forward, laws, start, TIMES, **options, storage=storage)
@@ -150,7 +150,7 @@ def test_inputs_that_a_model_does_not_have_are_refused(movie):
     forward = forward_model(CahnHilliard, MPI.COMM_SELF, movie, False)
     field = Function(forward.space)
     laws = coefficient_functions(forward, LAWS)
-    with pytest.raises(ValueError, match="^a map goes with a Forward that is heterogeneous"):
+    with pytest.raises(ValueError, match="^a map goes with a ForwardModel that is heterogeneous"):
         run_on_tape(forward, laws, field, (0.0, 0.01), field)
-    with pytest.raises(ValueError, match="^1 fields on the boundary, for a Forward that takes 0"):
+    with pytest.raises(ValueError, match="^1 fields on the boundary, for a ForwardModel that takes 0"):
         run_on_tape(forward, laws, field, (0.0, 0.01), boundary=[field])

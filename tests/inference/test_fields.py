@@ -12,7 +12,7 @@ from scipy.linalg import eigh
 from fe_phaseinv.core.spaces import NodeOrder
 from fe_phaseinv.data import meshes
 from fe_phaseinv.forward.checkpoints import Storage
-from fe_phaseinv.forward.model import Forward
+from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.parameters import Parameters
 from fe_phaseinv.forward.trajectory import Tolerances
 from fe_phaseinv.inference.experiment import Segment
@@ -65,11 +65,11 @@ def build(kind, comm, images, storage=None, fixed=(), start_unknown=True):
     known = np.isin(np.arange(6), fixed)
     model = kind(
         Relation("chemical_potential", Legendre(3), known=ideal_entropy),
-        Relation(kind.scaling[2], Legendre(2), positive),
+        Relation(kind.kinetics, Legendre(2), positive),
     )
     mesh = meshes.rectangle(images, 5, comm)
     coordinates = coordinates_for(model, Parameters(model.relations, mesh), LAWS, known)
-    forward = Forward(model, mesh, 2, coordinates.free, Tolerances(3e-2, 1e-9), heterogeneous=True)
+    forward = ForwardModel(model, mesh, 2, coordinates.free, Tolerances(3e-2, 1e-9), heterogeneous=True)
     frames = (0, 1, 2) if start_unknown else (1, 2)
     segment = Segment(0.5 + 0.2 * smooth(forward.space, 1), tuple(images.times), frames)
     objective = FieldObjective(
@@ -89,7 +89,7 @@ def build(kind, comm, images, storage=None, fixed=(), start_unknown=True):
 def unknowns(objective, laws, start, map_):
     space = objective.forward.space
     x = np.zeros(objective.size)
-    x[objective.laws] = objective.coordinates.from_natural(LAWS) + np.array(laws)[: len(objective.coordinates)]
+    x[objective.laws] = objective.coordinates.from_coefficients(LAWS) + np.array(laws)[: len(objective.coordinates)]
     fields = {"start": start * smooth(space, 2), "heterogeneity": map_ * smooth(space, 3)}
     for name, part in objective.parts.items():
         x[part] = fields[name]
@@ -160,8 +160,8 @@ def test_gauss_newton_action(gaps):
     assert point.dot(action, w) == pytest.approx(point.dot(point.action(w), v), rel=1e-9)
     laws = np.zeros_like(v)
     laws[objective.laws] = v[objective.laws]
-    by_laws = point.by_laws @ v[objective.laws]
-    np.testing.assert_allclose(point.action(laws)[objective.laws], by_laws, rtol=1e-6)
+    H_mm = point.H_mm @ v[objective.laws]
+    np.testing.assert_allclose(point.action(laws)[objective.laws], H_mm, rtol=1e-6)
     ahead, behind = objective.at(x + h * v, point), objective.at(x - h * v, point)
     changes = [
         np.where(np.isfinite(objective.pixels.frame(frame)), (a - b) / (2 * h), 0)
@@ -224,7 +224,7 @@ def test_coordinates_and_maps_that_do_not_fit_are_refused(movie):
     beta = np.arange(len(x)) == len(objective.coordinates) - 1
     assert objective.at(np.where(beta, -1.0, x)).value == np.inf
     assert objective.share(x, np.where(beta, -10.0, 0.0)) < 1
-    with pytest.raises(ValueError, match="^a map goes with a Forward that is heterogeneous"):
+    with pytest.raises(ValueError, match="^a map goes with a ForwardModel that is heterogeneous"):
         FieldObjective(
             objective.forward, objective.pixels, objective.coordinates, objective.prior, objective.segment, 1.0
         )
@@ -260,7 +260,7 @@ def test_an_inversion_with_a_map_goes_on_after_an_interrupt(slow):
 
 def goes_on(slow):
     """What is kept of a progress, which is no matter of ranks, brings the same point, and the same end."""
-    problem = posed(slow, MPI.COMM_WORLD, heterogeneity=Matern(0.5, 0.3), strength=1e-4)
+    problem = posed(slow, MPI.COMM_WORLD, heterogeneity=Matern(0.5, 0.3), regularisation=1e-4)
     steps = list(invert(problem, 3))
     middle = [step for step in steps if step.stage == "trajectory"][1]
     kept = json.loads(json.dumps(middle.to_dict()))
@@ -294,7 +294,7 @@ def test_whole_hessians_without_fields(movie):
     """Newton's method ends where Gauss-Newton's does."""
     ends, images = [], predicted(AllenCahn, replace(movie, times=30 * movie.times), 0.0, height=0.0)
     for hessian in ("gauss-newton", "newton", "both"):
-        *_, last = invert(posed(images, MPI.COMM_SELF, strength=1e-4, hessian=hessian))
+        *_, last = invert(posed(images, MPI.COMM_SELF, regularisation=1e-4, hessian=hessian))
         assert last.state.outcome is Outcome.CONVERGED
         ends.append(last.state.point.x)
     np.testing.assert_allclose(ends[1], ends[0], atol=1e-3)

@@ -10,7 +10,7 @@ from mpi4py import MPI
 from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.data import meshes
 from fe_phaseinv.forward.trajectory import Tolerances
-from fe_phaseinv.inference.ensemble import Groups
+from fe_phaseinv.inference.ensemble import SeriesEnsemble
 from fe_phaseinv.inference.experiment import Experiment
 from fe_phaseinv.inference.inversion import invert, resume
 from fe_phaseinv.inference.matern import Matern
@@ -49,12 +49,12 @@ def together(movies, comm=SELF, noises=(0.0,) * 3, **options):
 
 
 def side_by_side(movies, noises=(0.0,) * 3, **options):
-    groups = Groups.side_by_side(WORLD, len(movies))
-    return joint([one(replace(movies[i], noise=noises[i]), groups.within, **options) for i in groups.own], groups)
+    ensemble = SeriesEnsemble.side_by_side(WORLD, len(movies))
+    return joint([one(replace(movies[i], noise=noises[i]), ensemble.within, **options) for i in ensemble.own], ensemble)
 
 
 def unknowns(objective):
-    x = objective.coordinates.from_natural(objective.coordinates.start)
+    x = objective.coordinates.from_coefficients(objective.coordinates.start)
     return np.concatenate([x, np.random.default_rng(3).uniform(-0.01, 0.01, len(objective) - len(x))])
 
 
@@ -138,19 +138,19 @@ def test_an_inversion_goes_on_after_an_interrupt(movies):
 @pytest.mark.parallel([1, 3])
 def test_series_are_dealt_to_groups():
     for count in (1, 2, 3, 5):
-        groups = Groups.side_by_side(WORLD, count)
+        ensemble = SeriesEnsemble.side_by_side(WORLD, count)
         expected = 3 if WORLD.size == 3 and count >= 3 else 1
-        assert groups.number == expected and groups.within.size * expected == WORLD.size
-        assert list(groups.own) == list(range(count))[WORLD.rank % expected :: expected]
-        assert groups.gather([10 * index for index in groups.own]) == [10 * index for index in range(count)]
-        assert groups.build(lambda index: index) == list(groups.own)
+        assert ensemble.number == expected and ensemble.within.size * expected == WORLD.size
+        assert list(ensemble.own) == list(range(count))[WORLD.rank % expected :: expected]
+        assert ensemble.gather([10 * index for index in ensemble.own]) == [10 * index for index in range(count)]
+        assert ensemble.build(lambda index: index) == list(ensemble.own)
 
         def refuse(index, last=count - 1):
             if index == last:
                 raise InputError("case.toml", f"images[{index}]", 3, "text")
 
         with pytest.raises(InputError, match=rf"^case.toml: images\[{count - 1}\]: found 3"):
-            groups.build(refuse)
+            ensemble.build(refuse)
 
 
 class Failing(Experiment):
@@ -158,10 +158,10 @@ class Failing(Experiment):
         raise StepFailed("as it was told")
 
 
-def failing(objective, groups):
+def failing(objective, ensemble):
     """Let the last series fail."""
-    for place, index in enumerate(groups.own):
-        if index == groups.count - 1:
+    for place, index in enumerate(ensemble.own):
+        if index == ensemble.count - 1:
             experiments, last = list(objective.experiments), objective.experiments[place]
             experiments[place] = Failing(last.forward, last.pixels, last.segments, last.field, last.weight)
             objective.experiments = tuple(experiments)
@@ -172,7 +172,7 @@ def failing(objective, groups):
 @pytest.mark.parametrize(("count", "noises"), [(2, (0.05, 0.1)), (3, (0.0,) * 3)])
 def test_three_ranks_agree_with_one(movies, count, noises):
     alone, beside = together(movies[:count], SELF, noises), side_by_side(movies[:count], noises)
-    assert beside.groups.number == (3 if count == 3 else 1) and beside.noise == alone.noise
+    assert beside.ensemble.number == (3 if count == 3 else 1) and beside.noise == alone.noise
     a, b = (problem.objective("trajectory", STRENGTHS) for problem in (alone, beside))
     x = unknowns(a)
     one, three = a.at(x), b.at(x)

@@ -1,4 +1,4 @@
-"""Laplace posterior, what the images determine, and the strengths of the prior, on problems that are linear."""
+"""Laplace posterior, what the images determine, and the regularisation of the prior, on problems that are linear."""
 
 from dataclasses import replace
 
@@ -8,10 +8,10 @@ from firedrake import UnitSquareMesh
 from scipy.linalg import block_diag
 
 from fe_phaseinv.forward.parameters import Parameters
-from fe_phaseinv.inference.identifiability import determination
+from fe_phaseinv.inference.identifiability import identifiability
 from fe_phaseinv.inference.objective import Linearisation
 from fe_phaseinv.inference.posterior import Laplace
-from fe_phaseinv.laws.bases import Constant, Legendre, Powers
+from fe_phaseinv.laws.bases import ConstantBasis, Legendre, Powers
 from fe_phaseinv.laws.coordinates import Coordinates
 from fe_phaseinv.laws.priors import Prior
 from fe_phaseinv.laws.relations import Relation, positive
@@ -21,7 +21,7 @@ from fe_phaseinv.models.phase_field_crystal import PhaseFieldCrystal
 RELATIONS = (
     Relation("chemical_potential", Legendre(5)),
     Relation("diffusivity", Legendre(4), positive),
-    Relation("gradient_energy", Constant(), positive),
+    Relation("gradient_energy", ConstantBasis(), positive),
 )
 MODEL = CahnHilliard(*RELATIONS)
 NOISE = 0.1
@@ -35,17 +35,17 @@ def rows():
     return block_diag(curves, np.ones((5, 1)))
 
 
-def posterior(truth, seed=0, strengths=(1e-2,) * 3, others=None, free=FREE):
+def posterior(truth, seed=0, regularisation=(1e-2,) * 3, others=None, free=FREE):
     """Posterior from pixels that are linear in the coefficients, and in `others` that are not those of the laws."""
     mesh = UnitSquareMesh(1, 1)
     matrix = rows()[:, free]
     pixels = rows() @ truth + NOISE * np.random.default_rng(seed).standard_normal(len(rows()))
     start = np.where(free, 0.0, truth)
-    prior, coordinates = Prior.smooth(RELATIONS, start, strengths), Coordinates(start, free)
+    prior, coordinates = Prior.smooth(RELATIONS, start, regularisation), Coordinates(start, free)
     hessian = matrix.T @ matrix + prior.hessian(start)[np.ix_(free, free)]
     rhs = matrix.T @ (pixels - rows() @ start) + (prior.precision @ prior.mean)[free]
     x = np.linalg.solve(hessian, rhs)
-    m = coordinates.natural(x)
+    m = coordinates.coefficients(x)
     misfit = 0.5 * np.sum((rows() @ m - pixels) ** 2)
     if others is not None:
         mixed = matrix.T @ others
@@ -55,9 +55,11 @@ def posterior(truth, seed=0, strengths=(1e-2,) * 3, others=None, free=FREE):
     return Laplace.at(Parameters(RELATIONS, mesh), coordinates, prior, point, NOISE), hessian
 
 
-def better(truth, strengths):
+def better(truth, regularisation):
     start = np.where(FREE, 0.0, truth)
-    return posterior(truth, strengths=strengths)[0].strengths(Prior.smooth(RELATIONS, start, strengths), strengths)
+    return posterior(truth, regularisation=regularisation)[0].regularisation(
+        Prior.smooth(RELATIONS, start, regularisation), regularisation
+    )
 
 
 TRUTH = np.array([0.3, -1.0, 0.2, 0.0, 0.1, 0.5, -0.4, 0.1, 0.0, -1.0])
@@ -75,7 +77,7 @@ def test_shares_are_between_prior_and_images():
     found, hessian = posterior(TRUTH)
     assert np.all(np.diff(found.shares) >= 0) and found.shares.min() > 0 and found.shares.max() < 1
     assert sum(found.by_prior.values()) == pytest.approx(found.shares.sum())
-    stronger, _ = posterior(TRUTH, strengths=(1e4,) * 3)
+    stronger, _ = posterior(TRUTH, regularisation=(1e4,) * 3)
     # Curvatures are the prior's then; slopes, constants but the fixed one, and the number stay the images'.
     assert np.sum(stronger.shares < 0.5) == 4
 
@@ -87,7 +89,7 @@ def test_known_functionals():
         assert deviation == pytest.approx(np.sqrt(found.covariance[index, index]))
         assert 0.9 < share <= 1
     assert found.known(np.eye(10)[0]) == (0, 0)
-    _, share = posterior(TRUTH, strengths=(1e4,) * 3)[0].known(np.eye(10)[2])
+    _, share = posterior(TRUTH, regularisation=(1e4,) * 3)[0].known(np.eye(10)[2])
     assert share < 0.1
 
 
@@ -95,7 +97,7 @@ def test_bands_cover_the_truth_as_often_as_they_say():
     truth = TRUTH * (np.arange(10) < 9)
     covered = []
     for seed in range(300):
-        found, _ = posterior(truth, seed, strengths=(1e-6,) * 3)
+        found, _ = posterior(truth, seed, regularisation=(1e-6,) * 3)
         low, high = found.band(RELATIONS[1], Z)
         true = RELATIONS[1](truth[5:9], Z)
         covered.append(np.mean((low < true) & (true < high)))
@@ -107,16 +109,16 @@ def test_curved_laws_have_weaker_priors():
     curved = flat + np.array([0.0, 0, 0, 0, 0, 0, 0, 2.0, 1.0, 0])
     start = (NOISE**2,) * 3
     for truth, least, most in ((flat, 1, 50), (curved, 0, 0.05)):
-        strengths = better(truth, start)
-        assert least * NOISE**2 < strengths[1] < most * NOISE**2
+        regularisation = better(truth, start)
+        assert least * NOISE**2 < regularisation[1] < most * NOISE**2
         # The problem is linear, so one posterior tells all.
-        assert better(truth, strengths) == pytest.approx(strengths, rel=0.05)
-        assert NOISE**2 < strengths[0] < 50 * NOISE**2
-        assert strengths[2] == pytest.approx(NOISE**2)
+        assert better(truth, regularisation) == pytest.approx(regularisation, rel=0.05)
+        assert NOISE**2 < regularisation[0] < 50 * NOISE**2
+        assert regularisation[2] == pytest.approx(NOISE**2)
 
 
 def test_determination_in_numbers_and_words():
-    found = determination(posterior(TRUTH, strengths=(1e-7,) * 3)[0], MODEL)
+    found = identifiability(posterior(TRUTH, regularisation=(1e-7,) * 3)[0], MODEL)
     assert found.determined == 9 and len(found.eigenvalues) == 9
     assert found.numbers["chemical_potential"][1] == 4 and 3 < found.numbers["chemical_potential"][0] < 4
     assert {name: rows.shape for name, rows in found.directions.items()} == {
@@ -131,8 +133,8 @@ def test_determination_in_numbers_and_words():
 
 def test_a_fixed_number_decides_the_scale():
     free = FREE & (np.arange(10) != 9)
-    found = determination(posterior(TRUTH, free=free)[0], MODEL)
-    assert found.freedom.deviation == 0
+    found = identifiability(posterior(TRUTH, free=free)[0], MODEL)
+    assert found.gauge.deviation == 0
     assert "kappa was kept" in found.sentences()[1]
 
 
@@ -140,6 +142,6 @@ def test_the_freedom_of_a_crystal_is_measured_by_a_slope():
     found, _ = posterior(TRUTH)
     relation = Relation("chemical_potential", Powers(5), argument="eta")
     crystal = PhaseFieldCrystal(relation, RELATIONS[1])
-    measured = determination(replace(found, directions=np.ones((10, 1)), shares=np.full(1, 0.2)), crystal).freedom
+    measured = identifiability(replace(found, directions=np.ones((10, 1)), shares=np.full(1, 0.2)), crystal).gauge
     assert (measured.measure, measured.relative) == ("mu_h'(0)", False)
     assert (measured.deviation, measured.share) == pytest.approx((NOISE, 0.8))

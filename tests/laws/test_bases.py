@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.polynomial import Legendre as Polynomial
 
-from fe_phaseinv.laws.bases import Constant, EvenPowers, Legendre, Powers
+from fe_phaseinv.laws.bases import ConstantBasis, EvenPowers, Legendre, Powers
 
 INTERVALS = [(0.0, 1.0), (-0.3, 2.5)]
 
@@ -43,10 +43,10 @@ def test_legendre_roughness(size, interval):
 
 @pytest.mark.parametrize("z", [0.3, np.linspace(0, 1, 5), 1j * np.ones((2, 3))])
 def test_constant(z):
-    (value,) = Constant().functions(z)
+    (value,) = ConstantBasis().functions(z)
     np.testing.assert_array_equal(value, np.ones(np.shape(z)))
-    assert Constant().size == 1
-    np.testing.assert_array_equal(Constant().roughness(), [[0]])
+    assert ConstantBasis().size == 1
+    np.testing.assert_array_equal(ConstantBasis().roughness(), [[0]])
 
 
 @pytest.mark.parametrize("z", [0.3, np.linspace(-0.5, 3, 7), np.array([[0.1 + 0.2j, 1.0 - 1.0j]])])

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from fe_phaseinv.laws.bases import Constant, Legendre
+from fe_phaseinv.laws.bases import ConstantBasis, Legendre
 from fe_phaseinv.laws.priors import RIDGE, Prior
 from fe_phaseinv.laws.relations import Relation, ideal_entropy
 
-RELATIONS = (Relation("mu", Legendre(5)), Relation("D", Legendre(3)), Relation("kappa", Constant()))
+RELATIONS = (Relation("mu", Legendre(5)), Relation("D", Legendre(3)), Relation("kappa", ConstantBasis()))
 CONVEX = (Relation("mu", Legendre(5), convex_ends=True), *RELATIONS[1:])
 MEAN = np.random.default_rng(2).standard_normal(9)
 PRIOR = Prior.smooth(RELATIONS, MEAN, (0.3, 0.2, 0.1))
@@ -39,8 +39,8 @@ def test_derivatives(relations):
 def test_only_curvatures_count():
     straight = np.array([0, 1, 5, 6, 8])
     curved = np.setdiff1d(np.arange(9), straight)
-    hessian, strengths = PRIOR.hessian(MEAN), np.repeat([0.3, 0.2, 0.1], [5, 3, 1])
-    np.testing.assert_allclose(hessian[straight], (strengths[:, None] * RIDGE * np.eye(9))[straight])
+    hessian, regularisation = PRIOR.hessian(MEAN), np.repeat([0.3, 0.2, 0.1], [5, 3, 1])
+    np.testing.assert_allclose(hessian[straight], (regularisation[:, None] * RIDGE * np.eye(9))[straight])
     assert np.linalg.eigvalsh(hessian[np.ix_(curved, curved)])[0] > 1
 
 

@@ -6,7 +6,7 @@ import ufl
 from firedrake import Constant as Number
 from firedrake import UnitSquareMesh, assemble, dx
 
-from fe_phaseinv.laws.bases import Constant, Legendre
+from fe_phaseinv.laws.bases import ConstantBasis, Legendre
 from fe_phaseinv.laws.relations import ENTROPY_CUT, Law, Relation, ideal_entropy, positive
 from fe_phaseinv.models.cahn_hilliard import kept_positive
 
@@ -14,7 +14,7 @@ POINTS = np.array([-0.1, 0.0, 0.3 * ENTROPY_CUT, 0.02, 0.5, 0.9, 1 - 0.4 * ENTRO
 LAWS = {
     "potential": Law(Relation("mu", Legendre(4), known=ideal_entropy), np.array([0.3, -2.5, 0.4, 0.7])),
     "kinetics": Law(Relation("D", Legendre(3, (0.2, 0.7)), positive), np.array([-0.3, 0.8, 0.5])),
-    "number": Law(Relation("kappa", Constant(), positive), np.array([-7.0])),
+    "number": Law(Relation("kappa", ConstantBasis(), positive), np.array([-7.0])),
 }
 laws = pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
 
@@ -63,7 +63,7 @@ def test_slope_is_exact():
 
 @pytest.mark.parametrize("cut", [ENTROPY_CUT, 1 - ENTROPY_CUT])
 def test_entropy_has_two_continuous_derivatives_at_its_cut(cut):
-    entropy, h = Relation("entropy", Constant(), known=ideal_entropy), 1e-5 * ENTROPY_CUT
+    entropy, h = Relation("entropy", ConstantBasis(), known=ideal_entropy), 1e-5 * ENTROPY_CUT
 
     def side(sign):
         near, far = cut + sign * h, cut + 2 * sign * h

@@ -8,7 +8,7 @@ from mpi4py import MPI
 
 from fe_phaseinv.data import meshes
 from fe_phaseinv.data.images import ImageSeries
-from fe_phaseinv.forward.model import Forward
+from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.trajectory import Tolerances
 from fe_phaseinv.inference.problem import pose
 from fe_phaseinv.inference.verification import verify
@@ -38,7 +38,7 @@ def movie():
 def test_waves_grow_at_their_rate(waves):
     images = ImageSeries(np.zeros((1, 4, 4)), np.zeros(1), (2.0, 1.0))
     mesh = meshes.periodic(images, 12, MPI.COMM_WORLD)
-    forward = Forward(MODEL, mesh, 3, np.zeros(6, bool), Tolerances(rtol=1e-6))
+    forward = ForwardModel(MODEL, mesh, 3, np.zeros(6, bool), Tolerances(rtol=1e-6))
     k = 2 * pi * waves / 2
     start = Function(forward.space).interpolate(1e-6 * cos(k * SpatialCoordinate(mesh)[0])).dat.data_ro.copy()
     rate = -(k**2) * (LAWS[0] - MODEL.direct_correlation(LAWS[3:], k))
@@ -55,34 +55,34 @@ def test_checks_hold():
         movie(), MODEL, mesh, start, degree=2, tolerances=Tolerances(rtol=3e-3, newton=1e-7), boundary="periodic"
     )
     coordinates = problem.coordinates
-    assert coordinates.scaling is None and len(coordinates) == 5
+    assert coordinates.gauge is None and len(coordinates) == 5
     objective = problem.objective("intervals", problem.first_strengths)
-    checks = verify(objective, coordinates.from_natural(coordinates.start))
+    checks = verify(objective, coordinates.from_coefficients(coordinates.start))
     assert [check.name for check in checks if not check.holds] == []
 
 
 def test_the_highest_power_keeps_its_sign():
     mesh = meshes.periodic(movie(), 4, MPI.COMM_SELF)
     coordinates = pose(movie(), MODEL, mesh, {"direct_correlation": LAWS[3:]}, boundary="periodic").coordinates
-    x, step = coordinates.from_natural(LAWS), np.array([0.0, 0.0, 0.0, 0.5, 2.0])
+    x, step = coordinates.from_coefficients(LAWS), np.array([0.0, 0.0, 0.0, 0.5, 2.0])
     assert coordinates.admissible(x) and not coordinates.admissible(x + step)
-    shortened = coordinates.natural(x + coordinates.allowed(x, step) * step)
+    shortened = coordinates.coefficients(x + coordinates.allowed(x, step) * step)
     assert shortened[5] == pytest.approx(0.3 * LAWS[5])
     assert coordinates.allowed(x, -step) == 1
 
 
 def short_step():
     """Return the equations of a short step, at a state with waves."""
-    lead = 1e7
+    shift = 1e7
     mesh = meshes.periodic(movie(), 16, MPI.COMM_WORLD)
-    forward = Forward(MODEL, mesh, 3, np.zeros(6, bool))
+    forward = ForwardModel(MODEL, mesh, 3, np.zeros(6, bool))
     forward.parameters.assign(LAWS)
     step, x = forward.step, SpatialCoordinate(mesh)
     waves = Function(forward.space).interpolate(0.3 + 0.5 * cos(2 * pi * x[0]) * cos(2 * pi * x[1]))
     state = np.zeros(step.shape)
     state[:, 0] = waves.dat.data_ro
     step.set_state(state)
-    step.set_rate(lead, -lead * state[:, 0])
+    step.set_rate(shift, -shift * state[:, 0])
     return step
 
 

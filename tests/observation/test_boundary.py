@@ -9,9 +9,9 @@ from firedrake import FunctionSpace, RectangleMesh, UnitSquareMesh
 from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.core.spaces import boundary_nodes, node_positions
 from fe_phaseinv.data.images import ImageSeries
-from fe_phaseinv.forward.model import Forward
+from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.trajectory import Tolerances
-from fe_phaseinv.laws.bases import Constant, Legendre
+from fe_phaseinv.laws.bases import ConstantBasis, Legendre
 from fe_phaseinv.laws.relations import Relation, ideal_entropy, positive
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
 from fe_phaseinv.observation.boundary import from_images, interpolation_error
@@ -78,12 +78,13 @@ def test_a_gap_at_the_boundary_is_refused_and_one_inside_is_not():
 def test_data_on_a_part_of_the_boundary():
     """The right half of a closed box: its left side has data, and nothing passes the others."""
     model = CahnHilliard(
-        Relation("chemical_potential", Legendre(2), known=ideal_entropy), Relation("diffusivity", Constant(), positive)
+        Relation("chemical_potential", Legendre(2), known=ideal_entropy),
+        Relation("diffusivity", ConstantBasis(), positive),
     )
     m, times = np.array([0.0, -1.5, 0.0, np.log(2e-2)]), np.linspace(0, 0.05, 9)
 
-    def forward(mesh, outside=None):
-        return Forward(model, mesh, 3, np.zeros(4, bool), Tolerances(rtol=1e-4), outside)
+    def forward(mesh, boundary_data=None):
+        return ForwardModel(model, mesh, 3, np.zeros(4, bool), Tolerances(rtol=1e-4), boundary_data)
 
     whole = forward(UnitSquareMesh(8, 8, quadrilateral=True))
     x, y = node_positions(whole.space).T

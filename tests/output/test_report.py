@@ -9,9 +9,9 @@ from firedrake import (
 )
 
 from fe_phaseinv.forward.parameters import Parameters
-from fe_phaseinv.inference.identifiability import determination
+from fe_phaseinv.inference.identifiability import identifiability
 from fe_phaseinv.inference.posterior import Laplace
-from fe_phaseinv.laws.bases import Constant, Legendre
+from fe_phaseinv.laws.bases import ConstantBasis, Legendre
 from fe_phaseinv.laws.relations import Relation, ideal_entropy, positive
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
 from fe_phaseinv.output.report import _draw_laws, evaluate_formula, summary, write, write_atomically
@@ -21,7 +21,7 @@ FILES = {"result.json", "curves.csv"} | {f"{n}.{k}" for n in ("laws", "frames", 
 RELATIONS = (
     Relation("chemical_potential", Legendre(3), known=ideal_entropy),
     Relation("diffusivity", Legendre(2), positive),
-    Relation("gradient_energy", Constant(), positive),
+    Relation("gradient_energy", ConstantBasis(), positive),
 )
 MODEL = CahnHilliard(*RELATIONS)
 COEFFICIENTS = np.array([0.2, -2.5, 0.1, -0.7, -0.6, np.log(8e-4)])
@@ -60,7 +60,7 @@ def made(relations=RELATIONS, coefficients=COEFFICIENTS, posterior=True, truth=T
         misfit_rms=np.float64(0.01),
         laws=parameters.laws(coefficients),
         posterior=laplace if posterior else None,
-        determination=determination(laplace, model) if posterior else None,
+        identifiability=identifiability(laplace, model) if posterior else None,
         images=(fitted,),
         history=(
             entry(0, "intervals", 90.0),
@@ -78,7 +78,7 @@ def made(relations=RELATIONS, coefficients=COEFFICIENTS, posterior=True, truth=T
 def test_summary_has_the_promised_keys():
     content = summary(made())
     assert list(content) == [
-        *("model", "status", "iterations", "cost", "misfit_rms", "laws", "determination", "images"),
+        *("model", "status", "iterations", "cost", "misfit_rms", "laws", "identifiability", "images"),
         *("history", "counts", "seconds", "ranks", "versions"),
     ]
     laws = content["laws"]
@@ -108,11 +108,11 @@ def test_summary_tabulates_the_laws():
 
 
 def test_summary_tells_what_the_images_determine():
-    found = summary(made())["determination"]
+    found = summary(made())["identifiability"]
     assert len(found["eigenvalues"]) == len(COEFFICIENTS) == sum(c["of"] for c in found["coefficients"].values())
-    assert found["freedom"]["measure"] == "kappa"
+    assert found["gauge"]["measure"] == "kappa"
     assert all(sentence.endswith(".") for sentence in found["words"])
-    assert summary(made(posterior=False))["determination"] is None
+    assert summary(made(posterior=False))["identifiability"] is None
 
 
 def test_summary_has_no_bands_without_a_posterior():
@@ -163,7 +163,7 @@ def test_truth_is_drawn_in_the_gauge_of_the_laws():
     relations = (
         Relation("chemical_potential", Legendre(2)),
         Relation("diffusivity", Legendre(2)),
-        Relation("gradient_energy", Constant()),
+        Relation("gradient_energy", ConstantBasis()),
     )
     learnt = np.array([7.0, 1.0, 0.25, -0.25, 2e-3])  # 6 + 2c, (1 - c)/2 and twice the true kappa
     result = made(relations, learnt, truth={"mu": "c", "D": "1 - c", "kappa": 1e-3})

@@ -7,13 +7,13 @@ from mpi4py import MPI
 
 from fe_phaseinv.data import meshes
 from fe_phaseinv.data.images import ImageSeries
-from fe_phaseinv.forward.model import Forward
+from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.trajectory import Tolerances
 from fe_phaseinv.laws.bases import Hermite, Powers
 from fe_phaseinv.laws.relations import Relation
 from fe_phaseinv.models.phase_field_crystal import PhaseFieldCrystal
 from fe_phaseinv.solvers.convolution import Convolution, Diagonal, Rational, spectrum
-from fe_phaseinv.solvers.fast_diagonalisation import Separable
+from fe_phaseinv.solvers.fast_diagonalisation import FastDiagonalisation
 
 SCALE = 3 * np.pi
 RELATION = Relation("direct_correlation", Hermite(8, SCALE), argument="k")
@@ -65,7 +65,7 @@ def test_waves_are_multiplied_by_the_functions(make, kx, ky):
 def test_both_ways_agree(make):
     space = make(MPI.COMM_WORLD, 2)
     eta = np.random.default_rng(MPI.COMM_WORLD.rank).standard_normal(len(wave(space, 0, 0)))
-    exact = Diagonal(RELATION, Separable.of(space)).convolve_each(eta)
+    exact = Diagonal(RELATION, FastDiagonalisation.of(space)).convolve_each(eta)
     found = Rational(RELATION, space).convolve_each(eta)
     assert np.abs(exact - found).max(initial=0) < 5e-4
     assert MPI.COMM_WORLD.allreduce(np.abs(exact).max(initial=0), MPI.MAX) > 0.1
@@ -73,8 +73,8 @@ def test_both_ways_agree(make):
 
 @ranks
 def test_which_spaces_are_separable():
-    assert Separable.of(rectangle(MPI.COMM_WORLD)) is not None
-    assert Separable.of(triangles(MPI.COMM_WORLD)) is None
+    assert FastDiagonalisation.of(rectangle(MPI.COMM_WORLD)) is not None
+    assert FastDiagonalisation.of(triangles(MPI.COMM_WORLD)) is None
 
 
 def test_the_law_is_the_sum_of_its_functions():
@@ -92,7 +92,7 @@ def growth(mesh):
     """Rate at which a wave grows, and what it is to be."""
     model = PhaseFieldCrystal(Relation("chemical_potential", Powers(3), argument="eta"), RELATION)
     laws = np.concatenate([[1.0, -0.5, 1 / 3], 1.2 * RELATION.basis.peak()])
-    forward = Forward(model, mesh, 3, np.zeros(len(laws), bool), Tolerances(rtol=1e-5))
+    forward = ForwardModel(model, mesh, 3, np.zeros(len(laws), bool), Tolerances(rtol=1e-5))
     k = 2 * pi
     start = 1e-4 * wave(forward.space, k, 0)
     rate = -(k**2) * (1.0 - model.direct_correlation(laws[3:], k))

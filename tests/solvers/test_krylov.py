@@ -9,7 +9,7 @@ from mpi4py.MPI import COMM_SELF, COMM_WORLD
 from pyadjoint import Control, ReducedFunctional, Tape, set_working_tape
 
 from fe_phaseinv.forward.boundary_data import BoundaryData
-from fe_phaseinv.forward.model import Forward
+from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.tape import coefficient_functions, run_on_tape
 from fe_phaseinv.forward.trajectory import Tolerances
 from fe_phaseinv.laws.bases import Legendre
@@ -37,13 +37,13 @@ def square(comm, cells, quadrilateral=True):
 def forward_model(kind, mesh, degree, prescribed=False):
     model = kind(
         Relation("chemical_potential", Legendre(3), known=ideal_entropy),
-        Relation(kind.scaling[2], Legendre(2), positive),
+        Relation(kind.kinetics, Legendre(2), positive),
     )
     outside = None
     if prescribed:
         field = pattern(FunctionSpace(mesh, "CG", degree + 1)).dat.data_ro
         outside = BoundaryData((0.0, 0.002), np.array([field, 1.1 * field]))
-    return Forward(model, mesh, degree, None, Tolerances(rtol=3e-3, newton=1e-7), outside)
+    return ForwardModel(model, mesh, degree, None, Tolerances(rtol=3e-3, newton=1e-7), outside)
 
 
 def pattern(space):
@@ -67,7 +67,7 @@ def counts(kind, cells, degree, quadrilateral, prescribed, time_step):
     solution.array[:] = state.ravel()
     jacobian.mult(solution, rhs)
     rhs.array[:] *= 1 + 0.3 * np.random.default_rng(0).standard_normal(rhs.array.size)
-    rhs.array[step.fields * step.fixed] = 0.0
+    rhs.array[step.fields * step.dirichlet_nodes] = 0.0
     found = []
     for solve in (step.solver.solve, step.solver.solveTranspose):
         solve(rhs, solution)
@@ -108,9 +108,9 @@ def test_iterative_and_direct_runs_agree(solver, kind, prescribed):
         run = forward.run(M, pattern(forward.space).dat.data_ro.copy(), [0.0, 0.0005, 0.001], sensitivities=True)
         ends.append((run.states[-1], run.sensitivities[-1]))
         assert forward.step.solver.getPC().getType() == ("lu" if name == "direct" else "python")
-    (state, by_laws), (other, by_laws_too) = ends
+    (state, H_mm), (other, by_laws_too) = ends
     np.testing.assert_allclose(other, state, atol=1e-7)
-    np.testing.assert_allclose(by_laws_too, by_laws, atol=1e-6)
+    np.testing.assert_allclose(by_laws_too, H_mm, atol=1e-6)
 
 
 @boundaries
