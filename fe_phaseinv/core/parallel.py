@@ -2,35 +2,117 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from mpi4py import MPI
+from numpy.typing import ArrayLike
 
 
-def on_root(comm, call: Callable, *args):
-    """Run call(*args) on rank 0 and give its result, or its exception, to all ranks."""
-    result = error = None
+def on_root(comm: MPI.Comm, call: Callable[..., Any], *args: Any) -> Any:
+    """Run a call on rank 0 and give its result, or its exception, to all ranks. Collective.
+
+    Parameters
+    ----------
+    comm : mpi4py.MPI.Comm
+        The ranks that hear of it.
+    call : callable
+        What rank 0 calls. Its result is pickled.
+    *args : object
+        Arguments of the call.
+
+    Returns
+    -------
+    object
+        The result of the call, a copy on each rank.
+
+    Raises
+    ------
+    BaseException
+        Whatever the call raises, interruptions included, on all ranks. Where it cannot be pickled, the other ranks
+        raise a RuntimeError with its text.
+    """
+    message = own_error = None
     if comm.rank == 0:
         try:
-            result = call(*args)
-        except Exception as caught:  # every rank must hear of it, or the others wait for ever
-            error = caught
-    result, error = comm.bcast((result, error))
+            message = pickle.dumps((call(*args), None))
+        except BaseException as caught:  # every rank must hear of it, or the others wait for ever
+            message, own_error = _packed_error(caught), caught
+    result, error = pickle.loads(comm.bcast(message))
     if error is not None:
-        raise error
+        raise own_error or error
     return result
 
 
-def total(comm, values):
-    """Sum of a float or an array over the ranks, the same on all."""
+def _packed_error(error: BaseException) -> bytes:
+    """Pickle an exception so that it can be unpickled: itself, or else its text."""
+    try:
+        message = pickle.dumps((None, error))
+        if isinstance(pickle.loads(message)[1], type(error)):
+            return message
+    except Exception:  # its class is local, or its constructor takes other arguments than it keeps
+        pass
+    return pickle.dumps((None, RuntimeError(f"rank 0 raised {type(error).__name__}: {error}")))
+
+
+def any_rank(comm: MPI.Comm, flag: bool) -> bool:
+    """Say whether a flag is set on at least one rank. Collective.
+
+    Parameters
+    ----------
+    comm : mpi4py.MPI.Comm
+        The ranks that are asked.
+    flag : bool
+        The flag of this rank.
+
+    Returns
+    -------
+    bool
+        The same on all ranks.
+    """
+    return comm.allreduce(bool(flag), op=MPI.LOR)
+
+
+def total(comm: MPI.Comm, values: ArrayLike) -> float | np.ndarray:
+    """Sum a float or an array over the ranks. Collective.
+
+    Parameters
+    ----------
+    comm : mpi4py.MPI.Comm
+        The ranks that sum.
+    values : array_like
+        The addend of this rank, of the same shape on all ranks; NaN on one rank is NaN in the sum.
+
+    Returns
+    -------
+    float or numpy.ndarray
+        The sum as float64, the same on all ranks; a float where the addend has no axes.
+    """
     array = np.asarray(values, dtype=float, order="C")
     result = np.empty_like(array)
     comm.Allreduce(array, result)
     return result if array.ndim else float(result)
 
 
-def extremes(comm, values: np.ndarray) -> tuple[float, float]:
-    """Smallest and largest of the values on all ranks, apart from NaN."""
+def extremes(comm: MPI.Comm, values: np.ndarray) -> tuple[float, float]:
+    """Return the smallest and the largest finite value on all ranks. Collective.
+
+    NaN and infinities are ignored. A caller for whom they are a failure asks `any_rank` first.
+
+    Parameters
+    ----------
+    comm : mpi4py.MPI.Comm
+        The ranks that compare.
+    values : numpy.ndarray
+        Values of this rank, possibly none.
+
+    Returns
+    -------
+    low, high : float
+        The same on all ranks; infinity and minus infinity where no value is finite.
+    """
     finite = values[np.isfinite(values)]
     low, high = finite.min(initial=np.inf), finite.max(initial=-np.inf)
     return comm.allreduce(float(low), op=min), comm.allreduce(float(high), op=max)
