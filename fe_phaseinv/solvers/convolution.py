@@ -18,8 +18,9 @@ from firedrake import (
 from firedrake.petsc import PETSc
 
 from fe_phaseinv.laws.relations import Relation
+from fe_phaseinv.solvers.direct import checked_direct_solver
 from fe_phaseinv.solvers.fast_diagonalisation import FastDiagonalisation
-from fe_phaseinv.solvers.linear_algebra import dense, direct_solver
+from fe_phaseinv.solvers.linear_algebra import dense
 from fe_phaseinv.solvers.rational import PartialFractions, shared_poles
 
 TOLERANCE = 1e-4
@@ -177,7 +178,7 @@ class _Helmholtz:
         return self._area * ufl.dot(ufl.grad(u), ufl.grad(v)) - self._real * u * v
 
     def solver(self, pole: complex) -> _Solver:
-        """Factorise for a pole."""
+        """Factorise for a pole; raises StepFailed where that cannot be done. Collective."""
         self._real.assign(pole.real)
         self._imaginary.assign(pole.imag)
         if pole.imag:
@@ -189,8 +190,7 @@ class _Solver:
     """A factorised Helmholtz problem."""
 
     def __init__(self, matrix: PETSc.Mat, fields: int):
-        self.fields, self._solver = fields, direct_solver(matrix)
-        self._solver.setUp()
+        self.fields, self._solver = fields, checked_direct_solver(matrix)
 
     def solve(self, rhs: np.ndarray) -> list[np.ndarray]:
         """Give the real part of u, and for a pair the imaginary one, for each column of the integrals of eta."""

@@ -14,10 +14,38 @@ MUMPS = {6: 0, 7: 5, 8: 7, 14: 40}
 a crystal delay thousands of pivots and lose six digits), and 40 % of spare workspace in place of Firedrake's 200."""
 WORKSPACES = (400, 2000)
 """Per cent of spare workspace for further tries after a failure."""
+OUT_OF_MEMORY = PETSc.PC.FailedReason.FACTOR_OUTMEMORY
 
 
 class StepFailed(ArithmeticError):
     """The equations of a step, or of a whole trajectory, could not be solved."""
+
+
+def checked_direct_solver(matrix: PETSc.Mat) -> PETSc.KSP:
+    """Factorise a matrix by MUMPS. Collective.
+
+    Parameters
+    ----------
+    matrix : petsc4py.PETSc.Mat
+        Square, of type aij or baij.
+
+    Returns
+    -------
+    petsc4py.PETSc.KSP
+        Solver with the factors, for one right-hand side (`solve`) or many (`matSolve`).
+
+    Raises
+    ------
+    StepFailed
+        Where the matrix is singular or not finite, or memory does not suffice.
+    """
+    solver = direct_solver(matrix)
+    solver.setUp()
+    failure = solver.getPC().getFailedReason()
+    if failure:
+        why = "memory does not suffice" if failure == OUT_OF_MEMORY else "it is singular or not finite"
+        raise StepFailed(f"a matrix of {matrix.getSize()[0]} rows could not be factorised: {why}")
+    return solver
 
 
 def solved(solver: PETSc.KSP, rhs: np.ndarray, transposed: bool = False) -> np.ndarray:
@@ -61,6 +89,6 @@ def factorised(solver: PETSc.KSP, matrix: PETSc.Mat) -> PETSc.KSP:
         failure = candidate.getPC().getFailedReason()
         if not failure:
             return candidate
-        if failure != PETSc.PC.FailedReason.FACTOR_OUTMEMORY:
+        if failure != OUT_OF_MEMORY:
             break
     raise StepFailed("the Jacobian could not be factorised")
