@@ -3,7 +3,7 @@
 from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.core.version import __version__
 from fe_phaseinv.data.images import ImageSeries
-from fe_phaseinv.data.meshes import from_file, outlined, periodic, rectangle
+from fe_phaseinv.data.meshes import mesh_from_file, outline_mesh, periodic_mesh, rectangle_mesh
 from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.tape import coefficient_functions, run_on_tape
 from fe_phaseinv.inference.ensemble import SeriesEnsemble
@@ -56,19 +56,19 @@ __all__ = [
     "Result",
     "coefficient_functions",
     "collect",
-    "from_file",
+    "mesh_from_file",
     "from_images",
     "ideal_entropy",
     "identity",
     "invert",
     "joint",
     "onto",
-    "outlined",
-    "periodic",
+    "outline_mesh",
+    "periodic_mesh",
     "pose",
     "positive",
     "read_states",
-    "rectangle",
+    "rectangle_mesh",
     "run_on_tape",
     "write",
     "write_states",

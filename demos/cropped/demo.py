@@ -20,7 +20,7 @@ from fe_phaseinv import (
     invert,
     pose,
     positive,
-    rectangle,
+    rectangle_mesh,
     write,
 )
 
@@ -29,7 +29,7 @@ DATA = HERE.parent / "data"
 CELLS = 22
 
 images = ImageSeries.load(DATA / "ch_crop.npz")
-mesh = rectangle(images, CELLS, fd.COMM_WORLD)
+mesh = rectangle_mesh(images, CELLS, fd.COMM_WORLD)
 
 mu = Relation("chemical_potential", Legendre(10), known=ideal_entropy)
 diffusivity = Relation("diffusivity", Legendre(10), transform=positive)

@@ -17,7 +17,7 @@ from fe_phaseinv import (
     Relation,
     collect,
     invert,
-    periodic,
+    periodic_mesh,
     pose,
     write,
 )
@@ -28,7 +28,7 @@ CELLS = 32
 WAVENUMBER = 10.0  # of the crystal, as the images show it
 
 images = ImageSeries.load(DATA / "pfc_nucleus.npz")
-mesh = periodic(images, CELLS, fd.COMM_WORLD)
+mesh = periodic_mesh(images, CELLS, fd.COMM_WORLD)
 
 mu = Relation("chemical_potential", Powers(3), argument="eta")
 correlation = Relation("direct_correlation", EvenPowers(3, WAVENUMBER), argument="k")

@@ -22,7 +22,7 @@ from fe_phaseinv import (
     invert,
     pose,
     positive,
-    rectangle,
+    rectangle_mesh,
     write,
 )
 
@@ -31,7 +31,7 @@ DATA = HERE.parent / "data"
 CELLS = 16
 
 images = ImageSeries.load(DATA / "ac_map.npz", noise=0.05)
-mesh = rectangle(images, CELLS, fd.COMM_WORLD)
+mesh = rectangle_mesh(images, CELLS, fd.COMM_WORLD)
 mu = Relation("chemical_potential", Legendre(6), known=ideal_entropy)
 prefactor = Relation("kinetic_prefactor", Legendre(6), transform=positive)
 

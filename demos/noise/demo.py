@@ -21,7 +21,7 @@ from fe_phaseinv import (
     invert,
     pose,
     positive,
-    rectangle,
+    rectangle_mesh,
     write,
 )
 
@@ -33,7 +33,7 @@ CELLS = 24
 images = ImageSeries.load(DATA / "ch_noisy.npz")
 images = replace(images, noise=images.estimate_noise())
 fd.PETSc.Sys.Print(f"standard deviation of a pixel: {images.noise:.4f}")
-mesh = rectangle(images, CELLS, fd.COMM_WORLD)
+mesh = rectangle_mesh(images, CELLS, fd.COMM_WORLD)
 
 mu = Relation("chemical_potential", Legendre(10), known=ideal_entropy)
 diffusivity = Relation("diffusivity", Legendre(10), transform=positive)

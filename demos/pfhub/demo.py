@@ -14,7 +14,16 @@ import numpy as np
 from firedrake import acos, atan2, cos, sqrt
 from matplotlib.figure import Figure
 
-from fe_phaseinv import CahnHilliard, ConstantBasis, ForwardModel, Legendre, Relation, from_file, positive, write_states
+from fe_phaseinv import (
+    CahnHilliard,
+    ConstantBasis,
+    ForwardModel,
+    Legendre,
+    Relation,
+    mesh_from_file,
+    positive,
+    write_states,
+)
 
 HERE = Path(__file__).parent
 OUT = HERE / "out"
@@ -33,7 +42,7 @@ def mesh_of(domain):
     if domain == "1b":
         return fd.RectangleMesh(cells, cells, 200, 200, quadrilateral=True)
     if domain == "1c":
-        return from_file(HERE.parents[1] / "meshes" / "t_shape.msh", fd.COMM_WORLD)
+        return mesh_from_file(HERE.parents[1] / "meshes" / "t_shape.msh", fd.COMM_WORLD)
     # Every refinement halves the edges of an icosahedron, 105 long. The triangles are curved as the sphere is.
     return fd.IcosahedralSphereMesh(100, refinement_level=round(np.log2(105 / SIZE)), degree=DEGREE)
 

@@ -20,7 +20,7 @@ from fe_phaseinv import (
     invert,
     pose,
     positive,
-    rectangle,
+    rectangle_mesh,
     write,
 )
 
@@ -29,7 +29,7 @@ DATA = HERE.parent / "data"
 CELLS = 24
 
 images = ImageSeries.load(DATA / "ac_full.npz")
-mesh = rectangle(images, CELLS, fd.COMM_WORLD)
+mesh = rectangle_mesh(images, CELLS, fd.COMM_WORLD)
 
 # Another equation, the same potential; the kinetic prefactor R0 takes the place of the diffusivity.
 mu = Relation("chemical_potential", Legendre(10), known=ideal_entropy)

@@ -20,7 +20,7 @@ from fe_phaseinv import (
     invert,
     pose,
     positive,
-    rectangle,
+    rectangle_mesh,
     write,
     write_states,
 )
@@ -30,7 +30,7 @@ CELLS = 24
 
 # The images: pixel averages of the concentration, row 0 at the bottom. The first one starts the run.
 images = ImageSeries.load(HERE.parent / "data" / "ch_full.npz")
-mesh = rectangle(images, CELLS, fd.COMM_WORLD)
+mesh = rectangle_mesh(images, CELLS, fd.COMM_WORLD)
 
 # What is unknown: mu_h(c) beyond the entropy of ideal mixing, log D(c), and kappa.
 mu = Relation("chemical_potential", Legendre(10), known=ideal_entropy)

@@ -229,7 +229,7 @@ def build_mesh(case: Case, index: int, images: ImageSeries, comm: MPI.Comm) -> t
         data = on_root(comm, mesh_outline, images, cells, cut_width(images) if closed else CUT)
         return meshes.from_data(data, comm), data.names
     if not isinstance(domain.mesh, Path):
-        make = meshes.periodic if domain.boundary == "periodic" else meshes.rectangle
+        make = meshes.periodic_mesh if domain.boundary == "periodic" else meshes.rectangle_mesh
         by_fields = case.heterogeneity is not None or case.optimizer.hessian != "gauss-newton"
         return make(images, cells, comm, tetrahedra=by_fields), {}
     data = on_root(comm, read_mesh, domain.mesh)

@@ -5,7 +5,16 @@ from __future__ import annotations
 import math
 import os
 
-from firedrake import BoxMesh, Function, Mesh, PeriodicBoxMesh, PeriodicRectangleMesh, RectangleMesh, as_vector
+from firedrake import (
+    BoxMesh,
+    Function,
+    Mesh,
+    MeshGeometry,
+    PeriodicBoxMesh,
+    PeriodicRectangleMesh,
+    RectangleMesh,
+    as_vector,
+)
 from firedrake.cython.dmcommon import FACE_SETS_LABEL
 from firedrake.mesh import plex_from_cell_list
 from firedrake.petsc import PETSc
@@ -14,24 +23,31 @@ from mpi4py import MPI
 from fe_phaseinv.core.parallel import on_root
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.data.mesh_files import MeshData, read_mesh
-from fe_phaseinv.data.outline import CUT, mesh_outline
+from fe_phaseinv.data.outline import CUT, mesh_outline, require_cells
 
 
-def rectangle(images: ImageSeries, cells: int, comm: MPI.Comm, tetrahedra: bool = False):
-    """Uniform quadrilaterals over the whole picture, or hexahedra for stacks.
+def rectangle_mesh(images: ImageSeries, cells: int, comm: MPI.Comm, *, tetrahedra: bool = False) -> MeshGeometry:
+    """Cover the whole picture by equal quadrilaterals, or a stack by hexahedra. Collective.
 
     Parameters
     ----------
     images : ImageSeries
+        Their origin and extent are those of the mesh.
     cells : int
-        Number along the longer side.
+        Number of elements along the longest side; along the others, as many as make them about as long.
     comm : mpi4py.MPI.Comm
-    tetrahedra : bool
-        Whether to divide each hexahedron into six, on which a field can have a prior.
+        The ranks that share the mesh.
+    tetrahedra : bool, default False
+        Whether each hexahedron is divided into six tetrahedra, on which a field can have a prior.
 
     Returns
     -------
     firedrake.MeshGeometry
+
+    Raises
+    ------
+    ValueError
+        If `cells` is no positive integer.
     """
     counts = _counts(images, cells)
     if images.dimension == 3:
@@ -40,21 +56,28 @@ def rectangle(images: ImageSeries, cells: int, comm: MPI.Comm, tetrahedra: bool 
     return RectangleMesh(*counts, x0 + lx, y0 + ly, originX=x0, originY=y0, quadrilateral=True, comm=comm)
 
 
-def periodic(images: ImageSeries, cells: int, comm: MPI.Comm, tetrahedra: bool = False):
-    """Uniform quadrilaterals or hexahedra over the whole picture, which goes on from its edges at the opposite ones.
+def periodic_mesh(images: ImageSeries, cells: int, comm: MPI.Comm, *, tetrahedra: bool = False) -> MeshGeometry:
+    """Cover the whole picture by equal quadrilaterals or hexahedra, and join its opposite edges. Collective.
 
     Parameters
     ----------
     images : ImageSeries
+        Their origin and extent are those of the mesh.
     cells : int
-        Number along the longer side; at least three along the shorter ones.
+        Number of elements along the longest side; at least three along the others.
     comm : mpi4py.MPI.Comm
-    tetrahedra : bool
-        As for `rectangle`.
+        The ranks that share the mesh.
+    tetrahedra : bool, default False
+        As for `rectangle_mesh`.
 
     Returns
     -------
     firedrake.MeshGeometry
+
+    Raises
+    ------
+    ValueError
+        If `cells` is no positive integer.
     """
     counts = [max(3, count) for count in _counts(images, cells)]
     if images.dimension == 3:
@@ -62,7 +85,7 @@ def periodic(images: ImageSeries, cells: int, comm: MPI.Comm, tetrahedra: bool =
     return _moved(PeriodicRectangleMesh(*counts, *images.extent, quadrilateral=True, comm=comm), images)
 
 
-def _moved(mesh, images: ImageSeries):
+def _moved(mesh: MeshGeometry, images: ImageSeries) -> MeshGeometry:
     """Move a mesh from the corner of coordinates to that of the images."""
     if any(images.origin):
         moved = Function(mesh.coordinates.function_space()).interpolate(mesh.coordinates + as_vector(images.origin))
@@ -72,19 +95,21 @@ def _moved(mesh, images: ImageSeries):
 
 def _counts(images: ImageSeries, cells: int) -> list[int]:
     """Give the numbers of elements with equal sides along x, y and z."""
-    size = max(images.extent) / cells
+    size = max(images.extent) / require_cells(cells)
     return [max(1, math.ceil(length / size - 1e-9)) for length in images.extent]
 
 
-def outlined(images: ImageSeries, cells: int, comm: MPI.Comm, width: float = CUT):
-    """Triangles inside the outline of the pixels that have data.
+def outline_mesh(images: ImageSeries, cells: int, comm: MPI.Comm, *, width: float = CUT) -> MeshGeometry:
+    """Fill the outline of the pixels that have data with triangles. Collective.
 
     Parameters
     ----------
     images : ImageSeries
+        Single images, with pixels without data (NaN) all around those that have data.
     cells : int
-        Number that would fit along the longer side of the picture.
+        Number of triangles that would fit along the longest side of the picture.
     comm : mpi4py.MPI.Comm
+        The ranks that share the mesh; rank 0 makes it.
     width : float
         How far the domain reaches beyond these pixels, in pixels; `fe_phaseinv.data.outline.cut_width` estimates it.
 
@@ -96,19 +121,22 @@ def outlined(images: ImageSeries, cells: int, comm: MPI.Comm, width: float = CUT
     Raises
     ------
     InputError
-        Where there is no such outline inside the picture, or no mesh in it.
+        If there is no such outline inside the picture, or no mesh in it.
+    ValueError
+        If `cells` is no positive integer, or `width` is not finite.
     """
     return from_data(on_root(comm, mesh_outline, images, cells, width), comm)
 
 
-def from_file(path: str | os.PathLike, comm: MPI.Comm):
-    """Read a mesh file.
+def mesh_from_file(path: str | os.PathLike, comm: MPI.Comm) -> MeshGeometry:
+    """Read a mesh file. Collective.
 
     Parameters
     ----------
     path : str or os.PathLike
-        Of gmsh, or of another kind that meshio reads; physical groups of sides are the tags of the boundary.
+        A file of gmsh, or of another kind that meshio reads; physical groups of sides become the tags of the boundary.
     comm : mpi4py.MPI.Comm
+        The ranks that share the mesh; rank 0 reads it.
 
     Returns
     -------
@@ -122,13 +150,15 @@ def from_file(path: str | os.PathLike, comm: MPI.Comm):
     return from_data(on_root(comm, read_mesh, path), comm)
 
 
-def from_data(data: MeshData, comm: MPI.Comm):
-    """Distribute a mesh that all ranks have as arrays.
+def from_data(data: MeshData, comm: MPI.Comm) -> MeshGeometry:
+    """Distribute a mesh that all ranks have as arrays. Collective.
 
     Parameters
     ----------
     data : MeshData
+        The same on all ranks.
     comm : mpi4py.MPI.Comm
+        The ranks that share the mesh.
 
     Returns
     -------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 import numpy as np
 from contourpy import FillType, contour_generator
 from scipy.interpolate import splev, splprep
@@ -61,9 +63,49 @@ def _require_plane(images: ImageSeries) -> None:
         raise InputError(images.source, "images", "stacks of images", "single images, or a mesh file for the domain")
 
 
+def require_cells(cells: int) -> int:
+    """Return a number of elements.
+
+    Parameters
+    ----------
+    cells : int
+        The number, of Python or NumPy.
+
+    Raises
+    ------
+    ValueError
+        If it is no positive integer.
+    """
+    if isinstance(cells, bool) or not isinstance(cells, Integral) or cells < 1:
+        raise ValueError(f"cells: found {cells!r}; accepted: a positive integer")
+    return int(cells)
+
+
 def mesh_outline(images: ImageSeries, cells: int, width: float = CUT) -> MeshData:
-    """Fill the outline of the pixels that have data with triangles, of which `cells` would fit along the picture."""
-    size = max(images.extent) / cells
+    """Fill the outline of the pixels that have data with triangles.
+
+    Parameters
+    ----------
+    images : ImageSeries
+        Single images, with pixels without data (NaN) all around those that have data.
+    cells : int
+        Number of triangles that would fit along the longest side of the picture.
+    width : float
+        How far the domain reaches beyond these pixels, in pixels.
+
+    Returns
+    -------
+    MeshData
+        Triangles, with the sides of the outline tagged `OUTSIDE` and `HOLES`.
+
+    Raises
+    ------
+    InputError
+        If there is no such outline inside the picture, or no mesh in it.
+    ValueError
+        If `cells` is no positive integer, or `width` is not finite.
+    """
+    size = max(images.extent) / require_cells(cells)
     return triangulate(images.source, outline(images, size, width), size)
 
 

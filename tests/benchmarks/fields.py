@@ -28,7 +28,7 @@ from fe_phaseinv import (
     invert,
     pose,
     positive,
-    rectangle,
+    rectangle_mesh,
 )
 from fe_phaseinv.inference.experiment import trajectory
 from fe_phaseinv.inference.inversion import TOLERANCE
@@ -49,7 +49,7 @@ def meshes(cells=(16, 32, 64)):
     images = ImageSeries.load(DATA / "ac_map.npz", noise=0.05)
     truth = np.load(DATA / "ac_map.npz")["heterogeneity"]
     for count in cells:
-        model, mesh = AllenCahn(*laws(6, "kinetic_prefactor")), rectangle(images, count, COMM_WORLD)
+        model, mesh = AllenCahn(*laws(6, "kinetic_prefactor")), rectangle_mesh(images, count, COMM_WORLD)
         first = {"gradient_energy": [log(1e-3)], "chemical_potential": [0, -3], "kinetic_prefactor": [log(0.2)]}
         problem = pose(images, model, mesh, first, ["gradient_energy"], degree=1, heterogeneity=MAP)
         objective = problem.objective("trajectory", problem.first_regularisation)
@@ -76,7 +76,7 @@ def starts(draws=3, noise=0.1):
     for seed in range(draws):
         draw = noise * np.random.default_rng(2000 + seed).standard_normal(CLEAN.frames.shape)
         images = replace(CLEAN, frames=CLEAN.frames + draw, noise=noise)
-        model, mesh = CahnHilliard(*laws(10, "diffusivity")), rectangle(images, 24, COMM_WORLD)
+        model, mesh = CahnHilliard(*laws(10, "diffusivity")), rectangle_mesh(images, 24, COMM_WORLD)
         problem = pose(images, model, mesh, {"gradient_energy": [log(2e-3)]})
         *_, progress = invert(problem)
         (series,) = problem.series

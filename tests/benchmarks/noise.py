@@ -26,7 +26,7 @@ from fe_phaseinv import (
     invert,
     pose,
     positive,
-    rectangle,
+    rectangle_mesh,
 )
 
 CLEAN = (
@@ -57,7 +57,7 @@ def learn(noise, seed, factor=1.0):
     model = CahnHilliard(mu, Relation("diffusivity", Legendre(10), transform=positive))
     strength = "auto" if factor == 1 else factor * max(noise, 5e-4) ** 2
     problem = pose(
-        images, model, rectangle(images, 24, COMM_WORLD), {"gradient_energy": [log(2e-3)]}, regularisation=strength
+        images, model, rectangle_mesh(images, 24, COMM_WORLD), {"gradient_energy": [log(2e-3)]}, regularisation=strength
     )
     *_, progress = invert(problem)
     return collect(problem, progress), progress.regularisation

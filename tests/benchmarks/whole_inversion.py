@@ -25,7 +25,7 @@ from fe_phaseinv import (
     invert,
     pose,
     positive,
-    rectangle,
+    rectangle_mesh,
 )
 from fe_phaseinv.forward.trajectory import Tolerances
 
@@ -57,7 +57,7 @@ def measure(path, cells=24, degree=3, rtol=3e-3):
     model = CahnHilliard(mu, Relation("diffusivity", Legendre(10), transform=positive))
     series = images(path)
     began = perf_counter()
-    mesh = rectangle(series, int(cells), COMM_WORLD)
+    mesh = rectangle_mesh(series, int(cells), COMM_WORLD)
     problem = pose(series, model, mesh, START, degree=int(degree), tolerances=Tolerances(rtol=float(rtol)))
     *_, progress = invert(problem)
     seconds, point = perf_counter() - began, progress.state.point

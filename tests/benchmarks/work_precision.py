@@ -19,7 +19,7 @@ from fe_phaseinv import (
     Relation,
     ideal_entropy,
     positive,
-    rectangle,
+    rectangle_mesh,
 )
 from fe_phaseinv.forward.trajectory import Tolerances
 from fe_phaseinv.observation.smoothing import Smoother
@@ -48,7 +48,7 @@ def main():
     print("| degree | cells | rtol | unknowns | steps | seconds | rms, all frames | rms, last frame |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for degree, cells, rtol in TRIALS:
-        mesh = rectangle(images, cells, COMM_WORLD)
+        mesh = rectangle_mesh(images, cells, COMM_WORLD)
         forward = ForwardModel(model, mesh, degree, tolerances=Tolerances(rtol=rtol))
         pixels = Pixels(images, forward.space)
         m, start = true_laws(forward.parameters), Smoother(pixels).fit(0, (1e-3, 1 - 1e-3))

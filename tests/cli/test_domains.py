@@ -12,7 +12,7 @@ from mpi4py.MPI import COMM_WORLD
 from fe_phaseinv.cli.command import main
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.data.mesh_files import read_mesh
-from fe_phaseinv.data.meshes import from_file
+from fe_phaseinv.data.meshes import mesh_from_file
 from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.laws.bases import ConstantBasis, Legendre
 from fe_phaseinv.laws.relations import Relation, positive
@@ -141,7 +141,7 @@ def test_numbers_of_cells_are_refused(folder, capsys):
 @pytest.mark.parallel([1, 3])
 def test_a_forward_run_in_a_ball():
     """On tetrahedra the mass stays and the free energy falls; iterative and direct solvers agree."""
-    mesh = from_file(MESHES / "ball.msh", COMM_WORLD)
+    mesh = mesh_from_file(MESHES / "ball.msh", COMM_WORLD)
     model = CahnHilliard(
         Relation("chemical_potential", Legendre(2)), Relation("diffusivity", ConstantBasis(), positive), weighted=False
     )

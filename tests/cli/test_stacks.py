@@ -13,7 +13,7 @@ from fe_phaseinv.cli.command import main
 from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.core.spaces import box
 from fe_phaseinv.data.images import ImageSeries
-from fe_phaseinv.data.meshes import from_file, periodic, rectangle
+from fe_phaseinv.data.meshes import mesh_from_file, periodic_mesh, rectangle_mesh
 from fe_phaseinv.forward.trajectory import Tolerances
 from fe_phaseinv.inference.matern import FieldPrior, Matern
 from fe_phaseinv.inference.problem import pose
@@ -149,7 +149,7 @@ def test_a_field_is_fitted_to_a_stack(noise):
 @pytest.mark.parallel([1, 3])
 def test_data_on_the_boundary_of_a_ball():
     """A window that the ball does not fill gives values and gradients on its surface."""
-    mesh = from_file(MESHES / "ball.msh", COMM_WORLD)
+    mesh = mesh_from_file(MESHES / "ball.msh", COMM_WORLD)
     low, high = box(mesh)
     origin, extent = low - 0.1, high - low + 0.2
     z, y, x = grid((20, 20, 20), extent, origin)
@@ -163,7 +163,7 @@ def test_data_on_the_boundary_of_a_ball():
 
 def test_boxes_are_where_the_stack_is():
     series = stack(np.full((1, *SHAPE), 0.5), extent=EXTENT, origin=ORIGIN)
-    for make, cells in ((rectangle, 8 * 6 * 4), (periodic, 8 * 6 * 4)):
+    for make, cells in ((rectangle_mesh, 8 * 6 * 4), (periodic_mesh, 8 * 6 * 4)):
         mesh = make(series, 8, COMM_SELF)
         assert (mesh.ufl_cell().cellname, mesh.num_cells()) == ("hexahedron", cells)
         np.testing.assert_allclose(box(mesh), [ORIGIN, np.add(ORIGIN, EXTENT)])
@@ -211,7 +211,9 @@ def test_the_cost_of_a_stack_is_the_same_on_all_ranks():
     images, points = ImageSeries(waves(), [0, 0.02, 0.04], SIDES), []
     start = {"chemical_potential": [0, -3], "gradient_energy": [np.log(1e-2)]}
     for comm in (COMM_WORLD, COMM_SELF):
-        problem = pose(images, model, rectangle(images, 2, comm), start, degree=2, tolerances=Tolerances(rtol=1e-2))
+        problem = pose(
+            images, model, rectangle_mesh(images, 2, comm), start, degree=2, tolerances=Tolerances(rtol=1e-2)
+        )
         objective = problem.objective("trajectory", problem.first_regularisation)
         points.append(objective.at(problem.coordinates.from_coefficients(problem.coordinates.start)))
     assert points[0].value == pytest.approx(points[1].value, rel=1e-8)
@@ -220,7 +222,10 @@ def test_the_cost_of_a_stack_is_the_same_on_all_ranks():
 
 def test_fields_of_a_stack_have_priors_on_tetrahedra():
     series = ImageSeries(waves(), [0, 0.02, 0.04], SIDES)
-    spaces = [FunctionSpace(rectangle(series, 2, COMM_SELF, tetrahedra), "CG", 1) for tetrahedra in (True, False)]
+    spaces = [
+        FunctionSpace(rectangle_mesh(series, 2, COMM_SELF, tetrahedra=tetrahedra), "CG", 1)
+        for tetrahedra in (True, False)
+    ]
     prior = FieldPrior(Matern(0.5, 0.3), spaces[0])
     field = np.arange(spaces[0].dim(), dtype=float)
     np.testing.assert_allclose(prior.covariance(prior.precision(field)), field, atol=1e-8)

@@ -10,7 +10,7 @@ from mpi4py.MPI import COMM_WORLD
 
 from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.data.mesh_files import MeshData, read_mesh, write_mesh
-from fe_phaseinv.data.meshes import from_file
+from fe_phaseinv.data.meshes import mesh_from_file
 
 MESHES = Path(__file__).parents[2] / "meshes"
 SQUARE = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], float)
@@ -37,7 +37,7 @@ def gmsh(path, points, cells, tags=None):
     ],
 )
 def test_meshes_of_the_repository(name, size, boundary, tagged):
-    mesh = from_file(MESHES / name, COMM_WORLD)
+    mesh = mesh_from_file(MESHES / name, COMM_WORLD)
     rough = 0.05 if name == "ball.msh" else 0.015
     assert assemble(1 * dx(domain=mesh)) == pytest.approx(size, rel=rough)
     assert assemble(1 * ds(domain=mesh)) == pytest.approx(boundary, rel=rough)
@@ -69,7 +69,7 @@ def test_a_surface_keeps_its_three_coordinates(tmp_path):
     gmsh(tmp_path / "slope.msh", raised, [("triangle", HALVES)])
     data = read_mesh(tmp_path / "slope.msh")
     assert (data.dimension, data.points.shape, data.facets.shape) == (2, (4, 3), (0, 2))
-    assert assemble(1 * dx(domain=from_file(tmp_path / "slope.msh", COMM_WORLD))) == pytest.approx(np.sqrt(2))
+    assert assemble(1 * dx(domain=mesh_from_file(tmp_path / "slope.msh", COMM_WORLD))) == pytest.approx(np.sqrt(2))
 
 
 @pytest.mark.parametrize(

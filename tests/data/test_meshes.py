@@ -7,7 +7,7 @@ from mpi4py.MPI import COMM_WORLD
 
 from fe_phaseinv.core.spaces import box
 from fe_phaseinv.data.images import ImageSeries
-from fe_phaseinv.data.meshes import from_file, periodic, rectangle
+from fe_phaseinv.data.meshes import mesh_from_file, periodic_mesh, rectangle_mesh
 from fe_phaseinv.observation.pixels import Pixels
 
 GMSH = """\
@@ -49,7 +49,7 @@ def picture(shape, extent, origin):
 )
 def test_rectangle_covers_the_picture(shape, extent, origin, cells, counts):
     images = picture(shape, extent, origin)
-    mesh = rectangle(images, cells, COMM_WORLD)
+    mesh = rectangle_mesh(images, cells, COMM_WORLD)
     low, high = box(mesh)
     np.testing.assert_allclose(low, images.origin, rtol=1e-14, atol=1e-14)
     np.testing.assert_allclose(high, np.add(images.origin, images.extent), rtol=1e-14)
@@ -63,7 +63,7 @@ def test_gmsh_file(tmp_path):
     if COMM_WORLD.rank == 0:
         path.write_text(GMSH)
     COMM_WORLD.barrier()
-    mesh = from_file(path, COMM_WORLD)
+    mesh = mesh_from_file(path, COMM_WORLD)
     low, high = box(mesh)
     np.testing.assert_allclose([*low, *high], [-1, 0.5, 2, 2])
     assert mesh.comm.allreduce(mesh.cell_set.size) == 2
@@ -73,7 +73,7 @@ def test_gmsh_file(tmp_path):
 @pytest.mark.parallel([1, 3])
 def test_periodic_mesh_shows_a_wave_to_pixels():
     images = ImageSeries(np.zeros((1, 8, 16)), np.zeros(1), (2.0, 1.0), (0.5, -1.0))
-    mesh = periodic(images, 10, COMM_WORLD)
+    mesh = periodic_mesh(images, 10, COMM_WORLD)
     assert assemble(1 * dx(domain=mesh)) == pytest.approx(2.0)
     space = FunctionSpace(mesh, "CG", 3)
     assert space.dim() == 30 * 15  # nodes on opposite edges are one

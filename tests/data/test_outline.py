@@ -8,7 +8,7 @@ from mpi4py.MPI import COMM_WORLD
 from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.core.spaces import box
 from fe_phaseinv.data.images import ImageSeries
-from fe_phaseinv.data.meshes import outlined
+from fe_phaseinv.data.meshes import outline_mesh
 from fe_phaseinv.data.outline import HOLES, OUTSIDE, cut_width, outline, triangulate
 
 N = 100
@@ -29,7 +29,7 @@ RING_AND_DISC = disc(30, 50, 22) & ~disc(30, 50, 8) | disc(75, 50, 18)
 
 @pytest.mark.parallel([1, 3])
 def test_particles_and_holes():
-    mesh = outlined(show(RING_AND_DISC), 40, COMM_WORLD, width=0.0)
+    mesh = outline_mesh(show(RING_AND_DISC), 40, COMM_WORLD, width=0.0)
     pixel = 2 / N
     assert assemble(1 * dx(domain=mesh)) == pytest.approx(np.pi * (22**2 - 8**2 + 18**2) * pixel**2, rel=0.01)
     assert assemble(1 * ds(OUTSIDE, domain=mesh)) == pytest.approx(2 * np.pi * (22 + 18) * pixel, rel=0.01)

@@ -32,7 +32,7 @@ def problem(movie, comm, cut=trajectory, fixed=(), kind=CahnHilliard, noise=0.0,
         Relation("chemical_potential", Legendre(3), known=ideal_entropy),
         Relation(kind.kinetics, Legendre(2), positive),
     )
-    mesh = meshes.rectangle(movie, 6, comm)
+    mesh = meshes.rectangle_mesh(movie, 6, comm)
     coordinates = coordinates_for(model, Parameters(model.relations, mesh), START, np.isin(np.arange(6), fixed))
     movie = replace(movie, noise=noise)
     outside = from_images(movie, mesh, 2) if cropped else None

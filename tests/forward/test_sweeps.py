@@ -41,7 +41,7 @@ class Setting:
             Relation("chemical_potential", Legendre(3), known=ideal_entropy),
             Relation(kind.kinetics, Legendre(2), positive),
         )
-        mesh = meshes.rectangle(movie, 5, comm)
+        mesh = meshes.rectangle_mesh(movie, 5, comm)
         outside, moves = None, np.zeros((0, 0))
         if cropped:
             fine = ForwardModel(model, mesh, 3).space
@@ -156,7 +156,7 @@ def test_the_start_alone(movie):
 
 
 def test_models_without_an_adjoint_are_refused(movie):
-    mesh, relation = meshes.periodic(movie, 4, MPI.COMM_SELF), Relation("chemical_potential", Powers(2))
+    mesh, relation = meshes.periodic_mesh(movie, 4, MPI.COMM_SELF), Relation("chemical_potential", Powers(2))
     crystal = PhaseFieldCrystal(relation, Relation("direct_correlation", Hermite(5, 6.0)))
     with pytest.raises(ValueError, match="^the adjoint needs a model whose laws are local"):
         Weighted(ForwardModel(crystal, mesh, 2).step)

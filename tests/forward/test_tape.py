@@ -38,7 +38,7 @@ def forward_model(kind, comm, movie, heterogeneous, cropped=False):
         Relation("chemical_potential", Legendre(3), known=ideal_entropy),
         Relation(kind.kinetics, Legendre(2), positive),
     )
-    mesh = meshes.rectangle(movie, 5, comm)
+    mesh = meshes.rectangle_mesh(movie, 5, comm)
     outside = None
     if cropped:
         size = FunctionSpace(mesh, "CG", 3).dof_dset.size

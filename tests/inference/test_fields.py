@@ -67,7 +67,7 @@ def build(kind, comm, images, storage=None, fixed=(), start_unknown=True):
         Relation("chemical_potential", Legendre(3), known=ideal_entropy),
         Relation(kind.kinetics, Legendre(2), positive),
     )
-    mesh = meshes.rectangle(images, 5, comm)
+    mesh = meshes.rectangle_mesh(images, 5, comm)
     coordinates = coordinates_for(model, Parameters(model.relations, mesh), LAWS, known)
     forward = ForwardModel(model, mesh, 2, coordinates.free, Tolerances(3e-2, 1e-9), heterogeneous=True)
     frames = (0, 1, 2) if start_unknown else (1, 2)
@@ -243,7 +243,7 @@ def posed(images, comm, **options):
     first = {"chemical_potential": LAWS[:3], "kinetic_prefactor": LAWS[3:5], "gradient_energy": LAWS[5:]}
     tolerances, fixed = Tolerances(3e-2, 1e-6), ["chemical_potential", "gradient_energy"]
     return pose(
-        images, model, meshes.rectangle(images, 5, comm), first, fixed, degree=2, tolerances=tolerances, **options
+        images, model, meshes.rectangle_mesh(images, 5, comm), first, fixed, degree=2, tolerances=tolerances, **options
     )
 
 

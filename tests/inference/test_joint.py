@@ -39,7 +39,7 @@ def one(movie, comm, start=START, size=2, **options):
         Relation("chemical_potential", Legendre(3), known=ideal_entropy),
         Relation("diffusivity", Legendre(size), positive),
     )
-    model, mesh = CahnHilliard(*relations), meshes.rectangle(movie, 6, comm)
+    model, mesh = CahnHilliard(*relations), meshes.rectangle_mesh(movie, 6, comm)
     return pose(movie, model, mesh, start, degree=2, tolerances=Tolerances(rtol=3e-3, newton=1e-8), **options)
 
 

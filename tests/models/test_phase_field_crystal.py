@@ -37,7 +37,7 @@ def movie():
 @pytest.mark.parametrize("waves", [1, 2, 3])
 def test_waves_grow_at_their_rate(waves):
     images = ImageSeries(np.zeros((1, 4, 4)), np.zeros(1), (2.0, 1.0))
-    mesh = meshes.periodic(images, 12, MPI.COMM_WORLD)
+    mesh = meshes.periodic_mesh(images, 12, MPI.COMM_WORLD)
     forward = ForwardModel(MODEL, mesh, 3, np.zeros(6, bool), Tolerances(rtol=1e-6))
     k = 2 * pi * waves / 2
     start = Function(forward.space).interpolate(1e-6 * cos(k * SpatialCoordinate(mesh)[0])).dat.data_ro.copy()
@@ -49,7 +49,7 @@ def test_waves_grow_at_their_rate(waves):
 
 
 def test_checks_hold():
-    mesh = meshes.periodic(movie(), 8, MPI.COMM_SELF)
+    mesh = meshes.periodic_mesh(movie(), 8, MPI.COMM_SELF)
     start = {"chemical_potential": LAWS[:3], "direct_correlation": LAWS[3:]}
     problem = pose(
         movie(), MODEL, mesh, start, degree=2, tolerances=Tolerances(rtol=3e-3, newton=1e-7), boundary="periodic"
@@ -62,7 +62,7 @@ def test_checks_hold():
 
 
 def test_the_highest_power_keeps_its_sign():
-    mesh = meshes.periodic(movie(), 4, MPI.COMM_SELF)
+    mesh = meshes.periodic_mesh(movie(), 4, MPI.COMM_SELF)
     coordinates = pose(movie(), MODEL, mesh, {"direct_correlation": LAWS[3:]}, boundary="periodic").coordinates
     x, step = coordinates.from_coefficients(LAWS), np.array([0.0, 0.0, 0.0, 0.5, 2.0])
     assert coordinates.admissible(x) and not coordinates.admissible(x + step)
@@ -74,7 +74,7 @@ def test_the_highest_power_keeps_its_sign():
 def short_step():
     """Return the equations of a short step, at a state with waves."""
     shift = 1e7
-    mesh = meshes.periodic(movie(), 16, MPI.COMM_WORLD)
+    mesh = meshes.periodic_mesh(movie(), 16, MPI.COMM_WORLD)
     forward = ForwardModel(MODEL, mesh, 3, np.zeros(6, bool))
     forward.parameters.assign(LAWS)
     step, x = forward.step, SpatialCoordinate(mesh)

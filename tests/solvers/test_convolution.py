@@ -22,11 +22,11 @@ ranks = pytest.mark.parallel([1, 3])
 
 
 def rectangle(comm, degree=4):
-    return FunctionSpace(meshes.rectangle(IMAGES, 8, comm), "CG", degree)
+    return FunctionSpace(meshes.rectangle_mesh(IMAGES, 8, comm), "CG", degree)
 
 
 def torus(comm, degree=4):
-    return FunctionSpace(meshes.periodic(IMAGES, 8, comm), "CG", degree)
+    return FunctionSpace(meshes.periodic_mesh(IMAGES, 8, comm), "CG", degree)
 
 
 def triangles(comm, degree=4):
