@@ -2,6 +2,7 @@
 # The environment of fe_phaseinv: sets up what is missing, then runs something in it.
 #   docker/env.sh demo              the main demo
 #   docker/env.sh test [--all] ...  the test suite (--all: the slow tests as well); the rest goes to pytest
+#   docker/env.sh docs              the pages, into demos/pages/_build
 #   docker/env.sh run CMD ...       any command
 #   docker/env.sh shell             an interactive shell
 #   docker/env.sh setup             nothing more than the setting up
@@ -79,6 +80,9 @@ python_tools() {
   chmod +x "$env/bin/fe-phaseinv"
 }
 
+# What only the pages need. The versions of all that is there stay.
+docs_tools() { pip install --constraint "$env/freeze.txt" "sphinx==9.*" "myst-parser==5.*" furo "jupytext==1.*"; }
+
 setup() {
   system_packages
   [ -e "$env/.stages/meshing" ] && return
@@ -121,7 +125,8 @@ case ${1:-} in
   setup) setup ;;
   demo) setup; activate; cd "$root"; exec python demos/spinodal/demo.py "${@:2}" ;;
   test) setup; activate; cd "$root"; run_tests "${@:2}" ;;
+  docs) setup; stage docs_tools docs_tools; activate; cd "$root"; exec python -m sphinx -W --keep-going -n -q -E demos/pages demos/pages/_build ;;
   run) shift; setup; activate; exec "$@" ;;
   shell) setup; activate; exec "${SHELL:-bash}" ;;
-  *) sed -n '2,7s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
+  *) sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
 esac
