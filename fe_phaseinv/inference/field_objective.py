@@ -33,7 +33,7 @@ class FieldObjective(FieldUnknowns):
 
     def radius(self, point: FieldPoint | NoPoint, least: float) -> float:
         """Return the radius of the trust region to begin with at a point: that of the preconditioned gradient."""
-        return point.gradient_norm if np.isfinite(point.value) else least
+        return point.gradient_norm() if np.isfinite(point.value) else least
 
     def with_prior(self, prior: Prior) -> FieldObjective:
         """Return the objective with another prior of the laws."""

@@ -27,7 +27,10 @@ class NoPoint:
     x: np.ndarray
     value: float = np.inf
     misfit_rms: float = np.inf
-    gradient_norm: float = np.nan
+
+    def gradient_norm(self) -> float:
+        """Norm of a gradient that is not known."""
+        return np.nan
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,9 +163,8 @@ class FieldPoint:
             found[of.laws] += of.coordinates.curvature(self.x[of.laws], self.g_m) @ v[of.laws]
         return found + self._fields_of(by)
 
-    @cached_property
     def gradient_norm(self) -> float:
-        """Norm of the gradient, as long as the step that its preconditioner would make."""
+        """Norm of the gradient, as long as the step that its preconditioner would make. Collective."""
         return float(np.sqrt(self.dot(self.gradient, self.precondition(self.gradient))))
 
     @cached_property

@@ -218,7 +218,7 @@ def _entry(stage: str, state: State, seconds: float) -> dict:
         "stage": stage,
         "cost": point.value,
         "misfit_rms": point.misfit_rms,
-        "gradient_norm": point.gradient_norm,
+        "gradient_norm": point.gradient_norm(),
         "radius": state.radius,
         "accepted": state.accepted,
         "seconds": seconds,

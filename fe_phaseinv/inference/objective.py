@@ -40,6 +40,8 @@ class Linearisation:
         Whether the grids were given rather than chosen.
     fits : tuple of Fit
         One for each series of this rank's group.
+    sensitivity : float
+        Sum of the squares of the derivatives of the pixels by the unknowns of the laws, weighted.
     """
 
     x: np.ndarray
@@ -51,6 +53,7 @@ class Linearisation:
     grids: tuple[tuple[TimeGrid, ...], ...] = ()
     replayed: bool = False
     fits: tuple[Fit, ...] = ()
+    sensitivity: float = np.inf
 
     @classmethod
     def on_grids(cls, x: np.ndarray, grids: tuple[tuple[TimeGrid, ...], ...] = ()) -> Linearisation:
@@ -64,6 +67,10 @@ class Linearisation:
         return self.x
 
     @property
+    def scale(self) -> float:
+        """What a change of the cost is compared with: priors may bring the cost below the misfit, even below zero."""
+        return max(abs(self.value), self.misfit)
+
     def gradient_norm(self) -> float:
         """Euclidean norm of the gradient."""
         return float(np.linalg.norm(self.gradient))
@@ -156,12 +163,14 @@ class Objective:
         if None in squares:
             return Linearisation.on_grids(x)
         value, gradient, hessian = self.prior_at(x)
-        chain = self.coordinates.jacobian(laws)[self.coordinates.free]
+        chain, sensitivity = self.coordinates.jacobian(laws)[self.coordinates.free], 0.0
         for index, part in enumerate(squares):
             these = np.r_[: len(laws), self.ends[index] : self.ends[index + 1]]
             into = block_diag(chain, np.eye(len(these) - len(laws)))
             gradient[these] += into.T @ part.gradient
-            hessian[np.ix_(these, these)] += into.T @ part.hessian @ into
+            seen = into.T @ part.hessian @ into
+            hessian[np.ix_(these, these)] += seen
+            sensitivity += float(np.trace(seen[: len(laws), : len(laws)]))
         misfit = sum(part.misfit for part in squares)
         return Linearisation(
             x=x,
@@ -173,6 +182,7 @@ class Objective:
             grids=tuple(fit.grids for fit in fits),
             replayed=like is not None,
             fits=tuple(fits),
+            sensitivity=sensitivity,
         )
 
     def with_prior(self, prior: Prior) -> Objective:
