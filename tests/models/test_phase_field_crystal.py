@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from fe_phaseinv.stepping import linear
+from fe_phaseinv.solvers import direct
 from firedrake import Function, SpatialCoordinate, cos, pi
 from mpi4py import MPI
 
@@ -108,14 +108,14 @@ def test_short_steps_are_factorised_well():
 
 @pytest.mark.parallel([1, 3])
 def test_too_little_workspace_is_enlarged_or_told(monkeypatch):
-    step, enlarged = short_step(), linear.WORKSPACES
-    monkeypatch.setitem(linear.MUMPS, 8, 0)  # Without scaling, pivots are delayed and fill the workspace.
-    step.solver = linear.mumps(step._matrix.petscmat, 0)
-    monkeypatch.setattr(linear, "WORKSPACES", ())
-    with pytest.raises(linear.StepFailed, match="factorised"):
+    step, enlarged = short_step(), direct.WORKSPACES
+    monkeypatch.setitem(direct.MUMPS, 8, 0)  # Without scaling, pivots are delayed and fill the workspace.
+    step.solver = direct.mumps(step._matrix.petscmat, 0)
+    monkeypatch.setattr(direct, "WORKSPACES", ())
+    with pytest.raises(direct.StepFailed, match="factorised"):
         step.factorise()
-    step.solver = linear.mumps(step._matrix.petscmat, 0)
-    monkeypatch.setattr(linear, "WORKSPACES", enlarged)
+    step.solver = direct.mumps(step._matrix.petscmat, 0)
+    monkeypatch.setattr(direct, "WORKSPACES", enlarged)
     step.factorise()
     assert left_over(step) < 1e-4
     assert step.factorisations == 1
