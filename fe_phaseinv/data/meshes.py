@@ -116,7 +116,7 @@ def outline_mesh(images: ImageSeries, cells: int, comm: MPI.Comm, *, width: floa
     Returns
     -------
     firedrake.MeshGeometry
-        Its boundary has the tags `fe_phaseinv.data.outline.OUTSIDE` and `HOLES`.
+        Its boundary has the tags `fe_phaseinv.data.triangulation.OUTSIDE` and `HOLES`.
 
     Raises
     ------

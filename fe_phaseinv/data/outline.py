@@ -13,6 +13,7 @@ from scipy.stats import norm
 from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.data.mesh_files import MeshData
+from fe_phaseinv.data.triangulation import triangulate
 
 BLUR = 1.0
 """Standard deviation, in pixels, of the filter that takes the steps from the edge of the mask."""
@@ -24,8 +25,7 @@ MASS_ERROR = 1.0
 RIPPLE = 0.1
 """Root mean square distance, in pixels, by which the smooth outline may differ from the filtered one."""
 FEWEST_SIDES = 8
-OUTSIDE, HOLES = 1, 2
-"""Tags of the outer boundary of every part, and of those of its holes."""
+"""Sides that every polygon has at least."""
 FAINT = 1e-3
 """Share of pixels with data nearby below which there are none."""
 FINE_ARC = 4
@@ -35,17 +35,23 @@ FINE_ARC = 4
 def cut_width(images: ImageSeries) -> float:
     """Estimate how far the domain reaches beyond the pixels with data, in pixels, where what they show is conserved.
 
-    The sum of the pixels changes by what passes between them and those that the outline cuts, for which stand the
-    values at the edge. Where noise hides this, the answer is `CUT`.
+    The sum of the pixels changes by what passes between them and those that the outline cuts, for which the values at
+    the edge stand. Where noise hides this, the answer is `CUT`.
 
     Parameters
     ----------
     images : ImageSeries
+        Single images.
+
+    Returns
+    -------
+    float
+        The mean of a Gaussian posterior, whose prior has the mean `CUT` and the standard deviation `CUT_DEVIATION`.
 
     Raises
     ------
     InputError
-        Where they are stacks.
+        If the images are stacks.
     """
     _require_plane(images)
     density = gaussian_filter(images.mask.astype(float), BLUR)
@@ -115,6 +121,7 @@ def outline(images: ImageSeries, size: float, width: float = CUT) -> list[list[n
     Parameters
     ----------
     images : ImageSeries
+        Single images.
     size : float
         Length of the sides; particles and holes with a smaller area than its square are left out.
     width : float
@@ -128,15 +135,21 @@ def outline(images: ImageSeries, size: float, width: float = CUT) -> list[list[n
     Raises
     ------
     InputError
-        Where the domain touches the edge of the picture, or nothing of it is left, or the images are stacks.
+        If the domain touches the edge of the picture, or nothing of it is left, or the images are stacks.
+    ValueError
+        If `width` is not finite.
     """
     _require_plane(images)
-    mask, accepted = images.mask, "a domain with pixels without data (NaN) all around it"
-    if mask[[0, -1]].any() or mask[:, [0, -1]].any():
+    if not np.isfinite(width):
+        raise ValueError(f"width: found {width}; accepted: a finite number of pixels")
+    accepted = "a domain with pixels without data (NaN) all around it"
+    density, level = gaussian_filter(images.mask.astype(float), BLUR), norm.cdf(-width / BLUR)
+    inside = images.mask | (density >= level)
+    if inside[[0, -1]].any() or inside[:, [0, -1]].any():
         raise InputError(images.source, "images", "an outline that touches the edge of the picture", accepted)
-    contours = contour_generator(z=gaussian_filter(mask.astype(float), BLUR), fill_type=FillType.OuterOffset)
+    contours = contour_generator(z=density, fill_type=FillType.OuterOffset)
     parts = []
-    for points, offsets in zip(*contours.filled(norm.cdf(-width / BLUR), np.inf), strict=True):
+    for points, offsets in zip(*contours.filled(level, np.inf), strict=True):
         corners = np.array(images.origin) + (points + 0.5) * images.pixel
         outer, *holes = np.split(corners, offsets[1:-1])
         if _area(outer) >= size**2:
@@ -163,60 +176,3 @@ def _sides(ring: np.ndarray, size: float, images: ImageSeries) -> np.ndarray:
     arc = np.cumsum(np.hypot(*np.diff(splev(fine, curve))))
     at = np.interp(np.arange(count) * arc[-1] / count, np.r_[0, arc], fine)
     return np.column_stack(splev(at, curve))
-
-
-def triangulate(source: str, parts: list[list[np.ndarray]], size: float) -> MeshData:
-    """Fill polygons with triangles.
-
-    Parameters
-    ----------
-    source : str
-        What an error names.
-    parts : list of list of numpy.ndarray
-        From `outline`.
-    size : float
-        Length of the sides of the triangles.
-
-    Raises
-    ------
-    InputError
-        Where gmsh cannot fill them, for their sides cross.
-    """
-    import gmsh
-
-    gmsh.initialize(readConfigFiles=False, interruptible=False)
-    try:
-        for name, value in (("General.Terminal", 0), ("General.NumThreads", 1), ("Mesh.MeshSizeMax", size)):
-            gmsh.option.setNumber(name, value)
-        boundaries = [_fill(gmsh.model, rings) for rings in parts]
-        gmsh.model.geo.synchronize()
-        gmsh.model.mesh.generate(2)
-        number, coordinates, _ = gmsh.model.mesh.getNodes()
-        place = np.empty(int(number.max()) + 1, int)
-        place[number] = np.arange(len(number))
-        _, triangles = gmsh.model.mesh.getElementsByType(2)
-        lines = [(tag, line) for rings in boundaries for tag, ring in rings for line in ring]
-        sides = [(tag, *gmsh.model.mesh.getElementsByType(1, line)[1]) for tag, line in lines]
-        tags, *ends = np.array(sides, dtype=int).T
-    except Exception as error:  # the class that gmsh raises is this one
-        found = f"an outline whose sides cross ({error})"
-        raise InputError(source, "domain.mesh", found, "smaller elements, or an outline without narrow necks") from None
-    finally:
-        gmsh.finalize()
-    points, cells = coordinates.reshape(-1, 3)[:, :2], place[triangles.astype(int)].reshape(-1, 3)
-    names = {"outside": OUTSIDE} | ({"holes": HOLES} if (tags == HOLES).any() else {})
-    return MeshData("triangle", points, cells, place[np.transpose(ends)], tags, names)
-
-
-def _fill(model, rings: list[np.ndarray]) -> list[tuple[int, list[int]]]:
-    """Make a surface of gmsh between rings; gives the tag of each of them and its lines, one element each."""
-    boundaries, loops = [], []
-    for ring in rings:
-        points = [model.geo.addPoint(x, y, 0) for x, y in ring]
-        lines = [model.geo.addLine(a, b) for a, b in zip(points, [*points[1:], points[0]], strict=True)]
-        for line in lines:
-            model.geo.mesh.setTransfiniteCurve(line, 2)
-        loops.append(model.geo.addCurveLoop(lines))
-        boundaries.append((HOLES if boundaries else OUTSIDE, lines))
-    model.geo.addPlaneSurface(loops)
-    return boundaries

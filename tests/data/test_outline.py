@@ -1,5 +1,9 @@
 """Outlines: from the pixels with data to meshes of their domain."""
 
+import sys
+from contextlib import nullcontext
+
+import gmsh
 import numpy as np
 import pytest
 from firedrake import assemble, ds, dx
@@ -9,7 +13,8 @@ from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.core.spaces import box
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.data.meshes import outline_mesh
-from fe_phaseinv.data.outline import HOLES, OUTSIDE, cut_width, outline, triangulate
+from fe_phaseinv.data.outline import cut_width, mesh_outline, outline
+from fe_phaseinv.data.triangulation import HOLES, OUTSIDE, import_gmsh, triangulate
 
 N = 100
 X, Y = np.meshgrid(*2 * [np.arange(N) + 0.5])
@@ -72,16 +77,23 @@ def test_the_width_of_noisy_pixels_is_that_expected():
 
 
 @pytest.mark.parametrize(
-    ("inside", "size", "found"),
+    ("inside", "size", "width", "found"),
     [
-        (np.ones((N, N), bool), 0.1, "an outline that touches the edge"),
-        (disc(10, 50, 15), 0.1, "an outline that touches the edge"),
-        (disc(50, 50, 5), 0.5, "no part larger than an element"),
+        (np.ones((N, N), bool), 0.1, 0.0, "an outline that touches the edge"),
+        (disc(10, 50, 15), 0.1, 0.0, "an outline that touches the edge"),
+        (disc(17, 50, 15), 0.1, 3.0, "an outline that touches the edge"),
+        (disc(50, 50, 5), 0.5, 0.0, "no part larger than an element"),
     ],
 )
-def test_outlines_that_are_refused(inside, size, found):
+def test_outlines_that_are_refused(inside, size, width, found):
     with pytest.raises(InputError, match=f"images: found {found}"):
-        outline(show(inside), size)
+        outline(show(inside), size, width)
+
+
+@pytest.mark.parametrize(("cells", "width", "found"), [(0, 0.0, "cells: found 0;"), (9, np.nan, "width: found nan;")])
+def test_numbers_that_are_refused(cells, width, found):
+    with pytest.raises(ValueError, match=found):
+        mesh_outline(show(disc(50, 50, 30)), cells, width)
 
 
 def test_sides_that_cross_are_refused():
@@ -95,3 +107,61 @@ def test_meshing_is_repeatable():
     first, second = (triangulate("", parts, 0.08) for _ in range(2))
     np.testing.assert_array_equal(first.cells, second.cells)
     np.testing.assert_array_equal(first.points, second.points)
+
+
+@pytest.fixture
+def session():
+    """A session of gmsh as a user may have one: two models, the first of them the current one, and own options."""
+    gmsh.initialize(readConfigFiles=False, interruptible=False)
+    for name, value in OWN_OPTIONS.items():
+        gmsh.option.setNumber(name, value)
+    for name in ("mine", "other"):
+        gmsh.model.add(name)
+    gmsh.model.setCurrent("mine")
+    gmsh.model.geo.addPoint(0, 0, 0)
+    gmsh.model.geo.synchronize()
+    yield
+    gmsh.finalize()
+
+
+OWN_OPTIONS = {"General.Terminal": 0, "Mesh.ElementOrder": 2, "Mesh.MeshSizeMax": 7, "Mesh.Algorithm": 5}
+
+
+@pytest.mark.parametrize("crossing", [False, True])
+def test_a_session_of_gmsh_goes_on_as_it_was(request, crossing):
+    ring = np.array([[0, 0], [1, 1], [1, 0], [0, 1]] if crossing else [[0, 0], [1, 0], [1, 1], [0, 1]], float)
+    with pytest.raises(InputError) if crossing else nullcontext():
+        alone = triangulate("", [[ring]], 0.3)
+    assert not gmsh.isInitialized()
+    request.getfixturevalue("session")
+    with pytest.raises(InputError) if crossing else nullcontext():
+        found = triangulate("", [[ring]], 0.3)
+        np.testing.assert_array_equal(found.cells, alone.cells)
+        np.testing.assert_array_equal(found.points, alone.points)
+    assert gmsh.model.getCurrent() == "mine"
+    assert sorted(gmsh.model.list()) == ["", "mine", "other"]
+    assert gmsh.model.getEntities() == [(0, 1)]
+    assert {name: gmsh.option.getNumber(name) for name in OWN_OPTIONS} == OWN_OPTIONS
+
+
+@pytest.mark.parametrize(
+    ("library", "accepted"),
+    [
+        ("libGLU.so.1", "libglu1-mesa (Debian, Ubuntu) or mesa-libGLU (Fedora), installed"),
+        ("libXft.so.2", "the package of the system that holds it, installed"),
+    ],
+)
+def test_a_library_that_gmsh_lacks_is_named(monkeypatch, library, accepted):
+    class Absent:
+        """A finder of modules that fails as the loader of libraries does."""
+
+        def find_spec(self, name, path, target=None):
+            if name == "gmsh":
+                raise OSError(f"{library}: cannot open shared object file: No such file or directory")
+
+    monkeypatch.delitem(sys.modules, "gmsh")
+    monkeypatch.setattr(sys, "meta_path", [Absent(), *sys.meta_path])
+    with pytest.raises(InputError) as error:
+        import_gmsh()
+    found = "cannot open shared object file: No such file or directory"
+    assert str(error.value) == f"gmsh: {library}: found {found}; accepted: {accepted}"
