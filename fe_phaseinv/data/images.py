@@ -292,7 +292,14 @@ class ImageSeries:
         return cls(frames, **arrays, noise=noise, source=str(path))
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write `images` (as float32), `times`, `extent` and `origin` to a npz file, which appears only complete.
+        """Write `images`, `times`, `extent` and `origin` to a npz file, which appears only complete.
+
+        What is read back is exactly what was saved: the pixels are written as float32 only where that loses nothing.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            The file; its name ends in ``.npz``.
 
         Raises
         ------
@@ -305,10 +312,12 @@ class ImageSeries:
         if path.suffix.lower() != ".npz":
             raise InputError(path, "file", f'suffix "{path.suffix}"', "a name that ends in .npz")
         partial = path.with_name(f".{path.name}.{os.getpid()}")
-        arrays = {"images": self.frames.astype(np.float32), "times": self.times}
+        with np.errstate(over="ignore"):
+            single = self.frames.astype(np.float32)
+        frames = single if np.array_equal(single, self.frames, equal_nan=True) else self.frames
         try:
             with partial.open("wb") as file:
-                np.savez_compressed(file, **arrays, extent=self.extent, origin=self.origin)
+                np.savez_compressed(file, images=frames, times=self.times, extent=self.extent, origin=self.origin)
             os.replace(partial, path)
         finally:
             partial.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ from firedrake import Function, SpatialCoordinate, UnitSquareMesh, cos, pi
 from mpi4py.MPI import COMM_WORLD, MAX
 
 from fe_phaseinv.core.errors import InputError
-from fe_phaseinv.core.parallel import on_root, total
+from fe_phaseinv.core.parallel import any_rank, extremes, on_root, total
 from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.laws.bases import Legendre
 from fe_phaseinv.laws.relations import Relation, ideal_entropy, positive
@@ -38,6 +38,66 @@ def test_an_exception_reaches_all():
     with pytest.raises(InputError, match="^case.toml: key: found 3; accepted: text$"):
         on_root(COMM_WORLD, call)
     assert on_root(COMM_WORLD, lambda: None) is None
+
+
+class Demanding(Exception):
+    """An exception that can be pickled, but not unpickled."""
+
+    def __init__(self, first, second):
+        super().__init__(f"{first} and {second}")
+
+
+def local_error():
+    class Local(Exception):
+        """An exception that cannot be pickled."""
+
+    return Local("of here")
+
+
+@ranks
+@pytest.mark.parametrize(
+    ("make", "found"),
+    [
+        (local_error, "of here"),
+        (lambda: Demanding("one", "two"), "one and two"),
+        (lambda: KeyboardInterrupt("stop"), "stop"),
+        (lambda: SystemExit(3), "3"),
+    ],
+)
+def test_whatever_is_raised_on_the_root_reaches_all(make, found):
+    """An exception that cannot be sent comes as its text; an interruption leaves no rank waiting."""
+
+    def call():
+        raise make()
+
+    with pytest.raises(BaseException, match=found) as caught:
+        on_root(COMM_WORLD, call)
+    kept = COMM_WORLD.rank == 0 or not issubclass(type(make()), Exception)
+    assert caught.type.__name__ == (type(make()).__name__ if kept else "RuntimeError")
+    assert on_root(COMM_WORLD, lambda: 1) == 1
+
+
+@ranks
+def test_a_result_that_cannot_be_sent_is_an_error_on_all():
+    with pytest.raises(Exception, match="pickle"):
+        on_root(COMM_WORLD, lambda: lambda: None)
+    assert on_root(COMM_WORLD, lambda: 1) == 1
+
+
+@ranks
+def test_any_rank():
+    last = COMM_WORLD.size - 1
+    assert any_rank(COMM_WORLD, COMM_WORLD.rank == last) is True
+    assert any_rank(COMM_WORLD, np.array([np.nan])[0] > 0) is False
+    assert any_rank(COMM_WORLD, np.bool_(COMM_WORLD.rank == 0)) is True
+
+
+@ranks
+def test_extremes_ignore_what_is_not_finite():
+    rank, size = COMM_WORLD.rank, COMM_WORLD.size
+    assert extremes(COMM_WORLD, np.array([np.nan, rank, np.inf, -np.inf])) == (0.0, size - 1)
+    assert extremes(COMM_WORLD, np.array([2.0] if rank == 0 else [])) == (2.0, 2.0)
+    assert extremes(COMM_WORLD, np.array([np.nan])) == (np.inf, -np.inf)
 
 
 @ranks

@@ -120,17 +120,22 @@ def test_load_float_stack(tmp_path):
     np.testing.assert_array_equal(ImageSeries.load(tmp_path / "a.tif").frames, frames)
 
 
-def test_save_reads_back(tmp_path):
-    """A saved series is read back to the precision of float32, and nothing else is left in the folder."""
-    images = series()
+@pytest.mark.parametrize(
+    ("pixel", "kind"), [(0.5, np.float32), (np.nan, np.float32), (1 - 2e-8, np.float64), (1e300, np.float64)]
+)
+def test_save_reads_back(tmp_path, pixel, kind):
+    """A saved series is read back as it was, in few bytes where these suffice, and nothing else is in the folder."""
+    frames = np.ldexp(LEVELS, -8)
+    frames[1, 2, 3] = pixel
+    images = series(frames=frames)
     images.save(tmp_path / "a.npz")
     copy = ImageSeries.load(tmp_path / "a.npz")
-    np.testing.assert_array_equal(copy.frames, images.frames.astype(np.float32))
+    np.testing.assert_array_equal(copy.frames, images.frames)
     np.testing.assert_array_equal(copy.times, images.times)
     assert (copy.extent, copy.origin) == (images.extent, images.origin)
     with np.load(tmp_path / "a.npz") as data:
         assert sorted(data) == ["extent", "images", "origin", "times"]
-        assert data["images"].dtype == np.float32
+        assert data["images"].dtype == kind
     assert os.listdir(tmp_path) == ["a.npz"]
 
 
