@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from enum import Enum
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 
-from fe_phaseinv.optimisation.trust_region import State, Trial
+from fe_phaseinv.optimisation.points import State, Trial
 
+Hessian = Literal["gauss-newton", "newton", "both"]
 LOOSEST, TIGHTEST = 1e-2, 1e-4
 """Bounds of the share of the gradient that a solve leaves. With a loose one the laws make up for what is not yet solved
 of the fields, and go astray."""
@@ -29,13 +31,30 @@ class Curved(Protocol):
     gradient: np.ndarray
 
     def action(self, v: np.ndarray, full: bool) -> np.ndarray:
-        """Hessian, or its Gauss-Newton part, times v."""
+        """Return the Hessian, or its Gauss-Newton part, times a vector. Collective.
+
+        Parameters
+        ----------
+        v : numpy.ndarray, shape (n,)
+        full : bool
+            Whether it is the whole Hessian.
+        """
 
     def precondition(self, g: np.ndarray) -> np.ndarray:
-        """Inverse of the operator whose norm is that of the region, times g."""
+        """Return the inverse of the operator whose norm is that of the region, times a vector. Collective.
+
+        Parameters
+        ----------
+        g : numpy.ndarray, shape (n,)
+        """
 
     def dot(self, a: np.ndarray, b: np.ndarray) -> float:
-        """Sum of the products, over all ranks."""
+        """Return the sum of the products over all ranks. Collective.
+
+        Parameters
+        ----------
+        a, b : numpy.ndarray, shape (n,)
+        """
 
 
 @dataclass(frozen=True)
@@ -50,46 +69,100 @@ class NewtonCG:
         Largest number of iterations for a step.
     iterations : list of int
         Numbers that the steps took so far.
+
+    Raises
+    ------
+    ValueError
+        Where `hessian` is none of the three.
     """
 
-    hessian: Literal["gauss-newton", "newton", "both"] = "gauss-newton"
+    hessian: Hessian = "gauss-newton"
     most: int = 200
     iterations: list[int] = field(default_factory=list, compare=False)
 
+    def __post_init__(self):
+        """Refuse what is not accepted."""
+        if self.hessian not in get_args(Hessian):
+            accepted = " or ".join(map(repr, get_args(Hessian)))
+            raise ValueError(f"hessian: found {self.hessian!r}; accepted: {accepted}")
+
     def solve(self, point: Curved, state: State) -> Trial:
-        """Return a step in the region."""
+        """Return a step in the region. Collective.
+
+        Parameters
+        ----------
+        point : Curved
+            Where the step begins.
+        state : State
+            With the radius of the region, and the norm of the gradient before.
+        """
         gradient, before = point.gradient, state.gradient_norm
         norm = np.sqrt(point.dot(gradient, point.precondition(gradient)))
         full = self.hessian == "newton" or (self.hessian == "both" and norm < NEAR * before < np.inf)
-        allowed = norm * forcing(norm, before)
-        trial, taken = steihaug(
+        solve = steihaug(
             gradient,
-            lambda v: point.action(v, full),
-            point.precondition,
-            point.dot,
-            state.radius,
-            allowed,
-            self.most,
+            action=lambda v: point.action(v, full),
+            precondition=point.precondition,
+            dot=point.dot,
+            radius=state.radius,
+            allowed=norm * forcing(norm, before),
+            most=self.most,
         )
-        self.iterations.append(taken)
-        return trial
+        self.iterations.append(solve.iterations)
+        return solve.trial
 
 
 def forcing(norm: float, before: float) -> float:
-    """Share of a gradient that a solve may leave, by its norm now and before."""
+    """Return the share of a gradient that a solve may leave.
+
+    Parameters
+    ----------
+    norm, before : float
+        Norm of the gradient now and at the point before; infinite where there was none.
+
+    Notes
+    -----
+    Eisenstat and Walker, choice 2.
+    """
     return float(np.clip(GAMMA * (norm / before) ** ALPHA, TIGHTEST, LOOSEST)) if np.isfinite(before) else LOOSEST
+
+
+class Ending(Enum):
+    """How conjugate gradients ended."""
+
+    CONVERGED = "the residual is as small as was asked for"
+    BOUNDED = "the region bounds the step"
+    CURVED_DOWN = "the model curves down, and the region bounds the step"
+    EXHAUSTED = "the iterations allowed are used up"
+
+
+@dataclass(frozen=True, eq=False)
+class Solve:
+    """What conjugate gradients found, and how they ended.
+
+    Parameters
+    ----------
+    trial : Trial
+    ending : Ending
+    iterations : int
+    """
+
+    trial: Trial
+    ending: Ending
+    iterations: int
 
 
 def steihaug(
     gradient: np.ndarray,
+    *,
     action: Callable[[np.ndarray], np.ndarray],
     precondition: Callable[[np.ndarray], np.ndarray],
     dot: Callable[[np.ndarray, np.ndarray], float],
     radius: float,
     allowed: float,
     most: int,
-) -> tuple[Trial, int]:
-    """Approximate minimiser of g.s + s.H.s/2 for |s|_M <= radius, and the number of iterations.
+) -> Solve:
+    """Minimise g.s + s.H.s/2 for |s|_M <= radius approximately.
 
     Each direction is made conjugate to all before it and not to the last one alone, which is the same but for rounding:
     without this, rounding that differs with the number of ranks grows to the fourth digit of a step.
@@ -116,6 +189,7 @@ def steihaug(
     norm = np.sqrt(squared)
     along = within = 0.0  # s.M.p and s.M.s; that of p.M.p follows
     across, taken, promise = squared, 0, np.inf
+    ending = Ending.EXHAUSTED if norm > 0 else Ending.CONVERGED
     earlier: list[tuple[np.ndarray, np.ndarray]] = []  # directions, and H times them over their curvature
     while norm > 0 and taken < most:
         taken += 1
@@ -128,15 +202,17 @@ def steihaug(
         step, image = step + share * direction, image + share * curved
         within += 2 * share * along + share**2 * across
         if outside:
+            ending = Ending.BOUNDED if curvature > 0 else Ending.CURVED_DOWN
             break
         residual = residual + share * curved
         found = precondition(residual)
         before, squared = squared, dot(residual, found)
         if squared <= allowed**2:
-            promise = -0.5 * dot(gradient, step)
+            promise, ending = -0.5 * dot(gradient, step), Ending.CONVERGED
             break
         ratio = squared / before
         along, across = ratio * (along + share * across), squared + ratio**2 * across
         earlier.append((direction, curved / curvature))
         direction = sum((dot(found, image_of) * each for each, image_of in earlier), -found)
-    return Trial(step, dot(gradient, step), dot(step, image), float(np.sqrt(within)), float(norm), promise), taken
+    trial = Trial(step, dot(gradient, step), dot(step, image), float(np.sqrt(within)), float(norm), promise)
+    return Solve(trial, ending, taken)

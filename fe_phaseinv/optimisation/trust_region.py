@@ -1,184 +1,83 @@
-"""Trust-region Newton method, with the exact subproblem for tens of unknowns.
+"""Trust-region Newton method.
 
-It knows nothing but `objective.at(x)`, which returns value, gradient and Hessian (or its Gauss-Newton part) at
-an explicit point, `objective.at(x, like=point)`, the same on the frozen discretisation of that point,
-`objective.share(x, step)`, which keeps steps to where the unknowns make sense, and a `Subproblem`.
-Nocedal and Wright, Numerical Optimization (2006), algorithms 4.1 and 4.3.
+It knows nothing but an `Objective`, which returns the cost at explicit points and keeps steps to where the unknowns
+make sense, and a `Subproblem`, which minimises a quadratic model of the cost.
+Nocedal and Wright, Numerical Optimization (2006), algorithm 4.1.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from enum import Enum
-from typing import Protocol
 
 import numpy as np
-from scipy.linalg import eigh
-from scipy.optimize import brentq
 
-ACCEPT, SHRINK, GROW = 1e-3, 0.25, 0.75
-SETTLED = 0.3
-"""Once a step promises less than this share of the cost, the discretisation is frozen, so that its changes do not
-mask the last reductions: where patterns amplify the errors in time, they are of this size."""
-DOUBTFUL = 0.1
-"""A step is not refused for a change of the cost below this share of it before the discretisation is frozen."""
-NOISE = 1e-5
-"""A promise of less than this share of the cost that is not kept is put down to the solver's own noise."""
-STALL, STALLS = 1e-3, 3
-"""After so many trial points in a row that lower the cost by less than this share, on a frozen discretisation, although
-the whole step promises little and there is no reason to lengthen it, no more is to be had: along a narrow curved valley
-Gauss-Newton steps promise what they cannot keep."""
-COLLAPSED = 1e-8
-"""Share of the radius to begin with below which a region is taken for collapsed."""
+from fe_phaseinv.optimisation.exact import EXACT
+from fe_phaseinv.optimisation.points import Objective, Outcome, Point, State, Subproblem, Trial
 
 
-class Point(Protocol):
-    """What an objective returns: a function and its derivatives at x."""
-
-    x: np.ndarray
-    value: float
-
-
-class Objective(Protocol):
-    """What is minimised."""
-
-    def at(self, x: np.ndarray, like: Point | None = None) -> Point:
-        """Evaluate at x; value is inf where it cannot be evaluated."""
-
-    def share(self, x: np.ndarray, step: np.ndarray) -> float:
-        """Share of a step from x that the unknowns allow."""
-
-
-@dataclass(frozen=True, eq=False)
-class Trial:
-    """A step that minimises the model g.s + s.H.s/2 in the region, more or less.
+@dataclass(frozen=True)
+class Thresholds:
+    """What decides about a step, the region and the end; shares are of the scale of the cost at the best point.
 
     Parameters
     ----------
-    step : numpy.ndarray, shape (n,)
-    slope, curvature : float
-        g.s and s.H.s.
-    length, gradient_norm : float
-        In the norm of the region, and in the one dual to it.
-    promise : float
-        Decrease of the model where no region bounds it; infinite where it has no minimum.
+    accept : float
+        A step is taken where the cost falls by more than this share of what the model promised.
+    shrink, grow : float
+        The region shrinks where it falls by less than the one share, and may grow where it falls by more than the other
+        (Nocedal and Wright, algorithm 4.1).
+    shrunk, grown : float
+        Radius then, as a multiple of the length of the step or of the radius.
+    bounded : float
+        A step of this share of the radius or more is taken for one that the region bounds.
+    settled : float
+        Once a step promises less than this share of the cost, the discretisation is frozen, so that its changes do not
+        mask the last reductions: where patterns amplify the errors in time, they are of this size.
+    unsettled : float
+        A step on the frozen discretisation that lowers the cost by more than this share thaws it.
+    doubtful : float
+        A step is not refused for a change of the cost below this share of it before the discretisation is frozen.
+    noise : float
+        A promise of less than this share of the cost that is not kept is put down to the solver's own noise.
+    stall, stalls : float, int
+        After so many trial points in a row that lower the cost by less than this share, on a frozen discretisation,
+        although the whole step promises little and there is no reason to lengthen it, no more is to be had: along a
+        narrow curved valley Gauss-Newton steps promise what they cannot keep.
+    collapsed : float
+        Share of the radius to begin with below which a region is taken for collapsed.
+    insensitive : float
+        The cost does not depend on the unknowns where the squared sensitivities are below this share of it: a step of
+        one in all of them changes what is compared by a hundred thousandth of what it differs by.
     """
 
-    step: np.ndarray
-    slope: float
-    curvature: float
-    length: float
-    gradient_norm: float
-    promise: float
-
-    def decrease(self, share: float) -> float:
-        """Return the decrease of the model after a share of the step."""
-        return -(share * self.slope + 0.5 * share**2 * self.curvature)
-
-
-class Subproblem(Protocol):
-    """Minimises the model of the cost."""
-
-    def solve(self, point: Point, state: State) -> Trial:
-        """Return a step from the state's point."""
+    accept: float = 1e-3
+    shrink: float = 0.25
+    grow: float = 0.75
+    shrunk: float = 0.25
+    grown: float = 2.0
+    bounded: float = 0.999
+    settled: float = 0.3
+    unsettled: float = 0.5
+    doubtful: float = 0.1
+    noise: float = 1e-5
+    stall: float = 1e-3
+    stalls: int = 3
+    collapsed: float = 1e-8
+    insensitive: float = 1e-10
 
 
-class Outcome(Enum):
-    """How a minimisation ended; the text advises."""
-
-    CONVERGED = "converged"
-    MAX_ITERATIONS = "the iterations allowed are used up: raise max_iterations, or resume"
-    COLLAPSED = "no step, however short, lowers the cost: the derivatives or the time tolerance are too coarse"
-    NO_START = "the model cannot be solved at the laws to start from: give other coefficients, or slower kinetics"
-
-
-@dataclass(frozen=True, eq=False)
-class State:
-    """Everything that decides the iterations still to come.
-
-    Parameters
-    ----------
-    point : Point
-        Best point so far.
-    radius : float
-        Of the trust region.
-    iteration : int
-        Number of trial points so far.
-    settled : bool
-        Whether the discretisation is frozen.
-    stalls : int
-        Number of the last trial points that hardly lowered the cost.
-    gradient_norm : float
-        Of the best point before this one.
-    accepted : bool
-        Whether the last trial point was.
-    outcome : Outcome, optional
-        None while there is more to do.
-    """
-
-    point: Point
-    radius: float
-    iteration: int = 0
-    settled: bool = False
-    stalls: int = 0
-    gradient_norm: float = np.inf
-    accepted: bool = True
-    outcome: Outcome | None = None
-
-
-def solve_subproblem(gradient: np.ndarray, hessian: np.ndarray, radius: float) -> np.ndarray:
-    """Global minimiser of g.s + s.H.s/2 for |s| <= radius (Nocedal and Wright, theorem 4.1, hard case included)."""
-    values, vectors = eigh(hessian)
-    g = vectors.T @ gradient
-    floor = 1e-14 * max(abs(values[0]), abs(values[-1]), 1e-300)
-    if values[0] > floor and np.linalg.norm(g / values) <= radius:
-        return -vectors @ (g / values)
-    # The unknown is the distance of the shift from the lowest eigenvalue, which keeps its digits in the hard case.
-    gaps, low = values - values[0], max(0.0, values[0]) + floor
-
-    def excess(distance: float) -> float:
-        return np.linalg.norm(g / (gaps + distance)) - radius
-
-    if not excess(low) > 0:
-        step = -vectors @ (g / (gaps + low))
-        along = vectors[:, 0]
-        b = step @ along
-        return step + (-b + np.sqrt(b**2 + radius**2 - step @ step)) * along
-    high = low + 2 * np.linalg.norm(g) / radius
-    return -vectors @ (g / (gaps + brentq(excess, low, high, xtol=1e-300, rtol=1e-12)))
-
-
-def promise(gradient: np.ndarray, hessian: np.ndarray) -> float:
-    """Decrease of the model g.s + s.H.s/2 that no region bounds; infinite where H is not positive definite."""
-    values, vectors = eigh(hessian)
-    if values[0] <= 0:
-        return np.inf
-    return float(0.5 * np.sum((vectors.T @ gradient) ** 2 / values))
-
-
-class Exact:
-    """The whole problem, for points that have a dense `gradient` and `hessian`, in the Euclidean norm."""
-
-    def solve(self, point, state: State) -> Trial:
-        """Return the global minimiser in the region."""
-        gradient, hessian = point.gradient, point.hessian
-        step = solve_subproblem(gradient, hessian, state.radius)
-        length, norm = float(np.linalg.norm(step)), float(np.linalg.norm(gradient))
-        slope, curvature = float(gradient @ step), float(step @ hessian @ step)
-        return Trial(step, slope, curvature, length, norm, promise(gradient, hessian))
-
-
-EXACT = Exact()
+THRESHOLDS = Thresholds()
 
 
 def start(objective: Objective, x: np.ndarray, radius: float) -> State:
-    """Evaluate the first point.
+    """Evaluate the first point. Collective.
 
     Parameters
     ----------
     objective : Objective
     x : numpy.ndarray, shape (n,)
+        Unknowns to begin with.
     radius : float
         First radius of the trust region.
     """
@@ -189,7 +88,7 @@ def start(objective: Objective, x: np.ndarray, radius: float) -> State:
 def iterate(
     objective: Objective, state: State, tolerance: float, max_iterations: int, subproblem: Subproblem = EXACT
 ) -> Iterator[State]:
-    """Minimise, giving the state after every trial point; the last one has an outcome.
+    """Minimise, giving the state after every trial point; the last one has an outcome. Collective.
 
     Parameters
     ----------
@@ -197,58 +96,90 @@ def iterate(
     state : State
         Where to go on.
     tolerance : float
-        Converged once the model of the cost promises less than this share of the cost.
+        Converged once the model of the cost promises less than this share of its scale.
     max_iterations : int
         Largest number of trial points in all.
     subproblem : Subproblem
     """
-    first = state.radius
+    method = _Method(objective, subproblem, tolerance, max_iterations, THRESHOLDS.collapsed * state.radius)
     while state.outcome is None:
-        state = _advance(objective, state, tolerance, max_iterations, subproblem, first)
+        state = method.advance(state)
         yield state
 
 
-def _advance(
-    objective: Objective, state: State, tolerance: float, max_iterations: int, subproblem: Subproblem, first: float
-) -> State:
-    point, radius = state.point, state.radius
-    model = subproblem.solve(point, state)
-    share = objective.share(point.x, model.step)
-    predicted, length = model.decrease(share), share * model.length
-    inside = length < 0.999 * radius and share == 1
-    if predicted <= tolerance * point.value and inside:
-        return replace(state, accepted=False, outcome=Outcome.CONVERGED)
-    if radius < COLLAPSED * first:
-        return replace(state, accepted=False, outcome=Outcome.COLLAPSED)
-    if state.iteration >= max_iterations:
-        return replace(state, accepted=False, outcome=Outcome.MAX_ITERATIONS)
-    settled = state.settled or bool(predicted < SETTLED * point.value and inside)
-    trial = objective.at(point.x + share * model.step, like=point if settled else None)
-    reduction = point.value - trial.value
-    ratio = reduction / predicted
-    growing = ratio > GROW and length >= 0.999 * radius
-    stalled = settled and reduction < STALL * point.value and not growing
-    near = stalled and model.promise < DOUBTFUL * point.value
-    stalls = state.stalls + 1 if near else 0
-    outcome = Outcome.CONVERGED if stalls == STALLS else None
-    state = replace(state, iteration=state.iteration + 1, settled=settled, stalls=stalls)
-    if not ratio > ACCEPT:
-        if not settled and abs(reduction) < DOUBTFUL * point.value:
-            return replace(state, accepted=False, settled=True)
-        if settled and inside and predicted < NOISE * point.value:
-            outcome = Outcome.CONVERGED
-        return replace(state, accepted=False, radius=0.25 * length, outcome=outcome)
-    if ratio < SHRINK:
-        radius = 0.25 * length
-    elif growing:
-        radius = 2.0 * radius
-    settled = settled and reduction < 0.5 * point.value
+@dataclass(frozen=True, eq=False)
+class _Method:
+    """What is the same for all trial points of a minimisation."""
+
+    objective: Objective
+    subproblem: Subproblem
+    tolerance: float
+    max_iterations: int
+    least_radius: float
+
+    def advance(self, state: State) -> State:
+        """Try a step, unless there is no need or hope."""
+        point = state.point
+        step, bounded = self._step(state)
+        outcome = self._outcome_before(state, step, bounded)
+        if outcome is not None:
+            return replace(state, accepted=False, outcome=_checked(outcome, point))
+        small = step.decrease < THRESHOLDS.settled * point.scale and not bounded
+        state = replace(state, iteration=state.iteration + 1, settled=state.settled or small)
+        trial = self.objective.at(point.x + step.step, like=point if state.settled else None)
+        return _judged(state, trial, step, bounded)
+
+    def _step(self, state: State) -> tuple[Trial, bool]:
+        """Return a step, and whether the region or the unknowns bound it."""
+        whole = self.subproblem.solve(state.point, state)
+        share = self.objective.share(state.point.x, whole.step)
+        step = whole.cut(share)
+        return step, not (step.length < THRESHOLDS.bounded * state.radius and share == 1)
+
+    def _outcome_before(self, state: State, step: Trial, bounded: bool) -> Outcome | None:
+        """Return why a step need not be tried, if so."""
+        if step.decrease <= self.tolerance * state.point.scale and not bounded:
+            return Outcome.CONVERGED
+        if state.radius < self.least_radius:
+            return Outcome.COLLAPSED
+        return Outcome.MAX_ITERATIONS if state.iteration >= self.max_iterations else None
+
+
+def _judged(state: State, trial: Point, step: Trial, bounded: bool) -> State:
+    """Return the state after a trial point: what its cost says of the step, the region and the end."""
+    scale, reduction = state.point.scale, state.point.value - trial.value
+    ratio = reduction / step.decrease
+    growing = ratio > THRESHOLDS.grow and step.length >= THRESHOLDS.bounded * state.radius
+    stalled = state.settled and reduction < THRESHOLDS.stall * scale and not growing
+    state = replace(state, stalls=state.stalls + 1 if stalled and step.promise < THRESHOLDS.doubtful * scale else 0)
+    outcome = Outcome.CONVERGED if state.stalls == THRESHOLDS.stalls else None
+    if not ratio > THRESHOLDS.accept:
+        return _refused(state, step, bounded, reduction, outcome)
+    shorter = THRESHOLDS.shrunk * step.length if ratio < THRESHOLDS.shrink else state.radius
     return replace(
         state,
         point=trial,
-        radius=radius,
-        gradient_norm=model.gradient_norm,
+        radius=THRESHOLDS.grown * state.radius if growing else shorter,
+        gradient_norm=step.gradient_norm,
         accepted=True,
-        settled=settled,
-        outcome=outcome,
+        settled=state.settled and reduction < THRESHOLDS.unsettled * scale,
+        outcome=_checked(outcome, trial),
     )
+
+
+def _refused(state: State, step: Trial, bounded: bool, reduction: float, outcome: Outcome | None) -> State:
+    """Return the state where a trial point is not better: a shorter radius, but for a doubtful step."""
+    scale = state.point.scale
+    if not state.settled and abs(reduction) < THRESHOLDS.doubtful * scale:
+        return replace(state, accepted=False, settled=True)
+    if state.settled and not bounded and step.decrease < THRESHOLDS.noise * scale:
+        outcome = Outcome.CONVERGED
+    radius = THRESHOLDS.shrunk * step.length
+    return replace(state, accepted=False, radius=radius, outcome=_checked(outcome, state.point))
+
+
+def _checked(outcome: Outcome | None, point: Point) -> Outcome | None:
+    """Take convergence back at a point where the cost has no minimum because it depends on nothing."""
+    if outcome is Outcome.CONVERGED and point.sensitivity < THRESHOLDS.insensitive * point.scale:
+        return Outcome.INSENSITIVE
+    return outcome

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize, rosen, rosen_der, rosen_hess
 
-from fe_phaseinv.optimisation.newton_cg import NewtonCG, forcing, steihaug
-from fe_phaseinv.optimisation.trust_region import Outcome, iterate, solve_subproblem, start
+from fe_phaseinv.optimisation.exact import solve_subproblem
+from fe_phaseinv.optimisation.newton_cg import Ending, NewtonCG, forcing, steihaug
+from fe_phaseinv.optimisation.points import Outcome
+from fe_phaseinv.optimisation.trust_region import iterate, start
 
 
 def quadratic(seed, n=12, lowest=0.1):
@@ -21,18 +23,27 @@ def quadratic(seed, n=12, lowest=0.1):
 def solve(gradient, hessian, metric, radius, share=1e-12, most=200):
     inverse = np.linalg.inv(metric)
     allowed = share * np.sqrt(gradient @ inverse @ gradient)
-    return steihaug(gradient, hessian.dot, inverse.dot, np.dot, radius, allowed, most)
+    return steihaug(
+        gradient,
+        action=hessian.dot,
+        precondition=inverse.dot,
+        dot=np.dot,
+        radius=radius,
+        allowed=allowed,
+        most=most,
+    )
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_inside_it_is_newtons_step(seed):
     gradient, hessian, metric = quadratic(seed)
-    trial, taken = solve(gradient, hessian, metric, 1e3)
+    found = solve(gradient, hessian, metric, 1e3)
+    trial = found.trial
     expected = -np.linalg.solve(hessian, gradient)
     np.testing.assert_allclose(trial.step, expected, atol=1e-7)
-    assert taken <= 2 * len(gradient)
+    assert found.ending is Ending.CONVERGED and found.iterations <= 2 * len(gradient)
     assert trial.length == pytest.approx(np.sqrt(expected @ metric @ expected))
-    assert trial.decrease(1.0) == pytest.approx(trial.promise) == pytest.approx(-0.5 * gradient @ expected)
+    assert trial.decrease == pytest.approx(trial.promise) == pytest.approx(-0.5 * gradient @ expected)
     assert trial.gradient_norm == pytest.approx(np.sqrt(gradient @ np.linalg.solve(metric, gradient)))
 
 
@@ -43,26 +54,38 @@ def test_at_the_boundary_it_is_half_as_good_as_the_exact_step(seed, lowest):
     gradient, hessian, metric = quadratic(seed, lowest=lowest)
     root = np.linalg.inv(np.linalg.cholesky(metric))
     for radius in (0.1, 1.0):
-        trial, _ = solve(gradient, hessian, metric, radius)
+        found = solve(gradient, hessian, metric, radius)
+        trial = found.trial
         whole = solve_subproblem(root @ gradient, root @ hessian @ root.T, radius)
         best = -((root @ gradient) @ whole + 0.5 * whole @ root @ hessian @ root.T @ whole)
         assert np.sqrt(trial.step @ metric @ trial.step) == pytest.approx(trial.length) == pytest.approx(radius)
-        assert best >= trial.decrease(1.0) >= (0.5 if lowest > 0 else 0.1) * best
+        assert best >= trial.decrease >= (0.5 if lowest > 0 else 0.1) * best
         assert trial.slope == pytest.approx(gradient @ trial.step)
         assert trial.curvature == pytest.approx(trial.step @ hessian @ trial.step)
-        assert trial.promise == np.inf
+        assert trial.promise == np.inf and found.ending in (Ending.BOUNDED, Ending.CURVED_DOWN)
 
 
 def test_downward_curvature_without_a_bound():
     """The first direction already curves down, so that it is followed to the boundary."""
-    trial, taken = solve(np.array([1.0, 0.0]), -np.eye(2), np.eye(2), 7.0)
-    np.testing.assert_allclose(trial.step, [-7.0, 0.0])
-    assert taken == 1
+    found = solve(np.array([1.0, 0.0]), -np.eye(2), np.eye(2), 7.0)
+    np.testing.assert_allclose(found.trial.step, [-7.0, 0.0])
+    assert found.iterations == 1 and found.ending is Ending.CURVED_DOWN
 
 
 def test_a_vanishing_gradient():
-    trial, taken = solve(np.zeros(3), np.eye(3), np.eye(3), 1.0)
-    assert taken == 0 and not trial.step.any() and trial.decrease(1.0) == 0
+    found = solve(np.zeros(3), np.eye(3), np.eye(3), 1.0)
+    assert found.iterations == 0 and not found.trial.step.any() and found.trial.decrease == 0
+    assert found.ending is Ending.CONVERGED
+
+
+def test_iterations_that_do_not_suffice_are_told():
+    found = solve(*quadratic(0), 1e3, most=3)
+    assert found.ending is Ending.EXHAUSTED and found.iterations == 3 and found.trial.promise == np.inf
+
+
+def test_hessians_of_other_names_are_refused():
+    with pytest.raises(ValueError, match="^hessian: found 'Newton'; accepted: 'gauss-newton' or 'newton' or 'both'$"):
+        NewtonCG("Newton")
 
 
 def test_forcing_terms():
@@ -75,11 +98,16 @@ def test_forcing_terms():
 @dataclass(eq=False)
 class Point:
     x: np.ndarray
-    scale: float = 1.0
+    metric: float = 1.0
+    sensitivity: float = np.inf
 
     @property
     def value(self):
         return rosen(self.x) + 1e-3
+
+    @property
+    def scale(self):
+        return self.value
 
     @property
     def gradient(self):
@@ -89,7 +117,7 @@ class Point:
         return rosen_hess(self.x) @ v
 
     def precondition(self, g):
-        return g / self.scale
+        return g / self.metric
 
     def dot(self, a, b):
         return float(a @ b)

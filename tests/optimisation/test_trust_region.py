@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from fe_phaseinv.optimisation.trust_region import Outcome, State, iterate, solve_subproblem, start
+from fe_phaseinv.optimisation.exact import solve_subproblem
+from fe_phaseinv.optimisation.points import Outcome, State
+from fe_phaseinv.optimisation.trust_region import iterate, start
 
 
 @dataclass(eq=False)
@@ -14,6 +16,12 @@ class Point:
     value: float
     gradient: np.ndarray
     hessian: np.ndarray
+    sensitivity: float = np.inf
+    misfit: float = 0.0
+
+    @property
+    def scale(self):
+        return max(abs(self.value), self.misfit)
 
 
 class LeastSquares:
@@ -244,3 +252,44 @@ def test_short_steps_that_keep_their_promise_are_no_convergence():
     states = list(iterate(objective, first, 1e-6, 6))
     assert [state.radius for state in states[:6]] == pytest.approx([1e-3 * 2**n for n in range(1, 7)])
     assert all(state.stalls == 0 for state in states)
+
+
+class Negative(LeastSquares):
+    """A cost that a logarithm brings below zero, next to squares that matter."""
+
+    def at(self, x, like=None):
+        point = super().at(x, like)
+        return Point(x, point.value - 0.5 * self.below, point.gradient, point.hessian, misfit=point.value)
+
+
+@pytest.mark.parametrize("below", [0.01, 0.015, 3.0])
+def test_costs_of_any_sign_converge(below):
+    """The minimum of the squares is 0.005, so that the cost there is zero, or negative."""
+    clean = rosenbrock()
+    objective = Negative(clean.residuals, clean.jacobian)
+    objective.below = below
+    states = run(objective, [-1.2, 1.0], tolerance=1e-8)
+    assert states[-1].outcome is Outcome.CONVERGED and len(states) < 40
+    assert states[-1].point.x == pytest.approx([1, 1], abs=1e-3)
+
+
+class Blind(LeastSquares):
+    """Residuals with sensitivities that are known, and smaller by some factor, plus a weak prior."""
+
+    def at(self, x, like=None):
+        r, jacobian = self.residuals(x), self.jacobian(x)
+        gradient, hessian = jacobian.T @ r + 1e-6 * x, jacobian.T @ jacobian + 1e-6 * np.eye(len(x))
+        return Point(x, 0.5 * r @ r + 0.5e-6 * x @ x, gradient, hessian, np.sum(jacobian**2))
+
+
+@pytest.mark.parametrize(("factor", "outcome"), [(1.0, "CONVERGED"), (1e-12, "INSENSITIVE"), (0.0, "INSENSITIVE")])
+def test_a_cost_that_depends_on_nothing_has_no_minimum(factor, outcome):
+    objective = Blind(lambda x: np.append(1.0, factor * (x - 1)), lambda x: np.vstack([0 * x, factor * np.eye(len(x))]))
+    assert run(objective, [0.0, 0.0], tolerance=1e-8)[-1].outcome is Outcome[outcome]
+
+
+def test_a_minimum_to_begin_with_is_convergence():
+    """As where laws are learnt already."""
+    objective = Blind(lambda x: np.append(1.0, x), lambda x: np.vstack([0 * x, np.eye(len(x))]))
+    (only,) = run(objective, [0.0, 0.0], tolerance=1e-8)
+    assert only.outcome is Outcome.CONVERGED and only.iteration == 0
