@@ -63,7 +63,8 @@ def own(name):
 
 
 def room_of(module):
-    return module.split(".")[0]
+    """Name the room of a module; those right in the package are its face."""
+    return module.split(".")[0] if "." in module or (ROOT / PACKAGE / module).is_dir() else ""
 
 
 def below(room):
@@ -148,6 +149,20 @@ import fe_phaseinv, fe_phaseinv.cli
 assert state() == before
 assert not pyadjoint.annotate_tape()
 """
+
+
+NAMES = """
+import checkpoint_schedules, firedrake, pyadjoint
+import fe_phaseinv
+for package in (firedrake, checkpoint_schedules, pyadjoint):
+    names = set(getattr(package, "__all__", dir(package))) | set(dir(package))
+    assert not {name for name in names & set(fe_phaseinv.__all__) if name[0] != "_"}, package
+"""
+
+
+def test_nothing_shadows_names_of_others():
+    run = subprocess.run([sys.executable, "-c", NAMES], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stderr
 
 
 def test_import_does_nothing_else(tmp_path):

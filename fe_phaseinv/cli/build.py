@@ -33,7 +33,9 @@ from fe_phaseinv.data.outline import CUT, cut_width, mesh_outline
 from fe_phaseinv.forward.trajectory import Tolerances
 from fe_phaseinv.inference.ensemble import SeriesEnsemble
 from fe_phaseinv.inference.matern import Matern
-from fe_phaseinv.inference.problem import Problem, Series, joint, pose
+from fe_phaseinv.inference.posing import joint, pose
+from fe_phaseinv.inference.problem import Problem, Series
+from fe_phaseinv.inference.settings import Settings
 from fe_phaseinv.laws.bases import Basis, ConstantBasis, EvenPowers, Hermite, Legendre, Powers
 from fe_phaseinv.laws.relations import Relation, ideal_entropy, positive
 from fe_phaseinv.models.allen_cahn import AllenCahn
@@ -189,7 +191,7 @@ def starting_laws(case: Case) -> tuple[dict[str, tuple[float, ...]], list[str]]:
     start, fixed = {}, []
     for name, law in _laws(case):
         if isinstance(law, Number):
-            start[name] = (math.log(law.initial if law.fixed is None else law.fixed),)
+            start[name] = law.initial if law.fixed is None else law.fixed
         else:
             start[name] = _starting_coefficients(law)
         if law.fixed:
@@ -288,23 +290,21 @@ def _build_series(
     """Pose the problem of one series of images."""
     (start, fixed), (key, domain) = starting_laws(case), domain_of(case, index)
     mesh, names = build_mesh(case, index, images, comm)
-    problem = pose(
-        images,
-        build_model(case),
-        mesh,
-        start,
-        fixed,
-        frames,
-        case.images[index].initial,
-        domain.degree or DEGREE,
-        tolerances or (case.time.rtol and Tolerances(rtol=case.time.rtol)),
-        case.prior.strength,
-        domain.boundary,
-        case.heterogeneity and Matern(case.heterogeneity.deviation, case.heterogeneity.length),
-        hessian=case.optimizer.hessian,
+    settings = Settings(
+        initial=start,
+        fixed=fixed,
+        frames=frames,
+        first_frame=case.images[index].initial,
+        degree=domain.degree or DEGREE,
+        tolerances=tolerances or (case.time.rtol and Tolerances(rtol=case.time.rtol)),
+        regularisation=case.prior.strength,
+        boundary=domain.boundary,
         tags=_numbers(key, domain, mesh, names),
-        learnt=case.start is not None,
+        heterogeneity=case.heterogeneity and Matern(case.heterogeneity.deviation, case.heterogeneity.length),
+        hessian=case.optimizer.hessian,
+        multiple_shooting=case.start is None,
     )
+    problem = pose(images, build_model(case), mesh, settings)
     _require_data(problem.series[0])
     return problem
 
@@ -325,7 +325,7 @@ def _numbers(key: str, domain: Domain, mesh, names: dict[str, int]) -> tuple[int
 def _require_data(series: Series) -> None:
     """Refuse frames whose pixels inside the mesh are all NaN."""
     pixels = series.fine.pixels
-    for index in (series.initial, *series.frames):
+    for index in (series.first_frame, *series.frames):
         if total(pixels.comm, np.isfinite(pixels.frame(index)).sum()) == 0:
             found = "only NaN inside the mesh"
             raise InputError(pixels.images.source, f"images[{index}]", found, "frames that show a part of the domain")

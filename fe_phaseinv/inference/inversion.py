@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
+from fe_phaseinv.core.errors import DataWarning
 from fe_phaseinv.forward.bdf import TimeGrid
 from fe_phaseinv.forward.model import Counts
 from fe_phaseinv.inference.ensemble import SeriesEnsemble
@@ -15,16 +17,22 @@ from fe_phaseinv.inference.field_objective import FieldObjective
 from fe_phaseinv.inference.objective import Linearisation, Objective
 from fe_phaseinv.inference.posterior import Laplace
 from fe_phaseinv.inference.problem import Problem
-from fe_phaseinv.optimisation.trust_region import Outcome, State, iterate, start
+from fe_phaseinv.optimisation.trust_region import Outcome, State, start
+from fe_phaseinv.optimisation.trust_region import iterate as minimise
 
 FIRST_RADIUS = 1.0
 """Least radius of the trust region at the start of a stage: coefficients of this size change a law by about as much as
 kT."""
+FINAL = (Outcome.NO_START, Outcome.MAX_ITERATIONS)
+"""Outcomes after which no other stage follows."""
 TOLERANCE = {"intervals": 0.2, "search": 1e-2, "trajectory": 1e-6}
 """Promised reduction of the cost, relative to it, at which a stage ends. The search is for the strength of the prior
 of clean images, which follows from a trajectory that fits well enough."""
-SAME_REGULARISATION = 2.0
-"""The weights chosen are taken for converged once they change by less than this factor."""
+SAME_REGULARISATION, MOST_CHOICES = 2.0, 8
+"""The weights chosen are taken for converged once they change by less than this factor, and kept once they have been
+chosen so often: they may go round in a circle."""
+SAME_COST = 1e-6
+"""Relative difference from the recorded cost up to which a resumed point is the recorded one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +53,8 @@ class Progress:
         Spent so far.
     counts : Counts
         Work done so far.
+    choices : int
+        How often the weights of the priors have been chosen on the trajectory.
     """
 
     ensemble: SeriesEnsemble
@@ -54,9 +64,10 @@ class Progress:
     history: tuple[dict, ...]
     seconds: float
     counts: Counts
+    choices: int = 0
 
     def to_dict(self) -> dict:
-        """Plain values from which `resume` goes on; collective."""
+        """Return plain values from which `resume` goes on. Collective."""
         point, state = self.state.point, self.state
         grids = [[{"times": grid.times, "orders": grid.orders} for grid in series] for series in point.grids]
         return {
@@ -64,6 +75,8 @@ class Progress:
             "regularisation": self.regularisation,
             "seconds": self.seconds,
             "counts": asdict(self.counts),
+            "cost": point.value,
+            "choices": self.choices,
             "x": point.whole.tolist(),
             "replayed": point.replayed,
             "grids": self.ensemble.gather(grids),
@@ -77,7 +90,20 @@ class Progress:
 
 
 def resume(problem: Problem, saved: dict) -> Progress:
-    """Rebuild the progress that `Progress.to_dict` recorded."""
+    """Rebuild the progress that `Progress.to_dict` recorded. Collective.
+
+    Parameters
+    ----------
+    problem : Problem
+        That of the inversion that recorded it.
+    saved : dict
+        What was recorded.
+
+    Raises
+    ------
+    ValueError
+        Where the numbers of unknowns or series are others, or the cost at the recorded point is.
+    """
     regularisation = tuple(saved["regularisation"])
     objective = problem.objective(saved["stage"], regularisation)
     x = objective.local(np.array(saved["x"]))
@@ -86,16 +112,24 @@ def resume(problem: Problem, saved: dict) -> Progress:
         raise ValueError(f"{len(x)} unknowns and {len(grids)} series of images")
     own = tuple(grids[index] for index in problem.ensemble.own)
     point = objective.at(x, Linearisation.on_grids(x, own) if saved["replayed"] else None)
+    if not abs(point.value - saved["cost"]) <= SAME_COST * point.scale:
+        raise ValueError(f"a cost of {point.value:.9g} where {saved['cost']:.9g} is recorded")
     norm = np.inf if saved["gradient_norm"] is None else saved["gradient_norm"]
     state = State(point, saved["radius"], saved["iteration"], saved["settled"], saved["stalls"], norm)
-    counts = Counts(**saved["counts"])
     return Progress(
-        problem.ensemble, saved["stage"], regularisation, state, tuple(saved["history"]), saved["seconds"], counts
+        ensemble=problem.ensemble,
+        stage=saved["stage"],
+        regularisation=regularisation,
+        state=state,
+        history=tuple(saved["history"]),
+        seconds=saved["seconds"],
+        counts=Counts(**saved["counts"]),
+        choices=saved["choices"],
     )
 
 
-def invert(problem: Problem, max_iterations: int = 50, progress: Progress | None = None) -> Iterator[Progress]:
-    """Learn the laws; gives the progress after every trial point, the last one with an outcome.
+def iterate(problem: Problem, *, max_iterations: int = 50, progress: Progress | None = None) -> Iterator[Progress]:
+    """Learn the laws; give the progress after every trial point, the last one with an outcome. Collective.
 
     Parameters
     ----------
@@ -107,33 +141,21 @@ def invert(problem: Problem, max_iterations: int = 50, progress: Progress | None
     """
     run = _Run(problem, time.perf_counter(), progress)
     if progress is None:
-        regularisation = problem.first_regularisation
-        stage = "intervals" if problem.by_multiple_shooting else _first_trajectory(problem)
-        x = problem.coordinates.from_coefficients(problem.coordinates.start)
-        objective = problem.objective(stage, regularisation)
-        progress = run.begin(objective, stage, regularisation, x, FIRST_RADIUS)
+        objective, progress = run.first()
         yield progress
     else:
         objective = problem.objective(progress.stage, progress.regularisation)
     while True:
-        stage, regularisation = progress.stage, progress.regularisation
-        for state in iterate(objective, progress.state, TOLERANCE[stage], max_iterations, objective.subproblem):
-            progress = run.record(stage, regularisation, state, progress)
+        stage = progress.stage
+        for state in minimise(objective, progress.state, TOLERANCE[stage], max_iterations, objective.subproblem):
+            progress = run.record(stage, progress.regularisation, state, progress)
             if state.outcome is None:
                 yield progress
         following = _next_stage(problem, progress)
         if following is None:
             yield progress
             return
-        radius = max(progress.state.radius, FIRST_RADIUS)
-        if progress.stage == "intervals":
-            objective = problem.objective(*following)
-            progress = run.begin(objective, *following, progress.state.point.x, radius, progress)
-        else:
-            before, objective = objective, objective.with_prior(problem.prior(following[1]))
-            point = objective.carried(progress.state.point, before)
-            state = State(point, objective.radius(point, radius), progress.state.iteration)
-            progress = run.record(*following, state, progress, new_stage=True)
+        objective, progress = run.next(objective, *following, progress)
         yield progress
 
 
@@ -145,7 +167,33 @@ class _Run:
     began: float
     resumed: Progress | None
 
-    def begin(
+    def first(self) -> tuple[Objective | FieldObjective, Progress]:
+        """Return the objective of the first stage and the progress at the laws to start from."""
+        problem = self.problem
+        stage = "intervals" if problem.by_multiple_shooting else _first_trajectory(problem)
+        objective = problem.objective(stage, problem.first_regularisation)
+        x = problem.coordinates.from_coefficients(problem.coordinates.start)
+        return objective, self._begin(objective, stage, problem.first_regularisation, x, FIRST_RADIUS)
+
+    def next(
+        self,
+        objective: Objective | FieldObjective,
+        stage: str,
+        regularisation: tuple[float, ...],
+        before: Progress,
+    ) -> tuple[Objective | FieldObjective, Progress]:
+        """Return the objective of a further stage, and the progress at the point that the one before it has reached."""
+        radius, point = max(before.state.radius, FIRST_RADIUS), before.state.point
+        if before.stage == "intervals":
+            following = self.problem.objective(stage, regularisation)
+            return following, self._begin(following, stage, regularisation, point.x, radius, before)
+        following = objective.with_prior(self.problem.prior(regularisation), self.problem.variance(regularisation))
+        point = following.carried(point, objective)
+        state = State(point, following.radius(point, radius), before.state.iteration)
+        progress = self.record(stage, regularisation, state, before, new_stage=True)
+        return following, replace(progress, choices=before.choices + 1)
+
+    def _begin(
         self,
         objective: Objective | FieldObjective,
         stage: str,
@@ -168,39 +216,69 @@ class _Run:
         before: Progress | None,
         new_stage: bool = False,
     ) -> Progress:
+        """Return the progress at a state, with one more entry of the history where there is a new point."""
         seconds, counts = time.perf_counter() - self.began, self.problem.counts
         if self.resumed:
             seconds, counts = seconds + self.resumed.seconds, counts + self.resumed.counts
         history = before.history if before else ()
         if new_stage or state.iteration > before.state.iteration:
             history = (*history, _entry(stage, state, seconds))
-        return Progress(self.problem.ensemble, stage, regularisation, state, history, seconds, counts)
+        return Progress(
+            ensemble=self.problem.ensemble,
+            stage=stage,
+            regularisation=regularisation,
+            state=state,
+            history=history,
+            seconds=seconds,
+            counts=counts,
+            choices=before.choices if before else 0,
+        )
 
 
 def posterior(problem: Problem, progress: Progress) -> Laplace:
-    """Uncertainty of the laws at the point that an inversion has reached."""
+    """Return the uncertainty of the laws at the point that an inversion has reached. Collective.
+
+    Parameters
+    ----------
+    problem : Problem
+    progress : Progress
+    """
     prior, point = problem.prior(progress.regularisation), progress.state.point
     return Laplace.at(problem.parameters, problem.coordinates, prior, point, problem.noise)
 
 
 def _next_stage(problem: Problem, progress: Progress) -> tuple[str, tuple[float, ...]] | None:
-    if progress.state.outcome in (Outcome.NO_START, Outcome.MAX_ITERATIONS):
+    """Return the stage that follows, with the weights of its priors; None where an inversion has ended."""
+    if progress.state.outcome in FINAL:
         return None
-    regularisation = (
-        _better_regularisation(problem, progress) if problem.regularisation == "auto" else progress.regularisation
-    )
+    chosen = progress.regularisation
+    if problem.settings.regularisation == "auto":
+        chosen = _better_regularisation(problem, progress)
     if progress.stage == "intervals":
-        return _first_trajectory(problem), regularisation
-    same = all(
-        new == old or abs(np.log(new / old)) < np.log(SAME_REGULARISATION)
-        for new, old in zip(regularisation, progress.regularisation, strict=True)
-    )
-    return None if same and progress.stage == "trajectory" else ("trajectory", regularisation)
+        return _first_trajectory(problem), chosen
+    if progress.stage == "trajectory" and (_same(chosen, progress.regularisation) or _gives_up(progress)):
+        return None
+    return "trajectory", chosen
+
+
+def _same(chosen: Sequence[float], before: Sequence[float]) -> bool:
+    """Whether weights of the priors have hardly changed."""
+    pairs = zip(chosen, before, strict=True)
+    return all(new == old or abs(np.log(new / old)) < np.log(SAME_REGULARISATION) for new, old in pairs)
+
+
+def _gives_up(progress: Progress) -> bool:
+    """Whether the weights have been chosen often enough; says so."""
+    if progress.choices < MOST_CHOICES:
+        return False
+    text = f"the weights of the priors still change after {MOST_CHOICES} choices; the last ones are kept"
+    warnings.warn(text, DataWarning, stacklevel=2)
+    return True
 
 
 def _first_trajectory(problem: Problem) -> str:
     """Name the stage after the intervals: evidence wants a trajectory that fits as well as it can."""
-    return "search" if problem.regularisation == "auto" and not problem.noise else "trajectory"
+    return "search" if problem.settings.regularisation == "auto" and not problem.noise else "trajectory"
 
 
 def _better_regularisation(problem: Problem, progress: Progress) -> tuple[float, ...]:

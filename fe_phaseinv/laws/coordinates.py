@@ -60,7 +60,17 @@ class Coordinates:
         return int(self.free.sum())
 
     def from_coefficients(self, m: np.ndarray) -> np.ndarray:
-        """Unknowns of given coefficients, shape (len(self),)."""
+        """Return the unknowns that stand for coefficients.
+
+        Parameters
+        ----------
+        m : numpy.ndarray, shape (n,)
+            Coefficients of all laws.
+
+        Returns
+        -------
+        numpy.ndarray, shape (len(self),)
+        """
         y = np.array(m, float)
         if self.gauge:
             s = self.gauge
@@ -71,11 +81,29 @@ class Coordinates:
         return y[self.free]
 
     def admissible(self, x: np.ndarray) -> bool:
-        """Whether x stands for coefficients at all: beta must be positive, and what is negative must be so."""
+        """Whether unknowns stand for coefficients at all: beta must be positive, and what is negative must be so.
+
+        Parameters
+        ----------
+        x : numpy.ndarray, shape (len(self),)
+        """
         return bool(np.all(np.isfinite(x)) and np.all(self._distances(x) > 0))
 
     def allowed(self, x: np.ndarray, step: np.ndarray) -> float:
-        """Share of a step after which what has a sign keeps a share of itself: a linear model may well change it."""
+        """Return the share of a step after which what has a sign keeps a share of itself.
+
+        A linear model of the cost may well change a sign.
+
+        Parameters
+        ----------
+        x, step : numpy.ndarray, shape (len(self),)
+            Unknowns, and a change of them.
+
+        Returns
+        -------
+        float
+            At most one.
+        """
         before, after = self._distances(x), self._distances(x + step)
         short = after < SMALLEST_SHARE * before
         return float(np.min((1 - SMALLEST_SHARE) * before[short] / (before - after)[short], initial=1.0))
@@ -87,7 +115,17 @@ class Coordinates:
         return np.array([*beta, *(-y[i] for i in self.negative if self.free[i])])
 
     def coefficients(self, x: np.ndarray) -> np.ndarray:
-        """Coefficients of all laws, shape (n,)."""
+        """Return the coefficients of all laws.
+
+        Parameters
+        ----------
+        x : numpy.ndarray, shape (len(self),)
+            Unknowns.
+
+        Returns
+        -------
+        numpy.ndarray, shape (n,)
+        """
         m = self._full(x)
         if self.gauge:
             s = self.gauge
@@ -98,7 +136,17 @@ class Coordinates:
         return m
 
     def jacobian(self, x: np.ndarray) -> np.ndarray:
-        """Return the derivative of `coefficients`, shape (n, len(self))."""
+        """Return the derivative of `coefficients`.
+
+        Parameters
+        ----------
+        x : numpy.ndarray, shape (len(self),)
+            Unknowns.
+
+        Returns
+        -------
+        numpy.ndarray, shape (n, len(self))
+        """
         jacobian = np.eye(len(self.start))
         if self.gauge:
             s = self.gauge
@@ -112,7 +160,18 @@ class Coordinates:
         return jacobian[:, self.free]
 
     def curvature(self, x: np.ndarray, gradient: np.ndarray) -> np.ndarray:
-        """Second derivative of gradient . natural(x), shape (len(self), len(self))."""
+        """Return the second derivative of gradient . coefficients(x).
+
+        Parameters
+        ----------
+        x : numpy.ndarray, shape (len(self),)
+            Unknowns.
+        gradient : numpy.ndarray, shape (n,)
+
+        Returns
+        -------
+        numpy.ndarray, shape (len(self), len(self))
+        """
         n = len(self.start)
         second = np.zeros((n, n))
         if self.gauge:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,12 +20,22 @@ def _symbolic(z) -> bool:
 
 
 def identity(x):
-    """Leave the expansion as it is."""
+    """Leave the expansion as it is.
+
+    Parameters
+    ----------
+    x : float, numpy.ndarray or ufl.core.expr.Expr
+    """
     return x
 
 
 def positive(x):
-    """Exponential: the expansion is that of the logarithm, so the law is positive by construction."""
+    """Return the exponential: the expansion is that of the logarithm, so the law is positive by construction.
+
+    Parameters
+    ----------
+    x : float, numpy.ndarray or ufl.core.expr.Expr
+    """
     return ufl.exp(x) if _symbolic(x) else np.exp(x)
 
 
@@ -41,7 +51,13 @@ def _extended_log(z):
 
 
 def ideal_entropy(c):
-    """Chemical potential of ideal mixing, log(c/(1-c)), in units of kT."""
+    """Return the chemical potential of ideal mixing, log(c/(1-c)), in units of kT.
+
+    Parameters
+    ----------
+    c : float, numpy.ndarray or ufl.core.expr.Expr
+        Concentration; within `ENTROPY_CUT` of 0 and 1 the logarithms are continued as quadratics.
+    """
     return _extended_log(c) - _extended_log(1.0 - c)
 
 
@@ -99,8 +115,69 @@ class Relation:
         """Where the slope must be positive."""
         return np.array(self.basis.interval if self.convex_ends else ())
 
+    @property
+    def description(self) -> dict[str, object]:
+        """What tells this relation from others: plain values, the same wherever it is made alike."""
+        known = None if self.known is None else self.known.__qualname__
+        form = {"transform": self.transform.__qualname__, "known": known}
+        return (
+            {"name": self.name, "basis": repr(self.basis), "argument": self.argument}
+            | form
+            | {
+                "symmetric": self.symmetric,
+                "convex_ends": self.convex_ends,
+            }
+        )
+
+    def coefficients(self, start: float | Sequence[float]) -> np.ndarray:
+        """Return the coefficients that stand for a start.
+
+        Parameters
+        ----------
+        start : float or sequence of float
+            The value of a constant function (before the known part is added), or the first coefficients, of which the
+            others are zero.
+
+        Returns
+        -------
+        numpy.ndarray, shape (basis.size,)
+
+        Raises
+        ------
+        ValueError
+            Where there are more coefficients than functions, one of them is not finite, a number is given for a basis
+            without a constant function, or is not positive where the law is.
+        """
+        found, constant = np.zeros(self.basis.size), self.basis.constant
+        if np.ndim(start) == 0:
+            if constant is None:
+                raise ValueError(
+                    f"{self.name}: found the number {start}; accepted: coefficients, for no function is constant"
+                )
+            if self.transform is positive and not start > 0:
+                raise ValueError(f"{self.name}: found {start}; accepted: a number > 0")
+            found[constant] = np.log(start) if self.transform is positive else start
+        elif len(start) > len(found):
+            raise ValueError(f"{self.name}: found {len(start)} coefficients; accepted: at most {len(found)}")
+        else:
+            found[: len(start)] = start
+        if not np.all(np.isfinite(found)):
+            raise ValueError(f"{self.name}: found {start}; accepted: finite numbers")
+        return found
+
     def expansion(self, coefficients, z):
-        """Sum of coefficients times basis functions, before the transform."""
+        """Return the sum of coefficients times basis functions, before the transform.
+
+        Parameters
+        ----------
+        coefficients : sequence of float or of ufl.core.expr.Expr, length basis.size
+        z : float, numpy.ndarray or ufl.core.expr.Expr
+            The argument.
+
+        Returns
+        -------
+        float, numpy.ndarray or ufl.core.expr.Expr
+        """
         return sum(a * f for a, f in zip(coefficients, self.basis.functions(z), strict=True))
 
     def __call__(self, coefficients, z):
@@ -109,7 +186,18 @@ class Relation:
         return value if self.known is None else value + self.known(z)
 
     def slope(self, coefficients, z: np.ndarray) -> np.ndarray:
-        """Return the derivative with respect to z, exact to rounding (complex step)."""
+        """Return the derivative by the argument, exact to rounding (complex step).
+
+        Parameters
+        ----------
+        coefficients : sequence of float, length basis.size
+        z : numpy.ndarray
+            The argument.
+
+        Returns
+        -------
+        numpy.ndarray, of the shape of z
+        """
         return np.imag(self(coefficients, np.asarray(z, float) + 1j * COMPLEX_STEP)) / COMPLEX_STEP
 
 
@@ -143,5 +231,15 @@ class Law:
         return float(self(0.0))
 
     def slope(self, z: np.ndarray) -> np.ndarray:
-        """Return the derivative at z."""
+        """Return the derivative by the argument.
+
+        Parameters
+        ----------
+        z : numpy.ndarray
+            The argument.
+
+        Returns
+        -------
+        numpy.ndarray, of the shape of z
+        """
         return self.relation.slope(self.coefficients, z)

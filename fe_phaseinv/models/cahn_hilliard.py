@@ -13,7 +13,12 @@ from fe_phaseinv.models.interface import FunctionLaw, Model, NumberLaw
 
 
 def kept_positive(c):
-    """Return c, continued below `ENTROPY_CUT` by an exponential: with a negative mobility nothing can be solved."""
+    """Return c, continued below `ENTROPY_CUT` by an exponential: with a negative mobility nothing can be solved.
+
+    Parameters
+    ----------
+    c : ufl.core.expr.Expr
+    """
     cut = ENTROPY_CUT
     return ufl.conditional(ufl.gt(c, cut), c, cut * ufl.exp((ufl.min_value(c, cut) - cut) / cut))
 

@@ -32,7 +32,17 @@ class FunctionLaw:
     constant: bool = True
 
     def relation(self, given: Relation | Basis | Expansion) -> Relation:
-        """Return the relation that a user's basis stands for; a relation stays what it is."""
+        """Return the relation that a user's basis stands for; a relation stays what it is.
+
+        Parameters
+        ----------
+        given : Basis, Expansion or Relation
+
+        Raises
+        ------
+        ValueError
+            Where it is none of these, or a relation of another name.
+        """
         transform = positive if self.positive else identity
         if isinstance(given, Basis):
             return Relation(self.name, given, transform, argument=self.of)
@@ -55,7 +65,17 @@ class NumberLaw:
     constant: ClassVar[bool] = True
 
     def relation(self, given: Relation | None) -> Relation:
-        """Return the relation of the number; one that is given stays what it is."""
+        """Return the relation of the number; one that is given stays what it is.
+
+        Parameters
+        ----------
+        given : Relation or None
+
+        Raises
+        ------
+        ValueError
+            Where it is none of these, or a relation of another name.
+        """
         if given is None:
             return Relation(self.name, ConstantBasis(), positive)
         return _named(self.name, given, "nothing, or a relation in the basis ConstantBasis()")

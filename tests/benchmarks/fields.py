@@ -23,16 +23,17 @@ from fe_phaseinv import (
     Matern,
     Objective,
     Relation,
-    collect,
     ideal_entropy,
-    invert,
-    pose,
     positive,
     rectangle_mesh,
 )
+from fe_phaseinv.inference import inversion
 from fe_phaseinv.inference.experiment import trajectory
 from fe_phaseinv.inference.inversion import TOLERANCE
+from fe_phaseinv.inference.posing import pose
+from fe_phaseinv.inference.settings import Settings
 from fe_phaseinv.optimisation.trust_region import iterate, start
+from fe_phaseinv.output.result import collect
 
 DATA = Path(__file__).parents[2] / "demos" / "data"
 MAP = Matern(deviation=0.5, length=0.15)
@@ -51,7 +52,8 @@ def meshes(cells=(16, 32, 64)):
     for count in cells:
         model, mesh = AllenCahn(*laws(6, "kinetic_prefactor")), rectangle_mesh(images, count, COMM_WORLD)
         first = {"gradient_energy": [log(1e-3)], "chemical_potential": [0, -3], "kinetic_prefactor": [log(0.2)]}
-        problem = pose(images, model, mesh, first, ["gradient_energy"], degree=1, heterogeneity=MAP)
+        settings = Settings(initial=first, fixed=["gradient_energy"], degree=1, heterogeneity=MAP)
+        problem = pose(images, model, mesh, settings)
         objective = problem.objective("trajectory", problem.first_regularisation)
         began, coordinates = perf_counter(), problem.coordinates
         state = start(objective, objective.begin(coordinates.from_coefficients(coordinates.start)), 1.0)
@@ -77,10 +79,11 @@ def starts(draws=3, noise=0.1):
         draw = noise * np.random.default_rng(2000 + seed).standard_normal(CLEAN.frames.shape)
         images = replace(CLEAN, frames=CLEAN.frames + draw, noise=noise)
         model, mesh = CahnHilliard(*laws(10, "diffusivity")), rectangle_mesh(images, 24, COMM_WORLD)
-        problem = pose(images, model, mesh, {"gradient_energy": [log(2e-3)]})
-        *_, progress = invert(problem)
+        problem = pose(images, model, mesh, Settings(initial={"gradient_energy": 2e-3}))
+        *_, progress = inversion.iterate(problem)
         (series,) = problem.series
-        by_field = replace(problem, start_prior=Matern(*series.fine.smoother.uncertainty(series.initial)))
+        prior = Matern(*series.fine.smoother.uncertainty(series.first_frame))
+        by_field = replace(problem, settings=replace(problem.settings, start_prior=prior))
         found = {
             "smoothed": smoothed(problem, progress),
             "field": by_field.objective("trajectory", progress.regularisation),

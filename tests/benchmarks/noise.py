@@ -10,7 +10,6 @@ python tests/benchmarks/noise.py coverage [DRAWS]
 import json
 import sys
 from dataclasses import replace
-from math import log
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +18,9 @@ from firedrake import COMM_WORLD
 from fe_phaseinv import (
     CahnHilliard,
     ImageSeries,
+    InverseProblem,
     Legendre,
-    Relation,
-    collect,
     ideal_entropy,
-    invert,
-    pose,
-    positive,
     rectangle_mesh,
 )
 
@@ -53,14 +48,11 @@ def learn(noise, seed, factor=1.0):
     """Result of an inversion of a noise draw, and the regularisation of its priors."""
     draw = noise * np.random.default_rng(seed).standard_normal(CLEAN.frames.shape)
     images = replace(CLEAN, frames=CLEAN.frames + draw, noise=noise)
-    mu = Relation("chemical_potential", Legendre(10), known=ideal_entropy)
-    model = CahnHilliard(mu, Relation("diffusivity", Legendre(10), transform=positive))
+    model = CahnHilliard(Legendre(10) + ideal_entropy, Legendre(10))
     strength = "auto" if factor == 1 else factor * max(noise, 5e-4) ** 2
-    problem = pose(
-        images, model, rectangle_mesh(images, 24, COMM_WORLD), {"gradient_energy": [log(2e-3)]}, regularisation=strength
-    )
-    *_, progress = invert(problem)
-    return collect(problem, progress), progress.regularisation
+    mesh, initial = rectangle_mesh(images, 24, COMM_WORLD), {"gradient_energy": 2e-3}
+    solution = InverseProblem(images, model, mesh, initial=initial, regularisation=strength).solve()
+    return solution.result, solution.progress.regularisation
 
 
 def errors(result):

@@ -16,7 +16,8 @@ from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.data.meshes import mesh_from_file, periodic_mesh, rectangle_mesh
 from fe_phaseinv.forward.trajectory import Tolerances
 from fe_phaseinv.inference.matern import FieldPrior, Matern
-from fe_phaseinv.inference.problem import pose
+from fe_phaseinv.inference.posing import pose
+from fe_phaseinv.inference.settings import Settings
 from fe_phaseinv.laws.bases import Legendre
 from fe_phaseinv.laws.relations import Relation, ideal_entropy, positive
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
@@ -211,9 +212,8 @@ def test_the_cost_of_a_stack_is_the_same_on_all_ranks():
     images, points = ImageSeries(waves(), [0, 0.02, 0.04], SIDES), []
     start = {"chemical_potential": [0, -3], "gradient_energy": [np.log(1e-2)]}
     for comm in (COMM_WORLD, COMM_SELF):
-        problem = pose(
-            images, model, rectangle_mesh(images, 2, comm), start, degree=2, tolerances=Tolerances(rtol=1e-2)
-        )
+        settings = Settings(initial=start, degree=2, tolerances=Tolerances(rtol=1e-2))
+        problem = pose(images, model, rectangle_mesh(images, 2, comm), settings)
         objective = problem.objective("trajectory", problem.first_regularisation)
         points.append(objective.at(problem.coordinates.from_coefficients(problem.coordinates.start)))
     assert points[0].value == pytest.approx(points[1].value, rel=1e-8)

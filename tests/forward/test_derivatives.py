@@ -12,7 +12,7 @@ from fe_phaseinv.forward.parameters import Parameters
 from fe_phaseinv.forward.trajectory import Tolerances
 from fe_phaseinv.inference.experiment import Experiment, multiple_shooting, trajectory, uncertain_trajectory
 from fe_phaseinv.inference.objective import Objective
-from fe_phaseinv.inference.problem import coordinates_for
+from fe_phaseinv.inference.posing import coordinates_for
 from fe_phaseinv.inference.verification import verify
 from fe_phaseinv.laws.bases import Legendre
 from fe_phaseinv.laws.priors import Prior

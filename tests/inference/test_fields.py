@@ -15,11 +15,13 @@ from fe_phaseinv.forward.checkpoints import Storage
 from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.parameters import Parameters
 from fe_phaseinv.forward.trajectory import Tolerances
+from fe_phaseinv.inference import inversion
 from fe_phaseinv.inference.experiment import Segment
 from fe_phaseinv.inference.field_objective import FieldObjective
-from fe_phaseinv.inference.inversion import invert, resume
+from fe_phaseinv.inference.inversion import resume
 from fe_phaseinv.inference.matern import FieldPrior, Matern
-from fe_phaseinv.inference.problem import coordinates_for, pose
+from fe_phaseinv.inference.posing import coordinates_for, pose
+from fe_phaseinv.inference.settings import Settings
 from fe_phaseinv.laws.bases import Legendre
 from fe_phaseinv.laws.priors import Prior
 from fe_phaseinv.laws.relations import Relation, ideal_entropy, positive
@@ -242,9 +244,8 @@ def posed(images, comm, **options):
     model = AllenCahn(mu, Relation("kinetic_prefactor", Legendre(2), positive))
     first = {"chemical_potential": LAWS[:3], "kinetic_prefactor": LAWS[3:5], "gradient_energy": LAWS[5:]}
     tolerances, fixed = Tolerances(3e-2, 1e-6), ["chemical_potential", "gradient_energy"]
-    return pose(
-        images, model, meshes.rectangle_mesh(images, 5, comm), first, fixed, degree=2, tolerances=tolerances, **options
-    )
+    settings = Settings(initial=first, fixed=fixed, degree=2, tolerances=tolerances, **options)
+    return pose(images, model, meshes.rectangle_mesh(images, 5, comm), settings)
 
 
 @pytest.mark.slow
@@ -261,12 +262,12 @@ def test_an_inversion_with_a_map_goes_on_after_an_interrupt(slow):
 def goes_on(slow):
     """What is kept of a progress, which is no matter of ranks, brings the same point, and the same end."""
     problem = posed(slow, MPI.COMM_WORLD, heterogeneity=Matern(0.5, 0.3), regularisation=1e-4)
-    steps = list(invert(problem, 3))
+    steps = list(inversion.iterate(problem, max_iterations=3))
     middle = [step for step in steps if step.stage == "trajectory"][1]
     kept = json.loads(json.dumps(middle.to_dict()))
     again = resume(problem, kept)
     assert again.state.point.value == pytest.approx(middle.state.point.value, rel=1e-6)
-    *_, last = invert(problem, 3, again)
+    *_, last = inversion.iterate(problem, max_iterations=3, progress=again)
     assert last.state.point.value == pytest.approx(steps[-1].state.point.value, rel=1e-3)
     result = collect(problem, last)
     assert result.heterogeneity.shape == slow.shape and np.abs(result.heterogeneity).max() > 0.05
@@ -294,7 +295,7 @@ def test_whole_hessians_without_fields(movie):
     """Newton's method ends where Gauss-Newton's does."""
     ends, images = [], predicted(AllenCahn, replace(movie, times=30 * movie.times), 0.0, height=0.0)
     for hessian in ("gauss-newton", "newton", "both"):
-        *_, last = invert(posed(images, MPI.COMM_SELF, regularisation=1e-4, hessian=hessian))
+        *_, last = inversion.iterate(posed(images, MPI.COMM_SELF, regularisation=1e-4, hessian=hessian))
         assert last.state.outcome is Outcome.CONVERGED
         ends.append(last.state.point.x)
     np.testing.assert_allclose(ends[1], ends[0], atol=1e-3)

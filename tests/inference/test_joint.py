@@ -12,9 +12,10 @@ from fe_phaseinv.data import meshes
 from fe_phaseinv.forward.trajectory import Tolerances
 from fe_phaseinv.inference.ensemble import SeriesEnsemble
 from fe_phaseinv.inference.experiment import Experiment
-from fe_phaseinv.inference.inversion import invert, resume
+from fe_phaseinv.inference.inversion import iterate, resume
 from fe_phaseinv.inference.matern import Matern
-from fe_phaseinv.inference.problem import joint, pose
+from fe_phaseinv.inference.posing import joint, pose
+from fe_phaseinv.inference.settings import Settings
 from fe_phaseinv.inference.verification import verify
 from fe_phaseinv.laws.bases import Legendre
 from fe_phaseinv.laws.relations import Relation, ideal_entropy, positive
@@ -40,7 +41,8 @@ def one(movie, comm, start=START, size=2, **options):
         Relation("diffusivity", Legendre(size), positive),
     )
     model, mesh = CahnHilliard(*relations), meshes.rectangle_mesh(movie, 6, comm)
-    return pose(movie, model, mesh, start, degree=2, tolerances=Tolerances(rtol=3e-3, newton=1e-8), **options)
+    settings = Settings(initial=start, degree=2, tolerances=Tolerances(rtol=3e-3, newton=1e-8), **options)
+    return pose(movie, model, mesh, settings)
 
 
 def together(movies, comm=SELF, noises=(0.0,) * 3, **options):
@@ -121,12 +123,12 @@ def test_series_that_do_not_go_together_are_refused(movie):
 
 def test_an_inversion_goes_on_after_an_interrupt(movies):
     problem = together(movies[:2], noises=(0.05, 0.1))
-    path = list(invert(problem, 6))
+    path = list(iterate(problem, max_iterations=6))
     for stage in ("intervals", "trajectory"):
         interrupted = next(p for p in path if p.stage == stage and p.state.iteration > 1)
         saved = json.loads(json.dumps(interrupted.to_dict()))
         assert len(saved["grids"]) == 2
-        *_, last = invert(problem, 6, resume(problem, saved))
+        *_, last = iterate(problem, max_iterations=6, progress=resume(problem, saved))
         assert [e["cost"] for e in last.history] == [e["cost"] for e in path[-1].history]
     with pytest.raises(ValueError, match="unknowns and 1 series"):
         resume(problem, saved | {"grids": saved["grids"][:1]})
@@ -188,8 +190,8 @@ def test_three_ranks_agree_with_one(movies, count, noises):
 @pytest.mark.parallel(3)
 def test_three_ranks_learn_the_same(movies):
     alone, beside = together(movies, SELF), side_by_side(movies)
-    *_, a = invert(alone, 6)
-    *_, b = invert(beside, 6)
+    *_, a = iterate(alone, max_iterations=6)
+    *_, b = iterate(beside, max_iterations=6)
     assert b.state.point.x == pytest.approx(a.state.point.x, abs=1e-6)
     one, three = collect(alone, a), collect(beside, b)
     assert three.posterior.deviation == pytest.approx(one.posterior.deviation, rel=1e-5)

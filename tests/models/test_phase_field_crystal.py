@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from fe_phaseinv.solvers import direct
 from firedrake import Function, SpatialCoordinate, cos, pi
 from mpi4py import MPI
 
@@ -10,11 +9,13 @@ from fe_phaseinv.data import meshes
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.trajectory import Tolerances
-from fe_phaseinv.inference.problem import pose
+from fe_phaseinv.inference.posing import pose
+from fe_phaseinv.inference.settings import Settings
 from fe_phaseinv.inference.verification import verify
 from fe_phaseinv.laws.bases import EvenPowers, Powers
 from fe_phaseinv.laws.relations import Relation
 from fe_phaseinv.models.phase_field_crystal import QuarticCrystal
+from fe_phaseinv.solvers import direct
 
 WAVENUMBER = 2 * np.pi
 """One wave on a side of one."""
@@ -51,19 +52,20 @@ def test_waves_grow_at_their_rate(waves):
 def test_checks_hold():
     mesh = meshes.periodic_mesh(movie(), 8, MPI.COMM_SELF)
     start = {"chemical_potential": LAWS[:3], "direct_correlation": LAWS[3:]}
-    problem = pose(
-        movie(), MODEL, mesh, start, degree=2, tolerances=Tolerances(rtol=3e-3, newton=1e-7), boundary="periodic"
-    )
+    tolerances = Tolerances(rtol=3e-3, newton=1e-7)
+    settings = Settings(initial=start, degree=2, tolerances=tolerances, boundary="periodic")
+    problem = pose(movie(), MODEL, mesh, settings)
     coordinates = problem.coordinates
     assert coordinates.gauge is None and len(coordinates) == 5
-    objective = problem.objective("intervals", problem.first_strengths)
+    objective = problem.objective("intervals", problem.first_regularisation)
     checks = verify(objective, coordinates.from_coefficients(coordinates.start))
     assert [check.name for check in checks if not check.holds] == []
 
 
 def test_the_highest_power_keeps_its_sign():
     mesh = meshes.periodic_mesh(movie(), 4, MPI.COMM_SELF)
-    coordinates = pose(movie(), MODEL, mesh, {"direct_correlation": LAWS[3:]}, boundary="periodic").coordinates
+    settings = Settings(initial={"direct_correlation": LAWS[3:]}, boundary="periodic")
+    coordinates = pose(movie(), MODEL, mesh, settings).coordinates
     x, step = coordinates.from_coefficients(LAWS), np.array([0.0, 0.0, 0.0, 0.5, 2.0])
     assert coordinates.admissible(x) and not coordinates.admissible(x + step)
     shortened = coordinates.coefficients(x + coordinates.allowed(x, step) * step)

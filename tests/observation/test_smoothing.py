@@ -7,7 +7,8 @@ from mpi4py import MPI
 
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.data.meshes import rectangle_mesh
-from fe_phaseinv.inference.problem import pose
+from fe_phaseinv.inference.posing import pose
+from fe_phaseinv.inference.settings import Settings
 from fe_phaseinv.laws.bases import Legendre
 from fe_phaseinv.laws.relations import Relation, ideal_entropy, positive
 from fe_phaseinv.models.allen_cahn import AllenCahn
@@ -111,5 +112,7 @@ def test_the_start_is_unknown_where_pixels_do_not_resolve_it(pixels, cells, nois
         Relation("chemical_potential", Legendre(2), known=ideal_entropy),
         Relation("kinetic_prefactor", Legendre(1), transform=positive),
     )
-    problem = pose(images, model, rectangle_mesh(images, cells, MPI.COMM_SELF), {"gradient_energy": [-7.0]})
+    problem = pose(
+        images, model, rectangle_mesh(images, cells, MPI.COMM_SELF), Settings(initial={"gradient_energy": 1e-3})
+    )
     assert problem.series[0].start_unknown == unknown

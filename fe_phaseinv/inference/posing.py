@@ -1,0 +1,220 @@
+"""From images, a model and a mesh to a problem; and several problems joined to one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields, replace
+
+import numpy as np
+
+from fe_phaseinv.core.errors import InputError
+from fe_phaseinv.core.parallel import total
+from fe_phaseinv.data.images import ImageSeries
+from fe_phaseinv.forward.boundary_data import BoundaryData
+from fe_phaseinv.forward.model import ForwardModel
+from fe_phaseinv.forward.parameters import Parameters
+from fe_phaseinv.forward.trajectory import QUIET, Tolerances
+from fe_phaseinv.inference.ensemble import SeriesEnsemble
+from fe_phaseinv.inference.problem import Discretisation, Problem, Series
+from fe_phaseinv.inference.settings import Settings
+from fe_phaseinv.laws.coordinates import Coordinates, Gauge
+from fe_phaseinv.laws.relations import identity
+from fe_phaseinv.observation.boundary import from_images
+from fe_phaseinv.observation.pixels import Pixels
+from fe_phaseinv.observation.smoothing import Smoother
+
+NOISE_SHARE, LOOSE = 0.1, 3e-3
+"""The error of a step may be this share of the noise of a pixel, as far as this relative tolerance."""
+COARSE_TIME, COARSEST_TIME = 5.0, 1.5e-2
+"""The intervals, which only lead to a start, are solved with half the degree and a time tolerance larger by this
+factor, or with this one where that is finer."""
+
+
+def pose(images: ImageSeries, model, mesh, settings: Settings) -> Problem:
+    """Ask which laws of a model turn the first frame into the others. Collective.
+
+    Parameters
+    ----------
+    images : ImageSeries
+    model : Model
+    mesh : firedrake.MeshGeometry
+        Inside the picture.
+    settings : Settings
+
+    Raises
+    ------
+    InputError
+        Where the images and the mesh do not fit, or have no data on the boundary.
+    ValueError
+        Where a setting does not go with the model, the images or the mesh.
+    """
+    frames = _frames(images, settings)
+    _require_mesh(mesh, settings)
+    parameters = Parameters(model.relations, mesh)
+    coordinates = coordinates_for(model, parameters, *_start(model, parameters, settings))
+    fine = settings.tolerances or _tolerances(images)
+    coarse = replace(fine, rtol=max(COARSE_TIME * fine.rtol, COARSEST_TIME))
+
+    def discretise(degree: int, tolerances: Tolerances, heterogeneous: bool) -> Discretisation:
+        boundary_data = _boundary_data(images, mesh, degree, settings)
+        forward = ForwardModel(
+            model,
+            mesh,
+            degree=degree,
+            unknown=coordinates.free,
+            tolerances=tolerances,
+            boundary_data=boundary_data,
+            heterogeneous=heterogeneous,
+        )
+        pixels = Pixels(images, forward.space)
+        return Discretisation(forward, pixels, Smoother(pixels, flat=boundary_data is None, tags=settings.tags))
+
+    series = Series(
+        coarse=discretise((settings.degree + 1) // 2, coarse, False),
+        fine=discretise(settings.degree, fine, settings.heterogeneity is not None),
+        frames=frames,
+        first_frame=settings.first_frame,
+    )
+    return Problem(
+        series=(series,),
+        ensemble=SeriesEnsemble.together(mesh.comm),
+        noises=(images.noise,),
+        coordinates=coordinates,
+        settings=settings,
+    )
+
+
+def coordinates_for(model, parameters: Parameters, start: np.ndarray, fixed: np.ndarray) -> Coordinates:
+    """Return the unknowns of a model's laws.
+
+    Parameters
+    ----------
+    model : Model
+    parameters : Parameters
+        Of its laws.
+    start : numpy.ndarray, shape (n,)
+        Starting coefficients.
+    fixed : numpy.ndarray of bool, shape (n,)
+        Coefficients to keep.
+    """
+    free = ~fixed
+    for relation in model.relations:
+        part = parameters.slices[relation.name]
+        if relation.name in model.free_constants and relation.basis.constant is not None:
+            free[part.start + relation.basis.constant] = False
+        free[part][relation.absent] = False
+    negative = tuple(parameters.slices[name].start + number for name, number in model.negative)
+    return Coordinates(np.asarray(start, float), free, _gauge(model, parameters, free, fixed), negative)
+
+
+def joint(problems: Sequence[Problem], ensemble: SeriesEnsemble | None = None) -> Problem:
+    """Ask which laws explain several series of images at once. Collective.
+
+    The squared differences of a series are weighted by the inverse of the variance of its noise. The regularisation
+    and the starting laws are those of the first problem.
+
+    Parameters
+    ----------
+    problems : sequence of Problem
+        From `pose`, one for each series, with the same laws. With an ensemble those of `ensemble.own`, on meshes of
+        `ensemble.within`.
+    ensemble : SeriesEnsemble, optional
+        Groups that work side by side; all ranks take one series after the other where not given.
+
+    Raises
+    ------
+    InputError
+        Where the noise of some series is known and that of others is not.
+    ValueError
+        Where the laws differ, or a map, a start as a field or whole Hessians are asked for.
+    """
+    series = tuple(series for problem in problems for series in problem.series)
+    ensemble = ensemble or SeriesEnsemble.together(problems[0].ensemble.comm, len(series))
+    asked = ensemble.gather([(_laws_of(problem), problem.by_fields) for problem in problems])
+    for laws, _ in asked:
+        _require_same(asked[0][0], laws)
+    if len(asked) > 1 and any(by_fields for _, by_fields in asked):
+        raise ValueError("maps, starts as fields and whole Hessians are for one series of images")
+    images = ensemble.gather([(one.images.source, one.images.noise) for one in series])
+    for source, noise in images:
+        if (noise > 0) != (images[0][1] > 0):
+            accepted = "noise of all the series, or of none"
+            raise InputError(source, "noise", f"{noise:g} beside {images[0][1]:g} of {images[0][0]}", accepted)
+    return replace(problems[0], series=series, ensemble=ensemble, noises=tuple(noise for _, noise in images))
+
+
+def _frames(images: ImageSeries, settings: Settings) -> tuple[int, ...]:
+    """Return the frames to compare with, all of them after the first one."""
+    count, first = len(images.times), settings.first_frame
+    frames = tuple(range(first + 1, count) if settings.frames is None else settings.frames)
+    if not frames or frames[-1] >= count or frames[0] <= first:
+        accepted = f"indices after the first_frame {first}, below the {count} of {images.source}"
+        raise ValueError(f"frames: found {list(frames)}; accepted: {accepted}")
+    return frames
+
+
+def _require_mesh(mesh, settings: Settings) -> None:
+    """Refuse a mesh with a boundary where it is to be periodic. Collective."""
+    if settings.boundary == "periodic":
+        facets = total(mesh.comm, mesh.exterior_facets.set.size)
+        if facets:
+            raise ValueError(
+                f"boundary: found 'periodic' and {facets:.0f} sides on a boundary; accepted: a periodic mesh"
+            )
+
+
+def _start(model, parameters: Parameters, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
+    """Return the coefficients to start from, and which of them stay."""
+    relations = {relation.name: relation for relation in model.relations}
+    for key, names in (("initial", settings.initial), ("fixed", settings.fixed)):
+        for name in names:
+            if name not in relations:
+                raise ValueError(f"{key}: found {name!r}; accepted: laws of {model.name}: {', '.join(relations)}")
+    start, fixed = np.zeros(parameters.size), np.zeros(parameters.size, bool)
+    for name, part in parameters.slices.items():
+        start[part] = relations[name].coefficients(settings.initial.get(name, ()))
+        fixed[part] = name in settings.fixed
+    return start, fixed
+
+
+def _boundary_data(images: ImageSeries, mesh, degree: int, settings: Settings) -> BoundaryData | None:
+    return from_images(images, mesh, degree, settings.tags) if settings.boundary == "from-images" else None
+
+
+def _tolerances(images: ImageSeries) -> Tolerances:
+    """Return the accuracy in time that images deserve: errors that clean ones do not show, or noise hides."""
+    noise = images.noise / max(np.nanstd(images.frames), QUIET)
+    return Tolerances(rtol=float(np.clip(NOISE_SHARE * noise, Tolerances.rtol, LOOSE)))
+
+
+def _gauge(model, parameters: Parameters, free: np.ndarray, fixed: np.ndarray) -> Gauge | None:
+    """Where the gauge acts, if the model has one that moves no law which is fixed."""
+    if model.gauge is None:
+        return None
+    relations = {relation.name: relation for relation in model.relations}
+    (potential,) = model.gauge.keys() - {model.scale, model.kinetics}
+    part, log_energy = parameters.slices[potential], parameters.slices[model.scale].start
+    constant = relations[model.kinetics].basis.constant
+    if constant is None or relations[potential].transform is not identity:
+        return None
+    log_kinetics = parameters.slices[model.kinetics].start + constant
+    if fixed[part].any() or not (free[log_energy] and free[log_kinetics]):
+        return None
+    return Gauge(tuple(i for i in range(part.start, part.stop) if free[i]), log_energy, log_kinetics)
+
+
+def _laws_of(problem: Problem) -> dict[str, object]:
+    """Return what is the same in problems with the same laws, apart from their regularisation."""
+    coordinates, model = problem.coordinates, problem.model
+    relations = {relation.name: relation.description for relation in model.relations}
+    relations |= {spec.name: getattr(model, spec.name) for spec in fields(model) if spec.name not in relations}
+    learnt = {"start": coordinates.start.tolist(), "free": coordinates.free.tolist()}
+    return {"model": f"{type(model).__qualname__} {model.name}"} | relations | learnt
+
+
+def _require_same(first: dict[str, object], other: dict[str, object]) -> None:
+    """Refuse laws that differ from those of the first problem."""
+    for key in first | other:
+        if first.get(key) != other.get(key):
+            found = f"{other.get(key)} beside {first.get(key)}"
+            raise ValueError(f"{key}: found {found}; accepted: the same model and laws, learnt from the same start")

@@ -1,0 +1,118 @@
+"""What can be asked of an inversion, checked where it comes in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+import numpy as np
+
+from fe_phaseinv.forward.trajectory import Tolerances
+from fe_phaseinv.inference.matern import Matern
+
+Boundary = Literal["no-flux", "from-images", "periodic"]
+Hessian = Literal["gauss-newton", "newton", "both"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What can be asked of an inversion besides images, model and mesh.
+
+    Parameters
+    ----------
+    initial : mapping of str to float or sequence of float
+        By law, where to start: a number for a law that is one (kappa, not its logarithm), or for a constant function;
+        otherwise the first coefficients in the basis, before the law's transform. What is not given is zero.
+    fixed : sequence of str
+        Laws that stay as they start.
+    frames : sequence of int, optional
+        Frames to compare with, increasing; all after the first one where not given.
+    first_frame : int
+        Frame that starts the run.
+    degree : int
+        Of the elements; the intervals of multiple shooting are solved with half of it, rounded up.
+    tolerances : Tolerances, optional
+        Accuracy in time; looser by default for noisy images than for clean ones. Intervals are solved with larger ones.
+    regularisation : float or "auto"
+        Weight of the prior of every law, in units of the squared misfit of a pixel. "auto" takes the variance of a
+        pixel (of its noise, or of what the misfit leaves), so that curvatures of order one, in units of kT and of
+        logarithms, are what is expected of the laws. Where the noise is known, larger curvatures of a law are allowed
+        for as far as the images show them.
+    boundary : str
+        "no-flux": nothing passes the boundary, and the normal gradient is zero; "from-images": values and normal
+        gradients come from all frames of the images, which show a part of a larger domain; "periodic": the mesh is.
+    tags : sequence of int, optional
+        Of the parts of the boundary that the images give, where `boundary` is "from-images"; nothing passes the others.
+    heterogeneity : Matern, optional
+        Prior of a map h to be learnt together with the laws; the kinetics are multiplied by exp(h).
+    start_prior : Matern, optional
+        Prior of the deviation of the start from the smoothed first frame, which is then learnt as a field. With a map,
+        the start of noisy images is one, too.
+    hessian : str
+        "gauss-newton", or with second derivatives of the forward model: "newton", or "both" in turn.
+    multiple_shooting : bool
+        Whether to fit intervals between frames first; laws that come from another fit need none of it.
+    term : callable, optional
+        A functional of one's own, on pyadjoint's tape, that is added to the cost of the trajectory: of a list of
+        functions, the first field at the start and at every frame, gives a number (such as
+        ``lambda states: assemble(1e-3 * states[-1] ** 4 * dx)``). The unit of the cost is half a squared pixel.
+
+    Raises
+    ------
+    ValueError
+        Where a value is none of those accepted; it names the setting, what was found and what is accepted.
+    """
+
+    initial: Mapping[str, float | Sequence[float]] = field(default_factory=dict)
+    fixed: Sequence[str] = ()
+    frames: Sequence[int] | None = None
+    first_frame: int = 0
+    degree: int = 3
+    tolerances: Tolerances | None = None
+    regularisation: float | Literal["auto"] = "auto"
+    boundary: Boundary = "no-flux"
+    tags: Sequence[int] | None = None
+    heterogeneity: Matern | None = None
+    start_prior: Matern | None = None
+    hessian: Hessian = "gauss-newton"
+    multiple_shooting: bool = True
+    term: Callable | None = None
+
+    def __post_init__(self):
+        """Refuse what is not accepted."""
+        _require("initial", self.initial, isinstance(self.initial, Mapping), "a mapping from laws to where they start")
+        names = not isinstance(self.fixed, str) and all(isinstance(name, str) for name in self.fixed)
+        _require("fixed", self.fixed, names, "a list of names of laws")
+        if self.frames is not None:
+            frames = list(self.frames)
+            increasing = all(_is_index(frame) for frame in frames) and sorted(set(frames)) == frames
+            _require("frames", frames, bool(frames) and increasing, "increasing indices of frames, counted from 0")
+        _require("first_frame", self.first_frame, _is_index(self.first_frame), "the index of a frame, from 0")
+        _require("degree", self.degree, _is_index(self.degree) and self.degree > 0, "a positive integer")
+        of_kind = self.tolerances is None or isinstance(self.tolerances, Tolerances)
+        _require("tolerances", self.tolerances, of_kind, "Tolerances(...)")
+        given = self.regularisation
+        weight = not isinstance(given, str | bool) and np.isscalar(given) and 0 <= given < np.inf
+        _require("regularisation", given, given == "auto" or weight, '"auto" or a finite number >= 0')
+        _require_choice("boundary", self.boundary, get_args(Boundary))
+        _require_choice("hessian", self.hessian, get_args(Hessian))
+        only = "nothing, unless boundary is 'from-images'"
+        _require("tags", self.tags, self.tags is None or self.boundary == "from-images", only)
+        for name in ("heterogeneity", "start_prior"):
+            prior = getattr(self, name)
+            _require(name, prior, prior is None or isinstance(prior, Matern), "Matern(deviation, length)")
+        _require("term", self.term, self.term is None or callable(self.term), "a function of a list of fields")
+
+
+def _is_index(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 0
+
+
+def _require(name: str, found: object, holds: bool, accepted: str) -> None:
+    if not holds:
+        raise ValueError(f"{name}: found {found!r}; accepted: {accepted}")
+
+
+def _require_choice(name: str, found: object, choices: Sequence[str]) -> None:
+    _require(name, found, found in choices, " or ".join(map(repr, choices)))
