@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from firedrake import (
+    MIN,
     DirichletBC,
-    Function,
     FunctionSpace,
+    MeshGeometry,
     SpatialCoordinate,
     TrialFunction,
     VectorFunctionSpace,
@@ -18,63 +19,156 @@ from firedrake import (
 )
 from firedrake.petsc import PETSc
 from mpi4py import MPI
+from ufl import Measure
 
 from fe_phaseinv.core.parallel import total
 
+SAME_PLACE = 1e-9
+"""Share of the extent of a mesh by which coordinates of one place may differ."""
+
 
 def boundary_nodes(space: FunctionSpace, tags: Sequence[int] | None = None) -> np.ndarray:
-    """Local numbers of the nodes on the boundary, or on its parts with these tags."""
-    nodes = DirichletBC(space, 0.0, "on_boundary" if tags is None else tags).nodes
-    return nodes[nodes < space.dof_dset.size]
-
-
-def boundary_measure(tags: Sequence[int] | None = None):
-    """Return the measure of UFL of the boundary, or of its parts with these tags."""
-    return ds if tags is None else ds(tuple(tags))
-
-
-def interpolation(source: FunctionSpace, target: FunctionSpace) -> PETSc.Mat:
-    """Return the matrix from the nodal values of one space to those of another on the same mesh."""
-    return assemble(interpolate(TrialFunction(source), target)).petscmat
-
-
-class NodeOrder:
-    """An order of the nodes of a space by their positions, which does not depend on the number of ranks.
+    """Return the local numbers of the nodes on the boundary, or on its parts with these tags.
 
     Parameters
     ----------
     space : firedrake.FunctionSpace
-        A scalar one.
+        A continuous one.
+    tags : sequence of int, optional
+        Tags of parts of the boundary; the whole boundary where not given.
+
+    Returns
+    -------
+    numpy.ndarray of int, shape (nodes,)
+        Only nodes that this rank owns.
+    """
+    nodes = DirichletBC(space, 0.0, "on_boundary" if tags is None else tags).nodes
+    return nodes[nodes < space.dof_dset.size]
+
+
+def boundary_measure(tags: Sequence[int] | None = None) -> Measure:
+    """Return the measure of UFL of the boundary, or of its parts with these tags.
+
+    Parameters
+    ----------
+    tags : sequence of int, optional
+        Tags of parts of the boundary; the whole boundary where not given.
+
+    Returns
+    -------
+    ufl.Measure
+    """
+    return ds if tags is None else ds(tuple(tags))
+
+
+def interpolation(source: FunctionSpace, target: FunctionSpace) -> PETSc.Mat:
+    """Return the matrix from the nodal values of one space to those of another on the same mesh. Collective.
+
+    Parameters
+    ----------
+    source, target : firedrake.FunctionSpace
+        The spaces.
+
+    Returns
+    -------
+    petsc4py.PETSc.Mat
+        With the rows of `target` and the columns of `source`.
+    """
+    return assemble(interpolate(TrialFunction(source), target)).petscmat
+
+
+class NodeOrder:
+    """An order of the nodes of a space by their positions, which does not depend on the number of ranks. Collective.
+
+    The last coordinate counts first. Coordinates that differ by less than `SAME_PLACE` of the mesh's extent are equal.
+
+    Parameters
+    ----------
+    space : firedrake.FunctionSpace
+        A scalar and continuous one.
     """
 
     def __init__(self, space: FunctionSpace):
         self._comm = space.mesh().comm
         parts = self._comm.allgather(node_positions(space))
         positions = np.concatenate(parts)
-        digits = np.round(positions / (1e-9 * np.ptp(positions, axis=0).max()))
-        ranks = np.argsort(np.lexsort(digits.T))
+        tolerance = SAME_PLACE * np.ptp(positions, axis=0).max()
+        ranks = np.argsort(np.lexsort([_levels(column, tolerance) for column in positions.T]))
         first = sum(len(part) for part in parts[: self._comm.rank])
         self._size, self._mine = len(ranks), ranks[first : first + len(parts[self._comm.rank])]
 
     def gather(self, local: np.ndarray) -> np.ndarray:
-        """Return all nodal values in this order, on all ranks."""
+        """Return all nodal values in this order, on all ranks. Collective.
+
+        Parameters
+        ----------
+        local : numpy.ndarray, shape (nodes of this rank,)
+            Values of the nodes that this rank owns.
+
+        Returns
+        -------
+        numpy.ndarray, shape (nodes,)
+        """
         whole = np.zeros(self._size)
         whole[self._mine] = local
         return total(self._comm, whole)
 
     def scatter(self, whole: np.ndarray) -> np.ndarray:
-        """Return the inverse of `gather`."""
+        """Return the inverse of `gather`.
+
+        Parameters
+        ----------
+        whole : numpy.ndarray, shape (nodes,)
+            All nodal values in this order.
+
+        Returns
+        -------
+        numpy.ndarray, shape (nodes of this rank,)
+        """
         return whole[self._mine]
 
 
+def _levels(values: np.ndarray, tolerance: float) -> np.ndarray:
+    """Give values numbers by their size, the same where they differ by no more than a tolerance."""
+    order = np.argsort(values)
+    levels = np.empty(len(values), int)
+    levels[order] = np.cumsum(np.diff(values[order], prepend=values[order[0]]) > tolerance)
+    return levels
+
+
 def node_positions(space: FunctionSpace) -> np.ndarray:
-    """Return the positions of all nodes, shape (nodes, dimension)."""
+    """Return the positions of the nodes. Collective.
+
+    On a periodic mesh a node of the seam has several; the answer is the least of each coordinate, on any number of
+    ranks.
+
+    Parameters
+    ----------
+    space : firedrake.FunctionSpace
+        A scalar and continuous one.
+
+    Returns
+    -------
+    numpy.ndarray, shape (nodes of this rank, dimension)
+        Read-only.
+    """
     positions = VectorFunctionSpace(space.mesh(), space.ufl_element())
-    return Function(positions).interpolate(SpatialCoordinate(space.mesh())).dat.data_ro
+    return assemble(interpolate(SpatialCoordinate(space.mesh()), positions, access=MIN)).dat.data_ro
 
 
-def box(mesh) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper corner of the box around a mesh, each of shape (dimension,)."""
+def box(mesh: MeshGeometry) -> tuple[np.ndarray, np.ndarray]:
+    """Return the corners of the box around a mesh. Collective.
+
+    Parameters
+    ----------
+    mesh : firedrake.MeshGeometry
+        The mesh; curved sides may bulge out of the box.
+
+    Returns
+    -------
+    low, high : numpy.ndarray, shape (dimension,)
+        The same on all ranks.
+    """
     coordinates = mesh.coordinates.dat.data_ro
     low, high = np.empty((2, coordinates.shape[1]))
     mesh.comm.Allreduce(coordinates.min(axis=0, initial=np.inf), low, op=MPI.MIN)
