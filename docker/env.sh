@@ -81,7 +81,7 @@ python_tools() {
 }
 
 # What only the pages need. The versions of all that is there stay.
-docs_tools() { pip install --constraint "$env/freeze.txt" "sphinx==9.*" "myst-parser==5.*" furo "jupytext==1.*"; }
+docs_tools() { pip install --constraint "$env/freeze.txt" "sphinx==9.*" "myst-parser==5.*" "numpydoc==1.*" "jupytext==1.*" furo; }
 
 setup() {
   system_packages
@@ -125,7 +125,7 @@ case ${1:-} in
   setup) setup ;;
   demo) setup; activate; cd "$root"; exec python demos/spinodal/demo.py "${@:2}" ;;
   test) setup; activate; cd "$root"; run_tests "${@:2}" ;;
-  docs) setup; stage docs_tools docs_tools; activate; cd "$root"; exec python -m sphinx -W --keep-going -n -q -E demos/pages demos/pages/_build ;;
+  docs) setup; stage docs_tools docs_tools; activate; cd "$root"; PETSC_OPTIONS="-options_left 0" exec python -m sphinx -W --keep-going -n -q -E demos/pages demos/pages/_build ;;
   run) shift; setup; activate; exec "$@" ;;
   shell) setup; activate; exec "${SHELL:-bash}" ;;
   *) sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
