@@ -35,10 +35,18 @@ class FieldObjective(FieldUnknowns):
         """Return the radius of the trust region to begin with at a point: that of the preconditioned gradient."""
         return point.gradient_norm() if np.isfinite(point.value) else least
 
-    def with_prior(self, prior: Prior) -> FieldObjective:
-        """Return the objective with another prior of the laws."""
+    def with_prior(self, prior: Prior, variance: float) -> FieldObjective:
+        """Return the objective with other priors.
+
+        Parameters
+        ----------
+        prior : Prior
+            Of the laws.
+        variance : float
+            Of a pixel, by which the priors of the fields are weighted against the misfit.
+        """
         other = copy(self)
-        other.prior = prior
+        other.prior, other.variance = prior, variance
         return other
 
     def carried(self, point: FieldPoint, before: FieldObjective) -> FieldPoint:

@@ -57,7 +57,15 @@ class Linearisation:
 
     @classmethod
     def on_grids(cls, x: np.ndarray, grids: tuple[tuple[TimeGrid, ...], ...] = ()) -> Linearisation:
-        """Return a point that is not evaluated: it could not be, or only its grids matter."""
+        """Return a point that is not evaluated: it could not be, or only its grids matter.
+
+        Parameters
+        ----------
+        x : numpy.ndarray, shape (n,)
+            Unknowns.
+        grids : tuple of tuple of TimeGrid
+            For each series of this rank's group, one for each segment.
+        """
         n = len(x)
         return cls(x, np.inf, np.inf, 1, np.full(n, np.nan), np.full((n, n), np.nan), grids)
 
@@ -118,24 +126,53 @@ class Objective:
         return int(self.ends[-1])
 
     def begin(self, laws: np.ndarray) -> np.ndarray:
-        """Return the unknowns with those of the laws as given, and starts as they are expected."""
+        """Return the unknowns with those of the laws as given, and starts as they are expected.
+
+        Parameters
+        ----------
+        laws : numpy.ndarray, shape (n,)
+        """
         return np.pad(laws, (0, len(self) - len(laws)))
 
     def local(self, whole: np.ndarray) -> np.ndarray:
-        """Return the unknowns that a point gives as `whole`."""
+        """Return the unknowns that a point gives as `whole`.
+
+        Parameters
+        ----------
+        whole : numpy.ndarray, shape (n,)
+        """
         return whole
 
     def radius(self, point: Linearisation, least: float) -> float:
-        """Return the radius of the trust region to begin with at a point."""
+        """Return the radius of the trust region to begin with at a point.
+
+        Parameters
+        ----------
+        point : Linearisation
+        least : float
+            Radius where the point asks for none.
+        """
         return least
 
     def share(self, x: np.ndarray, step: np.ndarray) -> float:
-        """Share of a step from x that the unknowns allow."""
+        """Return the share of a step that the unknowns allow.
+
+        Parameters
+        ----------
+        x, step : numpy.ndarray, shape (n,)
+            Unknowns, and a change of them.
+        """
         laws = slice(len(self.coordinates))
         return self.coordinates.allowed(x[laws], step[laws])
 
     def prior_at(self, x: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-        """Value, gradient and Gauss-Newton Hessian of the priors' share in the cost."""
+        """Return value, gradient and Gauss-Newton Hessian of the priors' share in the cost. Collective.
+
+        Parameters
+        ----------
+        x : numpy.ndarray, shape (n,)
+            Unknowns.
+        """
         laws, starts = self._split(x)
         own = zip(self.ensemble.own, self.experiments, strict=True)
         shares = self.ensemble.gather([experiment.prior_at(starts[index]) for index, experiment in own])
@@ -143,7 +180,7 @@ class Objective:
         return sum(values), np.concatenate(gradients), block_diag(*hessians)
 
     def at(self, x: np.ndarray, like: Linearisation | None = None) -> Linearisation:
-        """Evaluate cost, gradient and Gauss-Newton Hessian.
+        """Evaluate cost, gradient and Gauss-Newton Hessian. Collective.
 
         Parameters
         ----------
@@ -185,12 +222,27 @@ class Objective:
             sensitivity=sensitivity,
         )
 
-    def with_prior(self, prior: Prior) -> Objective:
-        """Return the objective with another prior."""
+    def with_prior(self, prior: Prior, variance: float) -> Objective:
+        """Return the objective with another prior.
+
+        Parameters
+        ----------
+        prior : Prior
+            Of the laws.
+        variance : float
+            Of a pixel: by it priors of fields are weighted, of which there are none here.
+        """
         return Objective(self.experiments, self.coordinates, prior, self.ensemble)
 
     def carried(self, point: Linearisation, before: Objective) -> Linearisation:
-        """Return a point that an objective which differs in its prior alone has evaluated."""
+        """Return a point that an objective which differs in its prior alone has evaluated. Collective.
+
+        Parameters
+        ----------
+        point : Linearisation
+        before : Objective
+            That has evaluated it.
+        """
         value, gradient, hessian = (
             new - old for new, old in zip(self.prior_at(point.x), before.prior_at(point.x), strict=True)
         )

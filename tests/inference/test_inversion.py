@@ -1,0 +1,45 @@
+"""Stages of an inversion, and where it ends or goes on."""
+
+import json
+
+import pytest
+from mpi4py.MPI import COMM_SELF
+
+from fe_phaseinv.core.errors import DataWarning
+from fe_phaseinv.data.meshes import rectangle_mesh
+from fe_phaseinv.forward.trajectory import Tolerances
+from fe_phaseinv.inference import inversion
+from fe_phaseinv.inference.posing import pose
+from fe_phaseinv.inference.settings import Settings
+from fe_phaseinv.laws.bases import Legendre
+from fe_phaseinv.laws.relations import ideal_entropy
+from fe_phaseinv.models.cahn_hilliard import CahnHilliard
+
+INITIAL = {"chemical_potential": [0, -2.5, 0.1], "diffusivity": [-0.4, -0.3], "gradient_energy": 4e-3}
+
+
+@pytest.fixture
+def problem(movie):
+    model = CahnHilliard(Legendre(3) + ideal_entropy, Legendre(2))
+    settings = Settings(initial=INITIAL, degree=2, tolerances=Tolerances(rtol=3e-3, newton=1e-8))
+    return pose(movie, model, rectangle_mesh(movie, 6, COMM_SELF), settings)
+
+
+def test_weights_of_the_priors_are_not_chosen_without_end(problem, monkeypatch):
+    """A choice that goes round in a circle ends, and says so."""
+    circle = {1e-4: 1e-6, 1e-6: 1e-4}
+    monkeypatch.setattr(inversion, "MOST_CHOICES", 3)
+    monkeypatch.setattr(
+        inversion, "_better_regularisation", lambda problem, progress: (circle[progress.regularisation[0]],) * 3
+    )
+    with pytest.warns(DataWarning, match="still change after 3 choices"):
+        *_, last = inversion.iterate(problem, max_iterations=60)
+    assert last.choices == 3 and last.state.outcome is not None
+
+
+def test_a_point_that_costs_something_else_is_not_resumed(problem):
+    *_, last = inversion.iterate(problem, max_iterations=1)
+    saved = json.loads(json.dumps(last.to_dict()))
+    assert inversion.resume(problem, saved).state.point.value == pytest.approx(last.state.point.value, rel=1e-9)
+    with pytest.raises(ValueError, match="a cost of .* where .* is recorded"):
+        inversion.resume(problem, saved | {"cost": 1.01 * saved["cost"]})
