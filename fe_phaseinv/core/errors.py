@@ -44,6 +44,10 @@ class InputError(ValueError):
         return _one_line(f"{self.source}: {self.key}: found {found}; accepted: {self.accepted}")
 
 
+class DataWarning(UserWarning):
+    """Something is doubtful about the data or the result; the text is one sentence for the user."""
+
+
 def _one_line(text: str) -> str:
     return " ".join(line.strip() for line in text.splitlines())
 
@@ -112,7 +116,7 @@ def real_numbers(
     key : str
         Its name there.
     value : array_like
-        The value; NaN and infinity pass.
+        The value; NaN and infinity pass, and what is masked becomes NaN.
     ndim : int or sequence of int
         The number of axes it must have, or the numbers it may have.
 
@@ -129,11 +133,24 @@ def real_numbers(
         raise InputError(source, key, "lists of unequal lengths", accepted) from None
     if array.dtype.kind not in "iuf" or array.ndim not in allowed:
         raise InputError(source, key, f"{array.dtype} values of shape {array.shape}", accepted)
-    array = array.astype(np.float64)
+    array = np.array(array, np.float64)
+    if np.ma.isMaskedArray(value):
+        array[np.ma.getmaskarray(value)] = np.nan
     array.setflags(write=False)
     return array
 
 
 def as_ranges(low: ArrayLike, high: ArrayLike) -> str:
-    """Say in words where the box between two corners is."""
+    """Say in words where the box between two corners is.
+
+    Parameters
+    ----------
+    low, high : array_like of shape (dimension,)
+        Its lower and upper corner.
+
+    Returns
+    -------
+    str
+        Such as ``"0 < x < 1, 0 < y < 2"``.
+    """
     return ", ".join(f"{a:g} < {name} < {b:g}" for name, a, b in zip("xyz", low, high, strict=False))

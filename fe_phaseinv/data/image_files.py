@@ -1,5 +1,6 @@
 """Files of images, as arrays."""
 
+import os
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fe_phaseinv.core.errors import InputError, read_toml, refusing_unreadable
 
@@ -50,6 +51,40 @@ def read_arrays(path: Path) -> tuple[dict[str, Any], Path]:
         raise InputError(path, "file", f'suffix "{suffix}"', FORMATS)
 
 
+def write_arrays(path: Path, arrays: Mapping[str, ArrayLike]) -> None:
+    """Write arrays to a npz file, which appears only complete; as float32 where that loses nothing.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file; its name ends in ``.npz``.
+    arrays : mapping of array_like
+        Real numbers by their names.
+
+    Raises
+    ------
+    InputError
+        If the name does not end in ``.npz``.
+    OSError
+        If the file cannot be written.
+    """
+    if path.suffix.lower() != ".npz":
+        raise InputError(path, "file", f'suffix "{path.suffix}"', "a name that ends in .npz")
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with partial.open("wb") as file:
+            np.savez_compressed(file, **{key: _short(np.asarray(array)) for key, array in arrays.items()})
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _short(array: NDArray) -> NDArray:
+    with np.errstate(over="ignore"):
+        single = array.astype(np.float32)
+    return single if np.array_equal(single, array, equal_nan=True) else array
+
+
 def _pick(source: Path, data: Mapping[str, Any], *required: str) -> dict[str, Any]:
     for key in required:
         if key not in data:
@@ -61,7 +96,7 @@ def _pick(source: Path, data: Mapping[str, Any], *required: str) -> dict[str, An
 def _read_npz(path: Path) -> dict[str, Any]:
     if not zipfile.is_zipfile(path):
         raise InputError(path, "file", "a file that is no npz archive", FORMATS)
-    with np.load(path) as data:
+    with np.load(path, allow_pickle=False) as data:
         return _pick(path, data, *_ARRAYS)
 
 

@@ -2,21 +2,20 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import NoReturn, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.interpolate import NdBSpline, make_interp_spline
 
 from fe_phaseinv.core.errors import InputError, real_numbers
-from fe_phaseinv.data.image_files import read_arrays
+from fe_phaseinv.data.image_files import read_arrays, write_arrays
+from fe_phaseinv.data.reconstruction import smooth_function
+from fe_phaseinv.data.statistics import coarseness, noise_deviation
 
 AXES, NUMERALS = (3, 4), {2: "two", 3: "three"}
-MEDIAN_OF_NORMAL = 0.6744897501960817
-"""Median size of a standard normal variable."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,15 +25,15 @@ class ImageSeries:
     Parameters
     ----------
     frames : array_like of shape (time, y, x) or (time, z, y, x)
-        Pixel values, row 0 at the bottom (y = origin), NaN where there is no data. Kept as read-only float64.
+        Pixel values, row 0 at the bottom (y = origin), NaN or masked where there is no data. Kept as read-only float64.
     times : array_like of shape (time,)
         Time of each frame, increasing. Kept as read-only float64.
     extent, origin : (float, float) or (float, float, float)
         Size of the images along x, y and z, and position of their lower left corner, in the unit of length; the origin
         is zero where not given.
-    noise : float
-        Standard deviation of the noise of a pixel.
-    source : str
+    noise : float, default 0, by keyword
+        Standard deviation of the noise of a pixel, in the unit of the pixels.
+    source : str, by keyword
         Where the images come from; errors name it.
 
     Raises
@@ -48,6 +47,7 @@ class ImageSeries:
     times: NDArray[np.float64]
     extent: tuple[float, ...]
     origin: tuple[float, ...] | None = None
+    _: KW_ONLY
     noise: float = 0.0
     source: str = "images"
 
@@ -124,53 +124,46 @@ class ImageSeries:
             self._refuse("images", f"from {low:.6g} to {high:.6g}", "the open interval (0, 1), or a positive noise")
 
     def estimate_noise(self) -> float:
-        """Return the standard deviation of independent Gaussian noise of a pixel, from the frames themselves.
+        """Estimate the standard deviation of the noise of a pixel from the frames themselves.
 
-        The second difference along all axes removes what is smooth over three pixels; its median size does not
-        mind the few places where the pattern is not. Clean images give a small value, not zero.
-
-        Notes
-        -----
-        The mask is that of Immerkaer, Comput. Vis. Image Underst. 64, 300 (1996); the median in place of the mean is
-        that of Donoho and Johnstone, Biometrika 81, 425 (1994).
+        Returns
+        -------
+        float
+            As `fe_phaseinv.data.statistics.noise_deviation` gives it.
 
         Raises
         ------
         InputError
             If no pixel has data all around it.
         """
-        differences = self.frames
-        for axis in range(1, differences.ndim):
-            differences = np.diff(differences, 2, axis=axis)
-        if not np.isfinite(differences).any():
+        deviation = noise_deviation(self.frames)
+        if np.isnan(deviation):
             block = " x ".join("3" * self.dimension)
             self._refuse("images", f"no block of {block} pixels with data", "such blocks, or a given noise")
-        return float(np.nanmedian(np.abs(differences)) / (6 ** (self.dimension / 2) * MEDIAN_OF_NORMAL))
+        return deviation
 
     def coarseness(self, index: int) -> float:
         """Return how far the pixels of a clean frame are from resolving it: 0 where it is smooth, above 1 for details.
 
-        The fourth differences along all axes (root mean square), relative to the standard deviation of the pixels: for
-        waves of n pixels along one axis (2 sin(pi / n))^4, which is 0.02 for n = 16, 0.3 for 8 and 4 for 4. Infinite
-        where no five neighbours have data.
-
         Parameters
         ----------
         index : int
-            Frame.
+            Number of the frame, from 0.
+
+        Returns
+        -------
+        float
+            As `fe_phaseinv.data.statistics.coarseness` gives it.
         """
-        frame, squares = self.frames[index], 0.0
-        for axis in range(frame.ndim):
-            differences = np.diff(frame, 4, axis=axis)
-            differences = differences[np.isfinite(differences)]
-            if not differences.size:
-                return np.inf
-            squares += np.mean(differences**2)
-        deviation = np.nanstd(frame)
-        return float(np.sqrt(squares) / deviation) if deviation else 0.0
+        return coarseness(self.frames[index])
 
     def select(self, frames: Sequence[int]) -> Self:
-        """Return the series of the frames with these increasing indices, counted from 0.
+        """Return the series of some of the frames.
+
+        Parameters
+        ----------
+        frames : sequence of int
+            Increasing indices, counted from 0.
 
         Raises
         ------
@@ -219,10 +212,15 @@ class ImageSeries:
         return slice(start, stop)
 
     def downsample(self, factor: int) -> Self:
-        """Return the series of averages over blocks of `factor` pixels in each direction; one with a NaN becomes NaN.
+        """Return the series of averages over blocks of pixels; a block with a NaN becomes NaN.
 
         The noise of the pixels is taken as independent, so that of an average is smaller by the square root of their
         number.
+
+        Parameters
+        ----------
+        factor : int
+            Number of pixels of a block in each direction.
 
         Raises
         ------
@@ -238,34 +236,32 @@ class ImageSeries:
         return replace(self, frames=blocks.mean(axis=inside), noise=self.noise / factor ** (self.dimension / 2))
 
     def interpolate(self, index: int, points: ArrayLike) -> NDArray[np.float64]:
-        """Values of a smooth function whose averages over the pixels are a frame, a clean and complete one.
-
-        It is the mixed derivative of a quintic spline through the integral up to the corners of the pixels, and keeps
-        its order up to the edge of the picture.
+        """Return values of a smooth function whose averages over the pixels are a frame.
 
         Parameters
         ----------
         index : int
-            Frame.
+            Number of the frame, from 0; it should be clean.
         points : array_like of shape (n, dimension)
-            Positions (x, y) or (x, y, z).
+            Positions (x, y) or (x, y, z) inside the picture; beyond it the function is extrapolated.
 
         Returns
         -------
         numpy.ndarray, shape (n,)
+            As `fe_phaseinv.data.reconstruction.smooth_function` gives them.
+
+        Raises
+        ------
+        InputError
+            If a pixel of the frame has no data.
         """
-        coefficients, knots, degrees = self.frames[index].T, [], []
-        for axis, (low, length) in enumerate(zip(self.origin, self.pixel, strict=True)):
-            count = coefficients.shape[axis]
-            sums = np.insert(np.cumsum(np.moveaxis(coefficients, axis, 0), axis=0), 0, 0.0, axis=0) * length
-            spline = make_interp_spline(low + length * np.arange(count + 1), sums, min(5, count)).derivative()
-            coefficients = np.moveaxis(spline.c[:count], 0, axis)
-            knots.append(spline.t)
-            degrees.append(spline.k)
-        return NdBSpline(tuple(knots), coefficients, tuple(degrees))(np.asarray(points, float))
+        frame = self.frames[index]
+        if np.isnan(frame).any():
+            self._refuse(f"images[{index}]", f"{np.isnan(frame).sum()} pixels without data", "a complete frame")
+        return smooth_function(frame, self.origin, self.pixel)(np.asarray(points, float))
 
     @classmethod
-    def load(cls, path: str | os.PathLike, noise: float = 0.0) -> Self:
+    def load(cls, path: str | os.PathLike, *, noise: float = 0.0) -> Self:
         """Read a series from a file or folder; nothing is written.
 
         Parameters
@@ -294,7 +290,7 @@ class ImageSeries:
     def save(self, path: str | os.PathLike) -> None:
         """Write `images`, `times`, `extent` and `origin` to a npz file, which appears only complete.
 
-        What is read back is exactly what was saved: the pixels are written as float32 only where that loses nothing.
+        What is read back is exactly what was saved.
 
         Parameters
         ----------
@@ -308,19 +304,8 @@ class ImageSeries:
         OSError
             If the file cannot be written.
         """
-        path = Path(path)
-        if path.suffix.lower() != ".npz":
-            raise InputError(path, "file", f'suffix "{path.suffix}"', "a name that ends in .npz")
-        partial = path.with_name(f".{path.name}.{os.getpid()}")
-        with np.errstate(over="ignore"):
-            single = self.frames.astype(np.float32)
-        frames = single if np.array_equal(single, self.frames, equal_nan=True) else self.frames
-        try:
-            with partial.open("wb") as file:
-                np.savez_compressed(file, images=frames, times=self.times, extent=self.extent, origin=self.origin)
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+        place = {"times": self.times, "extent": self.extent, "origin": self.origin}
+        write_arrays(Path(path), {"images": self.frames} | place)
 
 
 def _finite(source: str, key: str, value: ArrayLike, count: int) -> tuple[float, ...]:

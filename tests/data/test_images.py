@@ -1,6 +1,7 @@
 """Image series: the formats they are read from, what is refused, and what is cut from them."""
 
 import os
+import pickle
 from dataclasses import replace
 
 import h5py
@@ -254,11 +255,47 @@ def test_refused_truncated(tmp_path, name):
     assert refusal(path, ImageSeries.load, path).startswith("file: found ")
 
 
-def test_refused_pickle(tmp_path):
-    """An array of objects, which only unpickling could read, is refused."""
-    path = tmp_path / "a.npz"
-    write_npz(path, images=np.array([{}, {}]), **PLACE)
+class Trap:
+    """An object that writes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return self.path.touch, ()
+
+
+@pytest.mark.parametrize("key", ["images", "times", "extent", "origin"])
+def test_what_needs_unpickling_is_refused_unread(tmp_path, key):
+    path, sprung = tmp_path / "a.npz", tmp_path / "sprung"
+    write_npz(path, **{"images": LEVELS / 255} | PLACE | {key: np.array([Trap(sprung)])})
     assert refusal(path, ImageSeries.load, path).startswith("file: found unreadable content (ValueError: Object arrays")
+    path.write_bytes(pickle.dumps(Trap(sprung)))
+    assert refusal(path, ImageSeries.load, path).startswith("file: found a file that is no npz archive")
+    assert not sprung.exists()
+
+
+@pytest.mark.parametrize("name", ["a.mat", "a.h5"])
+def test_objects_are_refused(tmp_path, name):
+    """Cells of MATLAB and texts of HDF5 are no numbers."""
+    path = tmp_path / name
+    ARRAY_WRITERS[name](path, **{"images": LEVELS / 255} | PLACE | {"extent": np.array(["2.0", "1.5"], object)})
+    assert refusal(path, ImageSeries.load, path).startswith("extent: found object values of shape (2,); accepted: real")
+
+
+def test_masked_pixels_have_no_data():
+    frames = np.ma.masked_less(LEVELS, 9)
+    images = series(frames=frames)
+    np.testing.assert_array_equal(np.isnan(images.frames), LEVELS < 9)
+    message = refusal("mine", series, times=np.ma.array(TIMES, mask=[0, 1, 0]), source="mine")
+    assert message.startswith("times: found nan at frame 1")
+
+
+def test_only_complete_frames_are_interpolated():
+    images = series(frames=with_pixel(np.nan), source="mine")
+    message = refusal("mine", images.interpolate, 1, [[0, 4]])
+    assert message == "images[1]: found 1 pixels without data; accepted: a complete frame"
+    assert np.isfinite(images.interpolate(0, [[0, 4]])).all()
 
 
 @pytest.mark.parametrize(
