@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -13,17 +12,15 @@ import numpy as np
 from mpi4py import MPI
 
 from fe_phaseinv.cli.case import Case
+from fe_phaseinv.cli.laws import relation, start_of
 from fe_phaseinv.cli.schema import (
     CahnHilliardLaws,
-    ChemicalPotential,
     CrystalLaws,
     Curve,
     Domain,
-    Kernel,
     Number,
-    Polynomial,
 )
-from fe_phaseinv.core.errors import InputError, as_ranges, refusing_unreadable
+from fe_phaseinv.core.errors import InputError, as_ranges
 from fe_phaseinv.core.parallel import on_root, total
 from fe_phaseinv.core.spaces import box
 from fe_phaseinv.data import meshes
@@ -36,12 +33,11 @@ from fe_phaseinv.inference.matern import Matern
 from fe_phaseinv.inference.posing import joint, pose
 from fe_phaseinv.inference.problem import Problem, Series
 from fe_phaseinv.inference.settings import Settings
-from fe_phaseinv.laws.bases import Basis, ConstantBasis, EvenPowers, Hermite, Legendre, Powers
-from fe_phaseinv.laws.relations import Relation, ideal_entropy, positive
+from fe_phaseinv.laws.bases import EvenPowers
 from fe_phaseinv.models.allen_cahn import AllenCahn
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
 from fe_phaseinv.models.phase_field_crystal import PhaseFieldCrystal, QuarticCrystal
-from fe_phaseinv.output.report import TRUTH_KEYS, evaluate_formula
+from fe_phaseinv.output.truth import read_truth
 
 MODELS = {model.name: model for model in (CahnHilliard, AllenCahn, PhaseFieldCrystal)}
 DEGREE = 3
@@ -49,7 +45,6 @@ PIXELS_PER_CELL, FEWEST_CELLS = {2: 4.5, 3: 3.5}, {2: 24, 3: 6}
 """Defaults by dimension, from the work-precision table of the README and from tests/benchmarks/stacks.py."""
 CELLS_PER_WAVE = 4
 """The same where the length of the waves is known."""
-KERNEL_SIZE = 10
 SEAM = 2.0
 """Pixels on either side of the edges of a periodic picture may differ by this factor more than any other neighbours."""
 FEWEST_PIXELS = 2
@@ -135,79 +130,27 @@ def load_truth(case: Case) -> dict[str, Any] | None:
     InputError
         Where the file is no JSON object, or a formula in it cannot be evaluated.
     """
-    if case.truth is None:
-        return None
-    accepted = "a JSON object"
-    with refusing_unreadable(case.truth, accepted):
-        truth = json.loads(case.truth.read_text(encoding="utf-8"))
-    if not isinstance(truth, dict):
-        raise InputError(case.truth, "file", truth, accepted)
-    for relation in build_model(case).relations:
-        key = TRUTH_KEYS[relation.name]
-        try:
-            evaluate_formula(truth.get(key, 0), relation.argument, np.array([0.5]))
-        except Exception as error:  # whatever Python says of a formula that is none
-            found = f"{truth[key]} ({error})"
-            accepted = f"a formula in {relation.argument} with log, exp and sqrt"
-            raise InputError(case.truth, key, found, accepted) from None
-    return truth
+    return case.truth and read_truth(case.truth, build_model(case).relations)
 
 
 def build_model(case: Case) -> CahnHilliard | AllenCahn | PhaseFieldCrystal | QuarticCrystal:
     """Build the model with the relations that a case asks for."""
-    relations = {name: _relation(name, law) for name, law in _laws(case)}
+    relations = {name: relation(name, law) for name, law in _laws(case)}
     if isinstance(case.laws, CahnHilliardLaws):
         return CahnHilliard(**relations, weighted=case.laws.diffusivity.weighted)
-    quartic = any(isinstance(relation.basis, EvenPowers) for relation in relations.values())
+    quartic = any(isinstance(each.basis, EvenPowers) for each in relations.values())
     return (QuarticCrystal if quartic else MODELS[case.model])(**relations)
+
+
+def starting_laws(case: Case) -> tuple[dict[str, tuple[float, ...]], list[str]]:
+    """Give the coefficients to start from (or to stay at) by law, and the names of the fixed laws."""
+    laws = _laws(case)
+    return {name: start_of(law) for name, law in laws}, [name for name, law in laws if law.fixed]
 
 
 def _laws(case: Case) -> list[tuple[str, Curve | Number]]:
     """Give the sections of the laws by name."""
     return [(spec.name, getattr(case.laws, spec.name)) for spec in fields(case.laws)]
-
-
-def _relation(name: str, law: Curve | Number) -> Relation:
-    if isinstance(law, Number):
-        return Relation(name, ConstantBasis(), positive)
-    if isinstance(law, Polynomial):
-        return Relation(name, Powers(law.size), argument="eta")
-    if isinstance(law, Kernel):
-        return Relation(name, _kernel_basis(law), argument="k")
-    if isinstance(law, ChemicalPotential):
-        known = ideal_entropy if law.ideal_entropy else None
-        return Relation(name, Legendre(law.size), known=known, symmetric=law.symmetric, convex_ends=law.convex_ends)
-    return Relation(name, Legendre(law.size), positive)
-
-
-def _kernel_basis(law: Kernel) -> Basis:
-    if law.basis == "quartic":
-        return EvenPowers(3, law.wavenumber)
-    return Hermite(law.size or KERNEL_SIZE, law.wavenumber)
-
-
-def starting_laws(case: Case) -> tuple[dict[str, tuple[float, ...]], list[str]]:
-    """Give the coefficients to start from (or to stay at) by law, and the names of the fixed laws."""
-    start, fixed = {}, []
-    for name, law in _laws(case):
-        if isinstance(law, Number):
-            start[name] = law.initial if law.fixed is None else law.fixed
-        else:
-            start[name] = _starting_coefficients(law)
-        if law.fixed:
-            fixed.append(name)
-    return start, fixed
-
-
-def _starting_coefficients(law: Curve) -> Sequence[float]:
-    """Give the coefficients of the case, or those with which waves of a crystal's wavenumber neither grow nor decay."""
-    if isinstance(law, Kernel):
-        basis = _kernel_basis(law)
-        given = np.pad(law.coefficients, (0, basis.size - len(law.coefficients)))
-        return np.linalg.solve(basis.standard(), given) if law.coefficients else basis.peak()
-    if isinstance(law, Polynomial):
-        return law.coefficients or (1.0,)
-    return law.starting if isinstance(law, ChemicalPotential) else law.coefficients
 
 
 def build_mesh(case: Case, index: int, images: ImageSeries, comm: MPI.Comm) -> tuple[Any, dict[str, int]]:

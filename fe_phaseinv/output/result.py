@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +14,15 @@ from fe_phaseinv.inference.identifiability import Identifiability, identifiabili
 from fe_phaseinv.inference.inversion import Progress, posterior
 from fe_phaseinv.inference.posterior import Laplace
 from fe_phaseinv.inference.problem import Problem, Series
+from fe_phaseinv.laws.bases import ConstantBasis
 from fe_phaseinv.laws.relations import Law
 from fe_phaseinv.optimisation.trust_region import Outcome
+
+KERNEL = "direct_correlation"
+FURTHEST = 4.0
+"""Multiple of its wavenumber up to which a kernel is tabulated: short waves decay before they are seen."""
+POINTS = 201
+"""Number of points at which a curve is tabulated."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +84,8 @@ class Result:
         Map h of the kinetics, averaged over pixels, where one was learnt.
     truth : dict or None
         Formulas and numbers of the true laws, with the keys of `TRUTH_KEYS`.
+    warnings : tuple of str
+        What is doubtful about the data or the result, a sentence each.
     """
 
     model: str
@@ -93,17 +103,46 @@ class Result:
     ranks: int
     heterogeneity: np.ndarray | None = None
     truth: dict[str, Any] | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def range(self) -> tuple[float, float]:
         """Smallest and largest value of all series."""
         return min(images.range[0] for images in self.images), max(images.range[1] for images in self.images)
 
+    def argument_range(self, name: str, multiple: float = FURTHEST) -> tuple[float, float]:
+        """Return the ends of the range of a law's argument: those of the data, or of wavenumbers.
+
+        Parameters
+        ----------
+        name : str
+            Of the law.
+        multiple : float
+            Of its wavenumber, where the range of a kernel ends.
+        """
+        return (0.0, multiple * self.laws[name].relation.basis.scale) if name == KERNEL else self.range
+
+    def points(self, name: str) -> np.ndarray:
+        """Return the arguments at which a law is tabulated, one for a law that is a number.
+
+        Parameters
+        ----------
+        name : str
+            Of the law.
+        """
+        if isinstance(self.laws[name].relation.basis, ConstantBasis):
+            return np.zeros(1)
+        return np.linspace(*self.argument_range(name), POINTS)
+
 
 def collect(
-    problem: Problem, progress: Progress, uncertainty: bool = True, truth: dict[str, Any] | None = None
+    problem: Problem,
+    progress: Progress,
+    uncertainty: bool = True,
+    truth: dict[str, Any] | None = None,
+    warnings: Sequence[str] = (),
 ) -> Result:
-    """Gather what an inversion has reached; collective, the same on all ranks.
+    """Gather what an inversion has reached, the same on all ranks. Collective.
 
     Parameters
     ----------
@@ -113,6 +152,8 @@ def collect(
         Whether to form the Laplace posterior.
     truth : dict, optional
         Formulas of the true laws, to be drawn beside those learnt.
+    warnings : sequence of str
+        Doubts to be recorded with the result.
 
     Raises
     ------
@@ -151,13 +192,31 @@ def collect(
         ranks=problem.ensemble.comm.size,
         heterogeneity=_heterogeneity(problem, progress),
         truth=truth,
+        warnings=tuple(warnings),
     )
+
+
+def numbered(name: str, items: Sequence[Any]) -> dict[str, Any]:
+    """Name what belongs to each of several series of images: by the name alone for one, else name-1, name-2, ...
+
+    Parameters
+    ----------
+    name : str
+    items : sequence
+
+    Returns
+    -------
+    dict
+        The items by their names.
+    """
+    names = [name] if len(items) == 1 else [f"{name}-{number}" for number in range(1, len(items) + 1)]
+    return dict(zip(names, items, strict=True))
 
 
 def _fitted(series: Series, fit: Fit | FieldPoint, stage: str) -> Fitted:
     pixels, images, frames = series.discretisation(stage).pixels, series.images, list(fit.frames)
     predicted = np.array([pixels.picture(prediction) for prediction in fit.predictions])
-    seen = predicted if images.noise else images.frames[sorted({series.initial, *frames})]
+    seen = predicted if images.noise else images.frames[sorted({series.first_frame, *frames})]
     return Fitted(
         source=str(images.source),
         misfit_rms=fit.misfit_rms,
@@ -173,6 +232,6 @@ def _fitted(series: Series, fit: Fit | FieldPoint, stage: str) -> Fitted:
 
 def _heterogeneity(problem: Problem, progress: Progress) -> np.ndarray | None:
     point, pixels = progress.state.point, problem.series[0].fine.pixels
-    if problem.heterogeneity is None or progress.stage == "intervals":
+    if problem.settings.heterogeneity is None or progress.stage == "intervals":
         return None
     return pixels.picture(pixels.average(point.objective.field(point.x, "heterogeneity")))

@@ -15,40 +15,37 @@ from fe_phaseinv.core.errors import InputError, refusing_unreadable
 from fe_phaseinv.core.parallel import on_root
 
 
-def write_states(
-    folder: Path, space, states: Sequence[np.ndarray], times: Sequence[float], name: str = "c", file: str = "states"
-) -> None:
-    """Write fields for ParaView (states.pvd) and for Firedrake (states.h5); collective on the mesh's ranks.
+def write_states(folder: Path, fields: Sequence[Function], times: Sequence[float], file: str = "states") -> None:
+    """Write a field over time for ParaView (states.pvd) and for Firedrake (states.h5). Collective.
 
-    In the checkpoint the function has the indices 0 to n-1, and its timestepping history their times.
+    In the checkpoint the function has the name of the first one, the indices 0 to n-1, and a timestepping history with
+    their times.
 
     Parameters
     ----------
     folder : pathlib.Path
-    space : firedrake.FunctionSpace
-        A scalar one.
-    states : sequence of numpy.ndarray
-        Local nodal values.
+        Made where it is missing.
+    fields : sequence of firedrake.Function
+        Scalar ones in one space, one for each time.
     times : sequence of float
-    name : str
-        Of the field.
     file : str
         Name of the files, without its ending.
     """
+    space, name = fields[0].function_space(), fields[0].name()
     mesh = space.mesh()
     on_root(mesh.comm, lambda: folder.mkdir(parents=True, exist_ok=True))
     pictures = VTKFile(str(folder / f"{file}.pvd"), comm=mesh.comm)
     c = Function(space, name=name)
     with CheckpointFile(str(folder / f"{file}.h5"), "w", comm=mesh.comm) as checkpoint:
         checkpoint.save_mesh(mesh)
-        for index, (state, time) in enumerate(zip(states, times, strict=True)):
-            c.dat.data_wo[:] = state
+        for index, (field, time) in enumerate(zip(fields, times, strict=True)):
+            c.assign(field)
             pictures.write(c, time=float(time))
             checkpoint.save_function(c, idx=index, timestepping_info={"time": float(time)})
 
 
 def read_states(path: str | os.PathLike, comm: MPI.Comm, name: str = "c") -> tuple[tuple[float, ...], list[Function]]:
-    """Read the checkpoint of `write_states`, on any number of ranks; collective.
+    """Read the checkpoint of `write_states`, on any number of ranks. Collective.
 
     Parameters
     ----------

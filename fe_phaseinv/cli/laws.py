@@ -1,0 +1,117 @@
+"""From the sections of the laws to relations and where they start."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from fe_phaseinv.cli.schema import KERNEL_SIZES, ChemicalPotential, Curve, Kernel, Number, Polynomial
+from fe_phaseinv.core.errors import InputError, real_numbers
+from fe_phaseinv.laws.bases import Basis, ConstantBasis, EvenPowers, Hermite, Legendre, Powers
+from fe_phaseinv.laws.relations import Relation, ideal_entropy, positive
+from fe_phaseinv.output.summary import structure
+
+KERNEL_SIZE = 10
+
+
+def relation(name: str, law: Curve | Number) -> Relation:
+    """Return the relation that a section of a law describes.
+
+    Parameters
+    ----------
+    name : str
+        Of the law.
+    law : Curve or Number
+    """
+    if isinstance(law, Number):
+        return Relation(name, ConstantBasis(), positive)
+    if isinstance(law, Polynomial):
+        return Relation(name, Powers(law.size), argument="eta")
+    if isinstance(law, Kernel):
+        return Relation(name, _kernel_basis(law), argument="k")
+    if isinstance(law, ChemicalPotential):
+        known = ideal_entropy if law.ideal_entropy else None
+        return Relation(name, Legendre(law.size), known=known, symmetric=law.symmetric, convex_ends=law.convex_ends)
+    return Relation(name, Legendre(law.size), positive)
+
+
+def start_of(law: Curve | Number) -> float | tuple[float, ...] | np.ndarray:
+    """Return where a law starts: the number, or the first coefficients.
+
+    Those of the case; else, for a crystal, those with which waves of its wavenumber neither grow nor decay.
+
+    Parameters
+    ----------
+    law : Curve or Number
+    """
+    if isinstance(law, Number):
+        return law.initial if law.fixed is None else law.fixed
+    if isinstance(law, Kernel):
+        basis = _kernel_basis(law)
+        given = np.pad(law.coefficients, (0, basis.size - len(law.coefficients)))
+        return np.linalg.solve(basis.standard(), given) if law.coefficients else basis.peak()
+    if isinstance(law, Polynomial):
+        return law.coefficients or (1.0,)
+    return law.starting if isinstance(law, ChemicalPotential) else law.coefficients
+
+
+def started(law: Curve | Number, name: str, found: dict[str, Any], source: str | os.PathLike) -> Curve | Number:
+    """Return a law that starts as a result has it, unless it is fixed elsewhere.
+
+    A law of another size takes what of the result it can represent: its basis begins with the same functions.
+
+    Parameters
+    ----------
+    law : Curve or Number
+    name : str
+        Of the law.
+    found : dict
+        What the result says of it. A result of an earlier version does not say what its coefficients mean; they are
+        then taken for those of the law's own basis.
+    source : str or os.PathLike
+        The file of the result, for errors.
+
+    Raises
+    ------
+    InputError
+        Where the coefficients are those of other functions, or of a law with another known part.
+    """
+    if isinstance(law, Number):
+        value = float(real_numbers(source, f"laws.{name}.value", found["value"], 0))
+        return replace(law, initial=value) if law.fixed is None else law
+    if law.fixed and law.coefficients:
+        return law
+    wanted = relation(name, law)
+    given = real_numbers(source, f"laws.{name}.coefficients", found["coefficients"], 1)
+    before = _basis_of(law, wanted.basis, len(given))
+    if before is None:
+        accepted = " to ".join(map(str, sorted(set(KERNEL_SIZES[law.basis]))))
+        raise InputError(source, f"laws.{name}.coefficients", f"{len(given)} numbers", accepted)
+    for key, value in structure(replace(wanted, basis=before)).items():
+        if key in found and found[key] != json.loads(json.dumps(value)):
+            raise InputError(source, f"laws.{name}.{key}", json.dumps(found[key]), json.dumps(value))
+    return replace(law, coefficients=_in_size(before, given, wanted.basis))
+
+
+def _basis_of(law: Curve, basis: Basis, size: int) -> Basis | None:
+    """Return a law's basis with another size; None where there is none."""
+    least, most = KERNEL_SIZES[law.basis] if isinstance(law, Kernel) else (1, size)
+    return replace(basis, size=size) if least <= size <= most else None
+
+
+def _in_size(before: Basis, given: np.ndarray, after: Basis) -> tuple[float, ...]:
+    """Return the coefficients, as files hold them, in a basis of the same kind that has more or fewer functions."""
+    if after.size >= before.size:
+        return tuple(given.tolist())
+    kept = np.linalg.solve(before.standard(), given)[: after.size]
+    return tuple((after.standard() @ kept).tolist())
+
+
+def _kernel_basis(law: Kernel) -> Basis:
+    if law.basis == "quartic":
+        return EvenPowers(3, law.wavenumber)
+    return Hermite(law.size or KERNEL_SIZE, law.wavenumber)

@@ -1,0 +1,231 @@
+"""Figures of a result; the one module that draws."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from io import BytesIO
+from itertools import cycle, pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fe_phaseinv.laws.bases import ConstantBasis
+from fe_phaseinv.laws.relations import Law
+from fe_phaseinv.output.result import KERNEL, POINTS, Fitted, Result, numbered
+from fe_phaseinv.output.summary import POTENTIAL, band, law_summary
+from fe_phaseinv.output.truth import ENERGY, TRUTH_KEYS, true_law
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SYMBOLS = {
+    POTENTIAL: r"\mu_h",
+    ENERGY: r"\kappa",
+    KERNEL: r"\hat C_2",
+    "diffusivity": "D",
+    "kinetic_prefactor": "R_0",
+}
+ARGUMENTS = {"eta": r"\eta"}
+DRAWN = 1.75
+"""Multiple of its wavenumber up to which a kernel is drawn."""
+MARGIN = 0.02
+"""Curves are drawn this far beyond either end of the data's range."""
+LEARNT, TRUE, SHADE, MISSING = "#0072B2", "#222222", "#F1F1F1", "#D0D0D0"
+STAGE_COLOURS = ("#E69F00", LEARNT, "#009E73", "#CC79A7")
+
+
+def figures(result: Result) -> dict[str, Callable[[], Figure]]:
+    """Return how to draw each figure, by its name.
+
+    Parameters
+    ----------
+    result : Result
+
+    Returns
+    -------
+    dict of callable
+        Each of them returns a figure of matplotlib, and may fail alone.
+    """
+    frames = {name: partial(_draw_frames, images) for name, images in numbered("frames", result.images).items()}
+    drawn = {"laws": partial(draw_laws, result), **frames, "history": partial(_draw_history, result)}
+    return drawn if result.heterogeneity is None else drawn | {"heterogeneity": partial(_draw_map, result)}
+
+
+def rendered(figure: Figure, kind: str) -> bytes:
+    """Return a figure as a file.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    kind : str
+        The ending of its name, such as "png" or "pdf".
+    """
+    buffer = BytesIO()
+    figure.savefig(buffer, format=kind, dpi=150)
+    return buffer.getvalue()
+
+
+def draw_laws(result: Result):
+    """Draw the laws with their bands, beside the true ones where they are known.
+
+    Parameters
+    ----------
+    result : Result
+    """
+    from matplotlib.figure import Figure
+
+    curves = [law for law in result.laws.values() if not isinstance(law.relation.basis, ConstantBasis)]
+    panels = [(law, slope) for law in curves for slope in (False, True) if law.relation.name == POTENTIAL or not slope]
+    figure = Figure(figsize=(10, 3.4), layout="constrained")
+    row = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (law, slope) in zip(row, panels, strict=True):
+        _draw_curve(axes, result, law, slope)
+    figure.suptitle(_constants(result), fontsize="medium")
+    figure.legend(*row[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+def _draw_curve(axes, result: Result, law: Law, slope: bool) -> None:
+    relation, (low, high) = law.relation, result.argument_range(law.relation.name, DRAWN)
+    margin = 0.0 if relation.name == KERNEL else MARGIN
+    z = np.linspace(low - margin, high + margin, 2 * POINTS)
+    z = z[(z > 0) & (z < 1)] if relation.argument == "c" else z
+    inside = (z >= low) & (z <= high)
+    value = law.slope(z) if slope else law(z)
+    truth = true_law(result, law, z, slope)
+    if truth is not None and relation.name == POTENTIAL and not slope:
+        offset = (value - truth)[inside]  # the constant of a potential means nothing
+        truth = truth + np.mean(offset[np.isfinite(offset)])
+    ends = band(result, law, z, slope)
+    if relation.name != KERNEL:
+        axes.axvspan(low, high, color=SHADE, lw=0, label="range of the data")
+    if ends:
+        axes.fill_between(z, ends["lower"], ends["upper"], color=LEARNT, alpha=0.25, lw=0, label="95 % band")
+    axes.plot(z, value, color=LEARNT, lw=2, label="learnt")
+    if truth is not None:
+        axes.plot(z, truth, color=TRUE, lw=1.4, ls="--", label="truth, in the gauge of the learnt laws")
+    shown = np.concatenate([curve[inside] for curve in (value, truth, *ends.values()) if curve is not None])
+    axes.set_ylim(_limits(shown[np.isfinite(shown)]))
+    symbol = _symbol(relation.name) + ("'" if slope else "")
+    argument = ARGUMENTS.get(relation.argument, relation.argument)
+    axes.set(title=f"${symbol}({argument})$", xlabel=f"${argument}$", xlim=z[[0, -1]])
+
+
+def _symbol(name: str) -> str:
+    """Return the symbol of a law as matplotlib writes formulas, or else its name."""
+    return SYMBOLS.get(name) or r"\mathrm{" + name.replace("_", r"\_") + "}"
+
+
+def _limits(values: np.ndarray) -> tuple[float, float]:
+    """Choose axis bounds that divergent ends and wide bands do not stretch."""
+    low, high = np.percentile(values, [10, 90])
+    margin = 0.35 * (high - low) + 0.02 * max(abs(low), abs(high))
+    return max(low - margin, 0.0) if values.min() > 0 else low - margin, high + margin
+
+
+def _constants(result: Result) -> str:
+    """Return the laws that are numbers, in words."""
+    texts = []
+    for name, law in result.laws.items():
+        if isinstance(law.relation.basis, ConstantBasis):
+            entry, true = law_summary(result, law), (result.truth or {}).get(TRUTH_KEYS.get(name))
+            ends = f" (95 %: {entry['lower']:.3g} to {entry['upper']:.3g})" if "lower" in entry else ""
+            ending = "" if true is None else f", truth {true:.3g}"
+            texts.append(f"${_symbol(name)}$ = {entry['value']:.3g}{ends}{ending}")
+    return "; ".join(texts)
+
+
+def _draw_frames(fitted: Fitted):
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    extent, (lx, ly) = _shown_extent(fitted)
+    differences = fitted.predicted - fitted.observed
+    most = np.abs(differences[np.isfinite(differences)]).max(initial=0) or 1.0
+    count = len(differences)
+    figure = Figure(figsize=(7.5, 0.7 + count * (0.3 + 2.15 * ly / lx)), layout="compressed")
+    grid = figure.subplots(count, 3, squeeze=False, sharex=True, sharey=True)
+    seen = {"cmap": "viridis", "vmin": fitted.range[0], "vmax": fitted.range[1]}
+    error = {"cmap": "RdBu_r", "vmin": -most, "vmax": most}
+    for row, time, *images in zip(grid, fitted.times, fitted.observed, fitted.predicted, differences, strict=True):
+        titles = (
+            f"image, t = {time:.4g}{_where(fitted)}",
+            "prediction",
+            f"difference, rms {np.sqrt(np.nanmean(images[2] ** 2)):.2g}",
+        )
+        for axes, image, title, scale in zip(row, images, titles, (seen, seen, error), strict=True):
+            axes.imshow(_plane(image), origin="lower", extent=extent, **scale)
+            axes.set_title(title, fontsize="medium")
+            axes.set_facecolor(MISSING)
+            axes.locator_params(nbins=3)
+            axes.tick_params(labelsize="small")
+    for columns, aspect in ((grid[:, :2], 40), (grid[:, 2:], 20)):
+        bar = figure.colorbar(columns[0, 0].images[0], ax=columns, location="bottom", aspect=aspect, pad=0.1 / count)
+        bar.ax.tick_params(labelsize="small")
+        bar.ax.xaxis.set_major_locator(MaxNLocator(4))
+    return figure
+
+
+def _plane(image: np.ndarray) -> np.ndarray:
+    """Return an image, or the middle one of a stack."""
+    return image if image.ndim == 2 else image[len(image) // 2]
+
+
+def _where(images: Fitted) -> str:
+    """Say which plane of stacks is shown."""
+    if images.observed.ndim == 3:
+        return ""
+    count = images.observed.shape[1]
+    return f", z = {images.origin[2] + (count // 2 + 0.5) * images.extent[2] / count:.4g}"
+
+
+def _shown_extent(images: Fitted) -> tuple[tuple[float, ...], tuple[float, float]]:
+    """Return the ends of the images along x, then along y, and their sizes."""
+    (x0, y0), (lx, ly) = images.origin[:2], images.extent[:2]
+    return (x0, x0 + lx, y0, y0 + ly), (lx, ly)
+
+
+def _draw_map(result: Result):
+    from matplotlib.figure import Figure
+
+    (images,) = result.images
+    extent, (lx, ly) = _shown_extent(images)
+    factors = np.exp(_plane(result.heterogeneity))
+    figure = Figure(figsize=(4.6, 0.9 + 3.7 * ly / lx), layout="compressed")
+    axes = figure.subplots()
+    shown = axes.imshow(factors, origin="lower", extent=extent, cmap="viridis")
+    axes.set_title(f"the kinetics here, over those of the law{_where(images)}", fontsize="medium")
+    axes.set_facecolor(MISSING)
+    figure.colorbar(shown, ax=axes, label="exp(h)")
+    return figure
+
+
+def _draw_history(result: Result):
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.5, 3.2), layout="constrained")
+    runs = _runs(result.history)
+    colours = dict(zip(dict.fromkeys(run[0]["stage"] for run in runs), cycle(STAGE_COLOURS), strict=False))
+    rejected = [e for e in result.history if not e["accepted"]]
+    for axes, key in zip(figure.subplots(1, 2), ("cost", "misfit_rms"), strict=True):
+        for run in runs:
+            stage, x, y = run[0]["stage"], [e["iteration"] for e in run], [e[key] for e in run]
+            axes.plot(x, y, "o-", color=colours[stage], ms=4, label=stage)
+        if rejected:
+            x, y = [e["iteration"] for e in rejected], [e[key] for e in rejected]
+            axes.plot(x, y, "x", color=TRUE, ms=8, label="rejected")
+        axes.set(title=key.replace("_", " "), xlabel="iteration", yscale="log")
+        axes.locator_params(axis="x", integer=True)
+        axes.grid(alpha=0.3)
+    handles, labels = axes.get_legend_handles_labels()
+    once = dict(zip(labels, handles, strict=True))
+    axes.legend(once.values(), once, frameon=False)
+    return figure
+
+
+def _runs(history: Sequence[dict[str, Any]]) -> list[Sequence[dict[str, Any]]]:
+    """Split a history where a stage begins, which repeats an iteration's number."""
+    numbers = [-1, *(entry["iteration"] for entry in history)]
+    starts = [i for i, (before, number) in enumerate(pairwise(numbers)) if i == 0 or number <= before]
+    return [history[a:b] for a, b in pairwise([*starts, len(history)])]

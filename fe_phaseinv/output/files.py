@@ -1,0 +1,122 @@
+"""The files of a result, the numbers before the figures, so that a figure that fails costs no result."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+
+from fe_phaseinv.core.errors import DataWarning
+from fe_phaseinv.output.figures import figures, rendered
+from fe_phaseinv.output.result import Result
+from fe_phaseinv.output.summary import summary, table
+
+KINDS = ("png", "pdf")
+
+
+def write(folder: Path, result: Result) -> list[Path]:
+    """Write all files of a result but those of its fields: `write_values`, then `write_figures`.
+
+    Nothing here is collective, so that one process can do it alone.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Made where it is missing.
+    result : Result
+
+    Returns
+    -------
+    list of pathlib.Path
+        The files.
+    """
+    return write_values(folder, result) + write_figures(folder, result)
+
+
+def write_values(folder: Path, result: Result) -> list[Path]:
+    """Write result.json, curves.csv and, where a map was learnt, heterogeneity.npz.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Made where it is missing.
+    result : Result
+
+    Returns
+    -------
+    list of pathlib.Path
+        The files.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    content = summary(result)
+    lines = [f" {json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in content.items()]
+    files: dict[str, bytes | str] = {"result.json": "{\n" + ",\n".join(lines) + "\n}\n"}
+    files["curves.csv"] = table(content["laws"])
+    if result.heterogeneity is not None:
+        files["heterogeneity.npz"] = _map_file(result)
+    for name, data in files.items():
+        write_atomically(folder / name, data)
+    return [folder / name for name in files]
+
+
+def write_figures(folder: Path, result: Result) -> list[Path]:
+    """Draw each figure and write it as png and pdf; one that fails is a `DataWarning`, here and in result.json.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where `write_values` has written.
+    result : Result
+
+    Returns
+    -------
+    list of pathlib.Path
+        The files.
+    """
+    paths, doubts = [], []
+    for name, draw in figures(result).items():
+        try:
+            figure = draw()
+            drawn = {folder / f"{name}.{kind}": rendered(figure, kind) for kind in KINDS}
+        except Exception as error:  # whatever matplotlib raises, the numbers are there
+            doubts.append(" ".join(f"figure {name} was not drawn ({type(error).__name__}: {error})".split()))
+            warnings.warn(doubts[-1], DataWarning, stacklevel=2)
+            continue
+        for path, data in drawn.items():
+            write_atomically(path, data)
+        paths += drawn
+    if doubts:
+        write_values(folder, replace(result, warnings=(*result.warnings, *doubts)))
+    return paths
+
+
+def write_atomically(path: Path, data: bytes | str) -> None:
+    """Write a file so that at any moment the whole old or the whole new one is there.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    data : bytes or str
+        Text becomes UTF-8.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _map_file(result: Result) -> bytes:
+    """Return the map as a NumPy archive with the keys of an image file."""
+    buffer, (images,) = BytesIO(), result.images
+    np.savez_compressed(buffer, heterogeneity=result.heterogeneity, extent=images.extent, origin=images.origin)
+    return buffer.getvalue()

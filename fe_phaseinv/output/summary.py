@@ -1,0 +1,149 @@
+"""The content of a result as plain values: that of result.json and the table of curves.csv."""
+
+from __future__ import annotations
+
+import csv
+import platform
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, is_dataclass
+from importlib.metadata import PackageNotFoundError, version
+from io import StringIO
+from typing import Any
+
+import numpy as np
+
+from fe_phaseinv.core.version import __version__
+from fe_phaseinv.inference.identifiability import Identifiability
+from fe_phaseinv.laws.bases import ConstantBasis
+from fe_phaseinv.laws.relations import Law, Relation
+from fe_phaseinv.output.result import POINTS, Result
+
+POTENTIAL = "chemical_potential"
+PACKAGES = ("firedrake", "pyadjoint-ad", "petsc4py", "numpy", "scipy")
+
+
+def summary(result: Result) -> dict[str, Any]:
+    """Return the content of result.json: strict JSON, with null for what is not finite.
+
+    Parameters
+    ----------
+    result : Result
+    """
+    before, after = (
+        ("model", "status", "iterations", "cost", "misfit_rms"),
+        ("history", "counts", "seconds", "ranks", "warnings"),
+    )
+    content = {key: getattr(result, key) for key in before}
+    content["laws"] = {name: law_summary(result, law) for name, law in result.laws.items()}
+    content["identifiability"] = _identifiability(result.identifiability)
+    shown = ("source", "frames", "misfit_rms")
+    content["images"] = [{key: getattr(images, key) for key in shown} for images in result.images]
+    return _plain(content | {key: getattr(result, key) for key in after} | {"versions": _versions()})
+
+
+def table(laws: dict[str, dict[str, Any]]) -> str:
+    """Return the text of curves.csv.
+
+    Parameters
+    ----------
+    laws : dict
+        Those of `summary`.
+    """
+    columns = {}
+    for name, law in laws.items():
+        if "z" in law:
+            columns["k" if law["argument"] == "k" else "z"] = law["z"]
+        for key in [key for key in ("value", "slope", "lower", "upper") if key in law]:
+            values = np.array(law[key], float)
+            columns[name if key == "value" else f"{name}_{key}"] = np.broadcast_to(values, POINTS)
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(np.column_stack(list(columns.values())).tolist())
+    return text.getvalue()
+
+
+def law_summary(result: Result, law: Law) -> dict[str, Any]:
+    """Return what result.json says of a law.
+
+    Parameters
+    ----------
+    result : Result
+    law : Law
+        One of the result.
+    """
+    relation, z = law.relation, result.points(law.relation.name)
+    if isinstance(relation.basis, ConstantBasis):
+        return {key: values[0] for key, values in ({"value": law(z)} | band(result, law, z)).items()}
+    entry = {"argument": relation.argument, "z": z, "value": law(z)}
+    if relation.name == POTENTIAL:
+        entry["slope"] = law.slope(z)
+    coefficients = {"coefficients": relation.basis.standard() @ law.coefficients}
+    return entry | band(result, law, z) | coefficients | structure(relation)
+
+
+def structure(relation: Relation) -> dict[str, Any]:
+    """Return what the coefficients of a law mean: its basis with its parameters, the transform and the known part.
+
+    Parameters
+    ----------
+    relation : Relation
+    """
+    basis, known = relation.basis, relation.known
+    parameters = asdict(basis) if is_dataclass(basis) else {"size": basis.size}
+    named = {"transform": relation.transform, "known": known}
+    names = {key: call and getattr(call, "__name__", type(call).__name__) for key, call in named.items()}
+    return {"basis": {"name": type(basis).__name__, **parameters}, **names}
+
+
+def band(result: Result, law: Law, z: np.ndarray, slope: bool = False) -> dict[str, np.ndarray]:
+    """Return the 95 % band of a law; empty where the result has no posterior.
+
+    Parameters
+    ----------
+    result : Result
+    law : Law
+    z : numpy.ndarray, shape (n,)
+        Values of its argument.
+    slope : bool
+        Whether the band is that of the slope, of a law without transform.
+
+    Returns
+    -------
+    dict of numpy.ndarray, shape (n,)
+        Ends of the band, "lower" and "upper".
+    """
+    if result.posterior is None:
+        return {}
+    band = result.posterior.slope_band if slope else result.posterior.band
+    return dict(zip(("lower", "upper"), band(law.relation, z), strict=True))
+
+
+def _identifiability(found: Identifiability | None) -> dict[str, Any] | None:
+    return found and {
+        "words": found.sentences(),
+        "eigenvalues": found.eigenvalues,
+        "directions": found.directions,
+        "coefficients": {name: {"determined": seen, "of": size} for name, (seen, size) in found.numbers.items()},
+        "gauge": asdict(found.gauge),
+    }
+
+
+def _versions() -> dict[str, str]:
+    versions = {"fe_phaseinv": __version__}
+    for package in PACKAGES:
+        with suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    return versions | {"python": platform.python_version()}
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as strict JSON knows it."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    return None if isinstance(value, float) and not np.isfinite(value) else value
