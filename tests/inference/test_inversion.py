@@ -1,6 +1,7 @@
 """Stages of an inversion, and where it ends or goes on."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from mpi4py.MPI import COMM_SELF
@@ -14,6 +15,7 @@ from fe_phaseinv.inference.settings import Settings
 from fe_phaseinv.laws.bases import Legendre
 from fe_phaseinv.laws.relations import ideal_entropy
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
+from fe_phaseinv.optimisation.trust_region import Outcome
 
 INITIAL = {"chemical_potential": [0, -2.5, 0.1], "diffusivity": [-0.4, -0.3], "gradient_energy": 4e-3}
 
@@ -27,14 +29,13 @@ def problem(movie):
 
 def test_weights_of_the_priors_are_not_chosen_without_end(problem, monkeypatch):
     """A choice that goes round in a circle ends, and says so."""
-    circle = {1e-4: 1e-6, 1e-6: 1e-4}
-    monkeypatch.setattr(inversion, "MOST_CHOICES", 3)
-    monkeypatch.setattr(
-        inversion, "_better_regularisation", lambda problem, progress: (circle[progress.regularisation[0]],) * 3
-    )
-    with pytest.warns(DataWarning, match="still change after 3 choices"):
-        *_, last = inversion.iterate(problem, max_iterations=60)
-    assert last.choices == 3 and last.state.outcome is not None
+    *_, last = inversion.iterate(problem, max_iterations=0)
+    ended = replace(last, stage="trajectory", state=replace(last.state, outcome=Outcome.CONVERGED))
+    other = tuple(100 * weight for weight in ended.regularisation)
+    monkeypatch.setattr(inversion, "_better_regularisation", lambda problem, progress: other)
+    assert inversion._next_stage(problem, replace(ended, choices=inversion.MOST_CHOICES - 1)) == ("trajectory", other)
+    with pytest.warns(DataWarning, match=f"still change after {inversion.MOST_CHOICES} choices"):
+        assert inversion._next_stage(problem, replace(ended, choices=inversion.MOST_CHOICES)) is None
 
 
 def test_a_point_that_costs_something_else_is_not_resumed(problem):
