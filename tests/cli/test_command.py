@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 import fe_phaseinv
-from fe_phaseinv.cli import command as cli
 from fe_phaseinv.cli.command import main
+from fe_phaseinv.cli.session import NOT_CONVERGED
 from fe_phaseinv.data.images import ImageSeries
-from fe_phaseinv.inference.inversion import invert
+from fe_phaseinv.inference.inversion import iterate
 from fe_phaseinv.inference.objective import Linearisation
 from fe_phaseinv.optimisation.trust_region import Outcome
-from fe_phaseinv.output import report
+from fe_phaseinv.output.files import write_atomically
 
 COMMAND = (sys.executable, "-c", "import sys; from fe_phaseinv.cli.command import main; sys.exit(main())")
 TIMEOUT = 300
@@ -430,9 +430,9 @@ MAP = ("heterogeneity={deviation = 0.3, length = 0.3}", "images.noise=0.005", "p
 def test_a_map_is_learnt_and_resumed(folder, tmp_path, capsys):
     """Of images of a uniform system, so that it stays near zero."""
     case = folder / "case.toml", "--output", tmp_path / "out", *settings(*MAP, "uncertainty.method=none")
-    assert run("invert", *case, "--set", "optimizer.max_iterations=5") == cli.NOT_CONVERGED
+    assert run("invert", *case, "--set", "optimizer.max_iterations=5") == NOT_CONVERGED
     assert json.loads((tmp_path / "out" / "progress.json").read_text())["stage"] == "trajectory"
-    assert run("invert", *case, "--resume", "--set", "optimizer.max_iterations=6") == cli.NOT_CONVERGED
+    assert run("invert", *case, "--resume", "--set", "optimizer.max_iterations=6") == NOT_CONVERGED
     assert json.loads((tmp_path / "out" / "result.json").read_text())["iterations"] == 6
     found = np.load(tmp_path / "out" / "heterogeneity.npz")["heterogeneity"]
     assert 1e-6 < np.abs(found).max() < 0.2
@@ -500,31 +500,31 @@ def test_finished_run_is_only_written_again(folder, finished, tmp_path, capsys):
 
 def test_progress_is_on_disk_before_the_next_iteration(folder, tmp_path, monkeypatch):
     """A failure right after any point is accepted finds it in the file."""
-    real, saved = report.write_atomically, []
+    saved = []
 
     def write(path, data):
-        real(path, data)
+        write_atomically(path, data)
         if path.name == "progress.json":
             saved.append(json.loads(path.read_text()))
             if len(saved) == 3:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(report, "write_atomically", write)
+    monkeypatch.setattr("fe_phaseinv.cli.folder.write_atomically", write)
     assert run("invert", folder / "case.toml", "--output", tmp_path) == 4
     assert [len(progress["history"]) for progress in saved] == [1, 2, 3]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["case.toml", "log.txt", "progress.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "case.toml", "log.txt", "progress.json"]
 
 
 def test_best_is_written_when_a_later_stage_cannot_start(folder, tmp_path, monkeypatch):
-    def failing(*arguments):
-        for progress in invert(*arguments):
+    def failing(*arguments, **options):
+        for progress in iterate(*arguments, **options):
             yield progress
             if len(progress.history) == 2:
                 point = Linearisation.on_grids(progress.state.point.x)
                 yield replace(progress, state=replace(progress.state, point=point, outcome=Outcome.NO_START))
                 return
 
-    monkeypatch.setattr(cli, "invert", failing)
+    monkeypatch.setattr("fe_phaseinv.cli.invert.iterate", failing)
     assert run("invert", folder / "case.toml", "--output", tmp_path) == 3
     result, saved = (json.loads((tmp_path / name).read_text()) for name in ("result.json", "progress.json"))
     assert result["status"] == Outcome.NO_START.value
@@ -658,13 +658,13 @@ def test_ranks_agree(folder, tmp_path):
 BROKEN = """
 import sys
 from mpi4py import MPI
-from fe_phaseinv.cli import command as cli
+from fe_phaseinv.cli import check, main
 def build(*_):
     if MPI.COMM_WORLD.rank == 1:
         raise RuntimeError("broken")
     MPI.COMM_WORLD.Barrier()
-cli.build_problem = build
-sys.exit(cli.main())
+check.build_problem = build
+sys.exit(main())
 """
 
 

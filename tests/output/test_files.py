@@ -1,21 +1,24 @@
+"""The files of a result: what they hold, and that no figure costs the numbers."""
+
 import csv
 import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from firedrake import (
-    UnitSquareMesh,
-)
+from firedrake import UnitSquareMesh
 
+from fe_phaseinv.core.errors import DataWarning
 from fe_phaseinv.forward.parameters import Parameters
 from fe_phaseinv.inference.identifiability import identifiability
 from fe_phaseinv.inference.posterior import Laplace
 from fe_phaseinv.laws.bases import ConstantBasis, Legendre
 from fe_phaseinv.laws.relations import Relation, ideal_entropy, positive
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
-from fe_phaseinv.output.report import _draw_laws, evaluate_formula, summary, write, write_atomically
+from fe_phaseinv.output.figures import draw_laws
+from fe_phaseinv.output.files import write, write_atomically, write_figures, write_values
 from fe_phaseinv.output.result import Fitted, Result
+from fe_phaseinv.output.summary import summary
 
 FILES = {"result.json", "curves.csv"} | {f"{n}.{k}" for n in ("laws", "frames", "history") for k in ("png", "pdf")}
 RELATIONS = (
@@ -79,13 +82,16 @@ def test_summary_has_the_promised_keys():
     content = summary(made())
     assert list(content) == [
         *("model", "status", "iterations", "cost", "misfit_rms", "laws", "identifiability", "images"),
-        *("history", "counts", "seconds", "ranks", "versions"),
+        *("history", "counts", "seconds", "ranks", "warnings", "versions"),
     ]
     laws = content["laws"]
-    keys = {"argument", "z", "value", "lower", "upper", "coefficients"}
+    keys = {"argument", "z", "value", "lower", "upper", "coefficients", "basis", "transform", "known"}
     assert laws["chemical_potential"].keys() == keys | {"slope"}
     assert laws["diffusivity"].keys() == keys
     assert laws["gradient_energy"].keys() == {"value", "lower", "upper"}
+    assert laws["chemical_potential"]["basis"] == {"name": "Legendre", "size": 3, "interval": [0.0, 1.0]}
+    assert [law.get("known") for law in laws.values()] == ["ideal_entropy", None, None]
+    assert laws["diffusivity"]["transform"] == "positive"
     assert {"fe_phaseinv", "firedrake", "numpy", "python"} <= content["versions"].keys()
 
 
@@ -167,7 +173,7 @@ def test_truth_is_drawn_in_the_gauge_of_the_laws():
     )
     learnt = np.array([7.0, 1.0, 0.25, -0.25, 2e-3])  # 6 + 2c, (1 - c)/2 and twice the true kappa
     result = made(relations, learnt, truth={"mu": "c", "D": "1 - c", "kappa": 1e-3})
-    panels = [axes for axes in _draw_laws(result).axes if axes.lines]
+    panels = [axes for axes in draw_laws(result).axes if axes.lines]
     assert len(panels) == 3
     for axes in panels:
         law, truth = axes.lines
@@ -177,7 +183,7 @@ def test_truth_is_drawn_in_the_gauge_of_the_laws():
 def test_laws_are_drawn_where_noise_leaves_the_unit_interval():
     result = made()
     images = replace(result.images[0], range=(-0.3, 1.2))
-    for axes in _draw_laws(replace(result, images=(images,))).axes:
+    for axes in draw_laws(replace(result, images=(images,))).axes:
         for line in axes.lines:
             z, values = line.get_data()
             assert 0 < z.min() and z.max() < 1 and np.isfinite(values).all()
@@ -194,9 +200,35 @@ def test_a_failed_write_keeps_the_old_file(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_formulas_of_a_truth_file_know_three_functions_and_nothing_else():
-    z = np.array([0.2, 0.5])
-    assert evaluate_formula("log(c/(1-c)) + exp(c)", "c", z) == pytest.approx(np.log(z / (1 - z)) + np.exp(z))
-    assert evaluate_formula(0.5, "c", z) == pytest.approx([0.5, 0.5])
-    with pytest.raises(NameError):
-        evaluate_formula("open(c)", "c", z)
+def test_a_figure_that_fails_costs_a_warning(tmp_path, monkeypatch):
+    """The numbers are there before anything is drawn, and the other figures are drawn."""
+    drawn = []
+
+    def failing(*_):
+        drawn.append((tmp_path / "result.json").exists() and (tmp_path / "curves.csv").exists())
+        raise ValueError("no\n figure")
+
+    monkeypatch.setattr("fe_phaseinv.output.figures._draw_history", failing)
+    result = replace(made(), warnings=("a doubt",))
+    with pytest.warns(DataWarning, match="figure history was not drawn") as caught:
+        write(tmp_path, result)
+    said = "figure history was not drawn (ValueError: no figure)"
+    assert drawn == [True] and [str(each.message) for each in caught] == [said]
+    assert {path.name for path in tmp_path.iterdir()} == FILES - {"history.png", "history.pdf"}
+    assert json.loads((tmp_path / "result.json").read_text())["warnings"] == ["a doubt", said]
+
+
+@pytest.mark.parametrize("change", ["name", "range", "truth"])
+def test_what_once_lost_a_result_does_not(tmp_path, recwarn, change):
+    """A name that mathtext cannot read, grey values for concentrations, and a truth that is a text."""
+    result = made(truth=TRUTH | {"kappa": "7.5e-4"} if change == "truth" else TRUTH)
+    if change == "name":
+        relations = (*RELATIONS, Relation("chi_1_2", ConstantBasis(), positive))
+        result = made(relations, np.append(COEFFICIENTS, 0.0))
+    if change == "range":
+        result = replace(result, images=(replace(result.images[0], range=(3.0, 250.0)),))
+    write_values(tmp_path, result)
+    written = {path.name for path in write_figures(tmp_path, result)}
+    assert ("laws.png" in written) == (change == "name")
+    assert json.loads((tmp_path / "result.json").read_text())["laws"].keys() == result.laws.keys()
+    assert len([each for each in recwarn if each.category is DataWarning]) == (change != "name")
