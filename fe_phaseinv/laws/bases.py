@@ -13,20 +13,20 @@ import numpy as np
 from numpy.polynomial import legendre
 
 COMPLEX_STEP = 1e-30
-"""For derivatives that are exact to rounding."""
+"""Imaginary step of derivatives that are exact to rounding: Squire and Trapp, SIAM Rev. 40, 110 (1998)."""
 
 
 class Basis:
-    """What all bases have.
+    """Functions of one argument in which a law is expanded.
 
     A subclass has `size`, `functions` and, where its laws need smoothing, `roughness`.
     """
 
     size: int
     constant: ClassVar[int | None] = None
-    """Which of the functions is the constant one, if any is."""
+    """Index of the function that is constant, if there is one."""
     interval: tuple[float, float] | None = None
-    """Where the functions are orthogonal, if that is an interval."""
+    """Interval on which the functions are orthogonal, if there is one; in the unit of the argument."""
 
     def __add__(self, known: Callable) -> Expansion:
         """Return the basis together with a known function, as in ``Legendre(10) + ideal_entropy``."""
@@ -34,29 +34,61 @@ class Basis:
 
     @property
     def even(self) -> list[int]:
-        """Which of the functions are even about the middle of the interval (about zero where there is none).
+        """Indices of the functions that are even about the middle of the interval (about zero where there is none).
 
         Raises
         ------
         ValueError
-            Where the functions are neither even nor odd.
+            If the functions are neither even nor odd.
         """
         raise ValueError(f"the functions of {type(self).__name__} are neither even nor odd: no law in it is symmetric")
 
     def functions(self, z) -> list:
-        """Values of every function at z."""
+        """Evaluate every function.
+
+        Parameters
+        ----------
+        z : float, numpy.ndarray or ufl.core.expr.Expr
+            Argument of the law; an array may be complex.
+
+        Returns
+        -------
+        list of length `size`
+            Values of the kind and shape of `z`.
+        """
         raise NotImplementedError
 
     def slopes(self, z: np.ndarray) -> np.ndarray:
-        """Return the derivatives of every function, shape (size, *z.shape), exact to rounding (complex step)."""
+        """Return the derivatives of every function, exact to rounding (complex step).
+
+        Parameters
+        ----------
+        z : array_like
+            Argument of the law.
+
+        Returns
+        -------
+        numpy.ndarray, shape (size, *z.shape)
+        """
         return np.imag(self.functions(np.asarray(z, float) + 1j * COMPLEX_STEP)) / COMPLEX_STEP
 
     def roughness(self) -> np.ndarray:
-        """Return the Gram matrix of the second derivatives; zero where a law needs no smoothing."""
+        """Return the Gram matrix of the second derivatives.
+
+        Returns
+        -------
+        numpy.ndarray, shape (size, size)
+            Zero where a law needs no smoothing.
+        """
         return np.zeros((self.size, self.size))
 
     def standard(self) -> np.ndarray:
-        """Return the matrix from the coefficients to those that case files and results hold."""
+        """Return the matrix from the coefficients to those that case files and results hold.
+
+        Returns
+        -------
+        numpy.ndarray, shape (size, size)
+        """
         return np.eye(self.size)
 
 
@@ -67,8 +99,9 @@ class Expansion:
     Parameters
     ----------
     basis : Basis
+        Functions of the part that is learnt.
     known : callable
-        Of the argument of the law, for example `ideal_entropy`.
+        The other part, a function of the argument of the law, for example `ideal_entropy`.
     """
 
     basis: Basis
@@ -83,8 +116,8 @@ class Legendre(Basis):
     ----------
     size : int
         Number of polynomials.
-    interval : tuple of float
-        Where the polynomials are orthogonal; mapped onto [-1, 1].
+    interval : (float, float)
+        Interval on which the polynomials are orthogonal, in the unit of the argument; it is mapped onto [-1, 1].
     """
 
     size: int
@@ -94,11 +127,11 @@ class Legendre(Basis):
 
     @property
     def even(self) -> list[int]:
-        """Polynomials of even degree."""
+        """Indices of the polynomials of even degree."""
         return list(range(0, self.size, 2))
 
     def functions(self, z) -> list:
-        """Values of every basis function at z, by the three-term recurrence."""
+        """Evaluate every polynomial by the three-term recurrence (Abramowitz and Stegun, 22.7.10)."""
         a, b = self.interval
         x = (2.0 * z - (a + b)) / (b - a)
         values = [0.0 * x + 1.0, x]
@@ -107,12 +140,12 @@ class Legendre(Basis):
         return values[: self.size]
 
     def roughness(self) -> np.ndarray:
-        """Gram matrix of the second derivatives.
+        """Return the Gram matrix of the second derivatives.
 
         Returns
         -------
         numpy.ndarray, shape (size, size)
-            Integral over the interval of P_m'' P_n'', with z scaled to the unit interval.
+            The integral over the interval of P_m'' P_n'', with z scaled to the unit interval.
         """
         x, w = legendre.leggauss(self.size + 1)
         second = 4.0 * np.array([legendre.legval(x, legendre.legder(unit, 2)) for unit in np.eye(self.size)])
@@ -128,11 +161,11 @@ class ConstantBasis(Basis):
 
     @property
     def size(self) -> int:
-        """One."""
+        """The number one."""
         return 1
 
     def functions(self, z) -> list:
-        """[1]."""
+        """Return the constant function one, of the kind and shape of `z`."""
         return [0.0 * z + 1.0]
 
 
@@ -150,15 +183,15 @@ class Powers(Basis):
 
     @property
     def even(self) -> list[int]:
-        """Even powers."""
+        """Indices of the even powers."""
         return list(range(1, self.size, 2))
 
     def functions(self, z) -> list:
-        """Values of every power at z."""
+        """Evaluate every power."""
         return [z**n for n in range(1, self.size + 1)]
 
     def roughness(self) -> np.ndarray:
-        """Gram matrix of the second derivatives on (0, 1).
+        """Return the Gram matrix of the second derivatives on (0, 1).
 
         Returns
         -------
@@ -178,7 +211,7 @@ class EvenPowers(Basis):
     size : int
         Number of powers.
     scale : float
-        Of z.
+        Scale of the argument, in its unit.
     """
 
     size: int
@@ -188,16 +221,21 @@ class EvenPowers(Basis):
 
     @property
     def even(self) -> list[int]:
-        """All of them."""
+        """Indices of all powers."""
         return list(range(self.size))
 
     def functions(self, z) -> list:
-        """Values of every power at z."""
+        """Evaluate every power."""
         square = (z / self.scale) ** 2
         return [square**n for n in range(self.size)]
 
     def peak(self) -> np.ndarray:
-        """Return the coefficients of 2 (z/scale)^2 - (z/scale)^4, whose maximum is one, at the scale."""
+        """Return the coefficients of 2 (z/scale)^2 - (z/scale)^4, whose maximum is one, at the scale.
+
+        Returns
+        -------
+        numpy.ndarray, shape (3,)
+        """
         return np.array([0.0, 2.0, -1.0])
 
 
@@ -205,8 +243,9 @@ class EvenPowers(Basis):
 class Hermite(Basis):
     """Sums of the Hermite functions h_0 ... h_{size-1} of z/scale >= 0, for NumPy arrays alone.
 
-    The Hermite functions are orthonormal on the whole line and nearly dependent on its half; in their place stand
-    sums that are orthonormal there, the first n of the first n. `standard` gives back their coefficients.
+    The Hermite functions are orthonormal on the whole line and nearly dependent on its half. The basis holds sums that
+    are orthonormal on the half, the first n of them sums of the first n functions; `standard` leads back to the
+    coefficients of the functions themselves.
 
     Parameters
     ----------
@@ -214,7 +253,7 @@ class Hermite(Basis):
         Number of functions: with fewer than `FEWEST` there is no peak at the scale, and more than `MOST` cannot be
         told apart.
     scale : float
-        Of z.
+        Scale of the argument, in its unit.
     """
 
     size: int
@@ -224,17 +263,17 @@ class Hermite(Basis):
     MOST: ClassVar[int] = 14
 
     def functions(self, z) -> list:
-        """Values of every function at z."""
+        """Evaluate every function."""
         hermite = hermite_functions(self.size, np.asarray(z) / self.scale)
         return list(np.tensordot(self.standard(), hermite, axes=(0, 0)))
 
     def roughness(self) -> np.ndarray:
-        """Gram matrix of the second derivatives.
+        """Return the Gram matrix of the second derivatives.
 
         Returns
         -------
         numpy.ndarray, shape (size, size)
-            Integral over z/scale > 0, where h_n'' = (x^2 - 2n - 1) h_n.
+            The integral over x = z/scale > 0, with h_n'' = (x^2 - 2n - 1) h_n.
         """
         x, weights = self._quadrature()
         second = (x**2 - 2 * np.arange(self.size)[:, None] - 1) * hermite_functions(self.size, x)
@@ -242,13 +281,18 @@ class Hermite(Basis):
         return (second * weights) @ second.T
 
     def standard(self) -> np.ndarray:
-        """Return the matrix from the coefficients to those of the Hermite functions."""
+        """Return the matrix from the coefficients to those of the Hermite functions, shape (size, size)."""
         x, weights = self._quadrature()
         weighted = (hermite_functions(self.size, x) * np.sqrt(weights)).T
         return np.linalg.inv(np.linalg.qr(weighted, mode="r"))
 
     def peak(self) -> np.ndarray:
-        """Return the coefficients of x^2 exp(1 - x^2), x = z/scale, whose maximum is one, at the scale."""
+        """Return the coefficients of x^2 exp(1 - x^2), x = z/scale, whose maximum is one, at the scale.
+
+        Returns
+        -------
+        numpy.ndarray, shape (size,)
+        """
         x, weights = self._quadrature()
         return np.array(self.functions(x * self.scale)) @ (weights * x**2 * np.exp(1 - x**2))
 
@@ -260,7 +304,19 @@ class Hermite(Basis):
 
 
 def hermite_functions(size: int, x: np.ndarray) -> np.ndarray:
-    """Return the Hermite functions h_0 ... h_{size-1}, shape (size, *x.shape), by the three-term recurrence."""
+    """Evaluate the Hermite functions h_0 ... h_{size-1} by the three-term recurrence.
+
+    Parameters
+    ----------
+    size : int
+        Number of functions.
+    x : numpy.ndarray
+        Their argument, without a unit.
+
+    Returns
+    -------
+    numpy.ndarray, shape (size, *x.shape)
+    """
     values = [np.pi**-0.25 * np.exp(-x * x / 2)]
     values.append(np.sqrt(2.0) * x * values[0])
     for n in range(1, size - 1):

@@ -16,18 +16,23 @@ RIDGE = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Prior:
-    """Gaussian prior, and slopes at points of which the density is proportional to a power, so that they are positive.
+    """A Gaussian prior on the coefficients of all laws, times powers of slopes that have to be positive.
 
-    Its share in the cost is (m - mean)^T precision (m - mean) / 2 - sum of weight_j log(slope_j), where the slopes are
-    those of the known parts plus rows m.
+    Its share in the cost is (m - mean)^T precision (m - mean) / 2 - sum_j weight_j log(slope_j), with the slopes
+    known + rows m.
 
     Parameters
     ----------
     mean : numpy.ndarray, shape (n,)
+        Mean of the coefficients.
     precision : numpy.ndarray, shape (n, n)
-        In units of the squared misfit: times the variance of a pixel.
+        Inverse of their covariance, times the variance of a pixel: the cost is in units of the squared misfit.
     rows : numpy.ndarray, shape (k, n)
-    known, weights : numpy.ndarray, shape (k,)
+        Derivatives of the slopes by the coefficients.
+    known : numpy.ndarray, shape (k,)
+        Slopes of the known parts of the laws.
+    weights : numpy.ndarray, shape (k,)
+        Powers of the slopes in the density, times the variance of a pixel.
     """
 
     mean: np.ndarray
@@ -38,17 +43,21 @@ class Prior:
 
     @classmethod
     def smooth(cls, relations: Sequence[Relation], mean: np.ndarray, regularisation: Sequence[float]) -> Prior:
-        """Penalise the integrated squared second derivative of every law (before its transform).
+        """Return the prior that penalises the integrated squared second derivative of every law before its transform.
 
         Parameters
         ----------
         relations : sequence of Relation
-            In the order of the coefficients.
+            The laws, in the order of the coefficients.
         mean : numpy.ndarray, shape (n,)
-            Only constants and slopes are drawn to it, and those hardly; curvatures are drawn to zero.
+            Constants and slopes are drawn to those of these coefficients, weakly; curvatures are drawn to zero.
         regularisation : sequence of float
-            One for each law, in units of the squared misfit: the variance of a pixel where its curvatures are of order
-            one.
+            Weight for each law, in units of the squared misfit: the variance of a pixel where the curvatures of the
+            law are of order one.
+
+        Returns
+        -------
+        Prior
         """
         units = [relation.basis.roughness() + RIDGE * np.eye(relation.basis.size) for relation in relations]
         precision = block_diag(*(s * unit for s, unit in zip(regularisation, units, strict=True)))
@@ -60,20 +69,61 @@ class Prior:
         return cls(drawn_to, precision, rows, np.concatenate(known), np.concatenate(weights))
 
     def admits(self, m: np.ndarray) -> bool:
-        """Whether all slopes that must be positive are."""
+        """Say whether all slopes that have to be positive are.
+
+        Parameters
+        ----------
+        m : numpy.ndarray, shape (n,)
+            Coefficients of all laws.
+
+        Returns
+        -------
+        bool
+        """
         return bool(np.all(self._slopes(m) > 0))
 
     def value(self, m: np.ndarray) -> float:
-        """Share of the prior in the cost."""
+        """Return the share of the prior in the cost.
+
+        Parameters
+        ----------
+        m : numpy.ndarray, shape (n,)
+            Coefficients of all laws.
+
+        Returns
+        -------
+        float
+            In units of the squared misfit; NaN or infinite where `admits` says no.
+        """
         d = m - self.mean
         return 0.5 * float(d @ self.precision @ d) - float(self.weights @ np.log(self._slopes(m)))
 
     def gradient(self, m: np.ndarray) -> np.ndarray:
-        """Return the derivative of `value`, shape (n,)."""
+        """Return the derivative of `value`.
+
+        Parameters
+        ----------
+        m : numpy.ndarray, shape (n,)
+            Coefficients of all laws.
+
+        Returns
+        -------
+        numpy.ndarray, shape (n,)
+        """
         return self.precision @ (m - self.mean) - self.rows.T @ (self.weights / self._slopes(m))
 
     def hessian(self, m: np.ndarray) -> np.ndarray:
-        """Second derivative of `value`, shape (n, n)."""
+        """Return the second derivative of `value`.
+
+        Parameters
+        ----------
+        m : numpy.ndarray, shape (n,)
+            Coefficients of all laws.
+
+        Returns
+        -------
+        numpy.ndarray, shape (n, n)
+        """
         return self.precision + (self.rows.T * (self.weights / self._slopes(m) ** 2)) @ self.rows
 
     def _slopes(self, m: np.ndarray) -> np.ndarray:
