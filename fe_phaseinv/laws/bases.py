@@ -68,7 +68,7 @@ class Basis:
 
         Returns
         -------
-        numpy.ndarray, shape (size, *z.shape)
+        numpy.ndarray, shape (size, ...)
         """
         return np.imag(self.functions(np.asarray(z, float) + 1j * COMPLEX_STEP)) / COMPLEX_STEP
 
@@ -315,7 +315,7 @@ def hermite_functions(size: int, x: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    numpy.ndarray, shape (size, *x.shape)
+    numpy.ndarray, shape (size, ...)
     """
     values = [np.pi**-0.25 * np.exp(-x * x / 2)]
     values.append(np.sqrt(2.0) * x * values[0])

@@ -13,7 +13,7 @@ from fe_phaseinv.optimisation.points import Point, State, Trial
 
 
 def solve_subproblem(gradient: np.ndarray, hessian: np.ndarray, radius: float) -> np.ndarray:
-    """Find the global minimiser of g.s + s.H.s/2 for |s| <= radius.
+    """Find the global minimiser of g.s + s.H.s/2 for ``|s| <= radius``.
 
     Parameters
     ----------

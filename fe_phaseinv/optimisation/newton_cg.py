@@ -162,7 +162,7 @@ def steihaug(
     allowed: float,
     most: int,
 ) -> Solve:
-    """Minimise g.s + s.H.s/2 for |s|_M <= radius approximately.
+    """Minimise g.s + s.H.s/2 for ``|s|_M <= radius`` approximately.
 
     Each direction is made conjugate to all before it and not to the last one alone, which is the same but for rounding:
     without this, rounding that differs with the number of ranks grows to the fourth digit of a step.
