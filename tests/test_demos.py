@@ -5,10 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from firedrake.adjoint import pause_annotation
-from pyadjoint import Tape, set_working_tape
-
-from fe_phaseinv.output.states import write_states
 
 DEMOS = Path(__file__).parents[1] / "demos"
 
@@ -32,7 +28,7 @@ def test_spinodal(tmp_path, capsys):
             'ch_full.npz")': 'ch_full.npz").downsample(4)',
             "Legendre(10)": "Legendre(3)",
             "frames=[2, 3, 4, 5]": "frames=[2, 3]",
-            "invert(problem)": "invert(problem, 4)",
+            "problem.iterate()": "problem.iterate(max_iterations=4)",
             'HERE / "out"': f'Path("{tmp_path}")',
         },
     )
@@ -41,7 +37,7 @@ def test_spinodal(tmp_path, capsys):
     costs = [entry["misfit_rms"] for entry in summary["history"] if entry["stage"] == "intervals"]
     assert costs[-1] < 0.9 * costs[0]
     assert str(tmp_path / "laws.png") in capsys.readouterr().out
-    assert len(names["problem"].coordinates) == 6
+    assert len(names["problem"].problem.coordinates) == 6
 
 
 @pytest.mark.parametrize(
@@ -63,7 +59,7 @@ def test_examples_of_the_paper(name, replacements, tmp_path):
     path = DEMOS / name / "demo.py"
     common = {
         "Legendre(10)": "Legendre(3)",
-        "invert(problem)": "invert(problem, 2)",
+        "problem.iterate()": "problem.iterate(max_iterations=2)",
         'HERE / "out"': f'Path("{tmp_path}")',
     }
     run_shortened(path, path.read_text(), replacements | common)
@@ -77,15 +73,15 @@ def test_map(tmp_path, capsys):
     path = DEMOS / "heterogeneity" / "demo.py"
     replacements = {
         "CELLS = 16": "CELLS = 12",
-        "invert(problem)": "invert(problem, 7)",
-        "collect(problem, progress, ": "collect(problem, progress, False, ",
+        "problem.iterate()": "problem.iterate(max_iterations=7)",
+        "problem.solution(progress, ": "problem.solution(progress, uncertainty=False, ",
         'HERE / "out"': f'Path("{tmp_path}")',
     }
     names = run_shortened(path, path.read_text(), replacements)
     assert names["correlation"] > 0.3
     assert str(tmp_path / "heterogeneity.png") in capsys.readouterr().out
     kept = np.load(tmp_path / "heterogeneity.npz")
-    np.testing.assert_array_equal(kept["heterogeneity"], names["result"].heterogeneity)
+    np.testing.assert_array_equal(kept["heterogeneity"], names["solution"].result.heterogeneity)
 
 
 @pytest.mark.slow
@@ -96,7 +92,7 @@ def test_crystals(name, tmp_path):
         "CELLS = 32": "CELLS = 12",
         'pfc_nucleus.npz")': 'pfc_nucleus.npz").downsample(4).select([0, 1])',
         "Hermite(10," if name == "correlation" else "Powers(3)": "Hermite(6," if name == "correlation" else "Powers(2)",
-        "invert(problem)": "invert(problem, 4)",
+        "problem.iterate()": "problem.iterate(max_iterations=4)",
         'HERE / "out"': f'Path("{tmp_path}")',
     }
     run_shortened(path, path.read_text(), replacements)
@@ -123,30 +119,3 @@ def test_pfhub(tmp_path, capsys):
             assert float(energy) == pytest.approx(318.84, rel=2e-3)
     assert all(np.all(np.diff(values) < 0) for values in energies.values())
     assert (tmp_path / "energies.png").stat().st_size > 1000
-
-
-def test_script_of_the_readme(tmp_path):
-    path = DEMOS.parent / "README.md"
-    source = path.read_text().split("```python\n")[1].split("```")[0]
-    replacements = {
-        "demos/data/ch_full.npz": str(DEMOS / "data" / "ch_full.npz"),
-        ", 24, COMM_WORLD": ", 6, COMM_WORLD",
-        "Legendre(10)": "Legendre(3)",
-        "frames=[2, 3, 4, 5]": "frames=[3], initial=2",
-        "invert(problem)": "invert(problem, 1)",
-        'Path("out")': f'Path("{tmp_path}")',
-    }
-    names = run_shortened(path, source, replacements)
-    assert (tmp_path / "laws.pdf").stat().st_size > 1000
-    on_tape, together, again = (part.split("```")[0] for part in path.read_text().split("```python\n")[2:])
-    with set_working_tape(Tape()):
-        exec(compile(on_tape, str(path), "exec"), names)
-        pause_annotation()
-    assert all(np.abs(part.dat.data_ro).max() > 0 for part in (*names["gradient"], *names["action"]))
-    names["movies"] = [names["images"].select(frames) for frames in ([2, 3], [3, 4, 5])]
-    exec(compile(together.replace(", 24, ", ", 6, "), str(path), "exec"), names)
-    assert [series.frames for series in names["problem"].series] == [(1,), (1, 2)]
-    space = names["problem"].series[0].fine.forward.space
-    write_states(tmp_path, space, [np.full(space.dim(), 0.25)], [1.0])
-    exec(compile(again.replace('"out/states.h5"', f'"{tmp_path}/states.h5"'), str(path), "exec"), names)
-    assert names["start"] == pytest.approx(0.25)

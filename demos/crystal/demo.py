@@ -1,26 +1,18 @@
-"""Learn the free energy and the direct correlation function of a growing crystal from five images.
+"""A growing crystal: its free energy and direct correlation function from five images.
 
-Figure 2(b) of Zhao et al., PRL 124, 060201 (2020): C2 is a quartic polynomial of the wavenumber, which has one peak.
-Run by `docker/env.sh run python demos/crystal/demo.py`.
+Learnt are a cubic mu_h(eta) and the direct correlation function C2 of the phase-field crystal,
+d eta/dt = lap(mu_h(eta) - C2 * eta), where C2 is a quartic polynomial of the wavenumber, which has one peak:
+figure 2(b) of Zhao et al., PRL 124, 060201 (2020). It takes CRYSTAL, and is run by
+`docker/env.sh run python demos/crystal/demo.py`.
 """
 
 import json
 from pathlib import Path
 
-import firedrake as fd
+from firedrake import COMM_WORLD
+from firedrake.petsc import PETSc
 
-from fe_phaseinv import (
-    EvenPowers,
-    ImageSeries,
-    Powers,
-    QuarticCrystal,
-    Relation,
-    collect,
-    invert,
-    periodic_mesh,
-    pose,
-    write,
-)
+from fe_phaseinv import EvenPowers, ImageSeries, InverseProblem, Powers, QuarticCrystal, periodic_mesh
 
 HERE = Path(__file__).parent
 DATA = HERE.parent / "data"
@@ -28,21 +20,21 @@ CELLS = 32
 WAVENUMBER = 10.0  # of the crystal, as the images show it
 
 images = ImageSeries.load(DATA / "pfc_nucleus.npz")
-mesh = periodic_mesh(images, CELLS, fd.COMM_WORLD)
+mesh = periodic_mesh(images, CELLS, COMM_WORLD)
+model = QuarticCrystal(chemical_potential=Powers(3), direct_correlation=EvenPowers(3, WAVENUMBER))
 
-mu = Relation("chemical_potential", Powers(3), argument="eta")
-correlation = Relation("direct_correlation", EvenPowers(3, WAVENUMBER), argument="k")
-model = QuarticCrystal(mu, correlation)
+# The laws to start from have a peak with which waves of the crystal's length neither grow nor decay.
 
-# A peak with which waves of the crystal's length neither grow nor decay.
-start = {"chemical_potential": [1.0], "direct_correlation": correlation.basis.peak()}
-problem = pose(images, model, mesh, start, boundary="periodic")
+initial = {"chemical_potential": [1.0], "direct_correlation": model.direct_correlation.basis.peak()}
+problem = InverseProblem(images, model, mesh, initial=initial, boundary="periodic")
 
-for progress in invert(problem):
+for progress in problem.iterate():
     step = progress.history[-1]
-    fd.PETSc.Sys.Print("{stage:>10} {iteration:3d}   misfit rms {misfit_rms:.5f}   {seconds:6.1f} s".format(**step))
+    PETSc.Sys.Print("{stage:>10} {iteration:3d}   misfit rms {misfit_rms:.5f}   {seconds:6.1f} s".format(**step))
 
-result = collect(problem, progress, truth=json.loads((DATA / "pfc_nucleus.json").read_text()))
-if mesh.comm.rank == 0:
-    for path in write(HERE / "out", result):
-        print(path)
+# The figures show the truth as well.
+
+truth = json.loads((DATA / "pfc_nucleus.json").read_text())
+solution = problem.solution(progress, truth=truth)
+for path in solution.write(HERE / "out"):
+    PETSc.Sys.Print(path)
