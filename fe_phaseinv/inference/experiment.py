@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
-from fe_phaseinv.core.parallel import total
+from fe_phaseinv.core.parallel import any_rank, total
 from fe_phaseinv.forward.bdf import TimeGrid
 from fe_phaseinv.forward.model import ForwardModel
-from fe_phaseinv.forward.trajectory import Trajectory
+from fe_phaseinv.forward.trajectory import Tolerances, Trajectory
 from fe_phaseinv.observation.pixels import Pixels
 from fe_phaseinv.observation.smoothing import Smoother, UnknownField
+from fe_phaseinv.solvers.direct import StepFailed
 
 MOST_STEPS, USUAL = 120, 3e-3
 """Trial laws with which more steps are needed between two frames, at this relative tolerance, are taken for failed."""
+
+
+def most_steps(tolerances: Tolerances) -> float:
+    """Return the number of steps between two frames beyond which trial laws are taken for failed.
+
+    Parameters
+    ----------
+    tolerances : Tolerances
+        By the usual order, steps grow as the cube root of the relative one.
+    """
+    return MOST_STEPS * max(1.0, USUAL / tolerances.rtol) ** (1 / 3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +115,7 @@ class Experiment:
     forward: ForwardModel
     pixels: Pixels
     segments: Sequence[Segment]
+    _: KW_ONLY
     field: UnknownField | None = None
     weight: float = 1.0
 
@@ -112,7 +125,13 @@ class Experiment:
         return self.field.modes.shape[1] if self.field else 0
 
     def prior_at(self, q: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-        """Value, gradient and Hessian of the share of an unknown start's prior in the cost."""
+        """Return value, gradient and Hessian of the share of an unknown start's prior in the cost.
+
+        Parameters
+        ----------
+        q : numpy.ndarray, shape (k,)
+            Shares of the modes of an unknown start.
+        """
         if self.field is None:
             return 0.0, np.zeros(0), np.zeros((0, 0))
         return (
@@ -122,7 +141,7 @@ class Experiment:
         )
 
     def fit(self, m: np.ndarray, q: np.ndarray, grids: Sequence[TimeGrid] | None = None) -> Fit:
-        """Compare predictions with the images.
+        """Compare predictions with the images. Collective.
 
         Parameters
         ----------
@@ -136,23 +155,25 @@ class Experiment:
         Raises
         ------
         StepFailed
-            Where the equations cannot be solved.
+            On all ranks, where the equations cannot be solved, or predictions are not finite: what is missing in them
+            is no missing pixel.
         """
         chosen = grids or [None] * len(self.segments)
         runs = [self._run(m, q, segment, grid) for segment, grid in zip(self.segments, chosen, strict=True)]
         misfit, count, predictions = 0.0, 0, []
         gradient, hessian = 0.0, 0.0
         for frame, state, derivative in self._compared(runs):
-            predicted = self.pixels.average(state)
-            difference = predicted - self.pixels.frame(frame)
-            used = np.isfinite(difference)
-            rows = self.pixels.average(derivative)[used]
-            misfit += 0.5 * float(difference[used] @ difference[used])
+            predicted, image = self.pixels.average(state), self.pixels.frame(frame)
+            used = np.isfinite(image)
+            difference, rows = (predicted - image)[used], self.pixels.average(derivative)[used]
+            misfit += 0.5 * float(difference @ difference)
             count += int(used.sum())
-            gradient += rows.T @ difference[used]
+            gradient += rows.T @ difference
             hessian += rows.T @ rows
             predictions.append(predicted)
         comm, weight = self.pixels.comm, self.weight
+        if any_rank(comm, not all(np.isfinite(each).all() for each in (*predictions, gradient, hessian))):
+            raise StepFailed("a prediction or its derivative is not finite")
         misfit, count = total(comm, misfit), int(total(comm, count))
         return Fit(
             Squares(weight * misfit, count, weight * total(comm, gradient), weight * total(comm, hessian)),
@@ -164,7 +185,13 @@ class Experiment:
         )
 
     def squared(self, changes: Sequence[np.ndarray]) -> float:
-        """Weighted sum of the squares of local changes of the pixels compared with, one array for each frame."""
+        """Return the weighted sum of the squares of changes of the pixels compared with. Collective.
+
+        Parameters
+        ----------
+        changes : sequence of numpy.ndarray
+            Local changes, one array for each frame.
+        """
         frames = [self.pixels.frame(frame) for segment in self.segments for frame in segment.frames]
         pairs = zip(changes, frames, strict=True)
         squares = sum(float(np.sum(change[np.isfinite(frame)] ** 2)) for change, frame in pairs)
@@ -173,17 +200,12 @@ class Experiment:
     def _run(self, m: np.ndarray, q: np.ndarray, segment: Segment, grid: TimeGrid | None) -> Trajectory:
         """Solve a segment; where the start is unknown, its own frame comes first."""
         start, modes = (self.field.at(q), self.field.modes) if self.field else (segment.start, None)
-        most = self._most_steps
-        run = self.forward.run(m, start, segment.times, grid, sensitivities=True, modes=modes, max_steps=most)
+        most = most_steps(self.forward.integrator.tolerances)
+        run = self.forward.run(m, start, segment.times, grid=grid, sensitivities=True, modes=modes, max_steps=most)
         if self.field is None:
             return run
         derivatives = [self.forward.tangent(modes), *run.sensitivities]
         return replace(run, states=[start, *run.states], sensitivities=derivatives)
-
-    @property
-    def _most_steps(self) -> float:
-        """More of them, which grow as the cube root of the tolerance by the usual order, show a bad trial law."""
-        return MOST_STEPS * max(1.0, USUAL / self.forward.integrator.tolerances.rtol) ** (1 / 3)
 
     def _compared(self, runs: Sequence[Trajectory]) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
         for segment, run in zip(self.segments, runs, strict=True):
@@ -191,24 +213,75 @@ class Experiment:
 
 
 def trajectory(
-    smoother: Smoother, initial: int, frames: Sequence[int], limits, uncertain: bool = False
-) -> list[Segment]:
-    """One segment from the initial frame, which is compared with where it is uncertain, through all others."""
+    smoother: Smoother,
+    initial: int,
+    frames: Sequence[int],
+    *,
+    limits: tuple[float, float] | None = None,
+    uncertain: bool = False,
+) -> Segment:
+    """Return the segment from the initial frame through all others. Collective.
+
+    Parameters
+    ----------
+    smoother : Smoother
+        Fits a field to the initial frame.
+    initial : int
+        Frame that starts the run.
+    frames : sequence of int
+        Frames to compare with; those that are not after the initial one are left out.
+    limits : tuple of float, optional
+        Between which the values of the fitted field are kept.
+    uncertain : bool
+        Whether the initial frame is compared with, too.
+    """
     chain, times = _chain(smoother, initial, frames)
-    return [Segment(smoother.fit(initial, limits), times, chain if uncertain else chain[1:])]
+    return Segment(smoother.fit(initial, limits), times, chain if uncertain else chain[1:])
 
 
 def uncertain_trajectory(
-    smoother: Smoother, initial: int, frames: Sequence[int], limits
+    smoother: Smoother, initial: int, frames: Sequence[int], *, limits: tuple[float, float] | None = None
 ) -> tuple[Segment, UnknownField]:
-    """Return the segment of `trajectory` with its own start among the frames, and that start as an unknown."""
+    """Return the segment of `trajectory` with its own start among the frames, and that start. Collective.
+
+    Parameters
+    ----------
+    smoother : Smoother
+        Fits a field to the initial frame.
+    initial : int
+        Frame that starts the run.
+    frames : sequence of int
+        Frames to compare with; those that are not after the initial one are left out.
+    limits : tuple of float, optional
+        Between which the values of the fitted field are kept.
+
+    Returns
+    -------
+    segment : Segment
+    field : UnknownField
+        The start, as an unknown.
+    """
     chain, times = _chain(smoother, initial, frames)
     field = smoother.unknown(initial, limits)
     return Segment(field.base, times, chain), field
 
 
-def multiple_shooting(smoother: Smoother, initial: int, frames: Sequence[int], limits) -> list[Segment]:
-    """Return a segment from every frame to the next."""
+def multiple_shooting(
+    smoother: Smoother, initial: int, frames: Sequence[int], *, limits: tuple[float, float] | None = None
+) -> list[Segment]:
+    """Return a segment from every frame to the next. Collective.
+
+    Parameters
+    ----------
+    smoother : Smoother
+        Fits a field to every frame but the last.
+    initial : int
+        First frame.
+    frames : sequence of int
+        Frames to compare with; those that are not after the initial one are left out.
+    limits : tuple of float, optional
+        Between which the values of the fitted fields are kept.
+    """
     chain, times = _chain(smoother, initial, frames)
     return [
         Segment(smoother.fit(frame, limits), between, (following,))

@@ -9,9 +9,11 @@ import numpy as np
 from fe_phaseinv.core.parallel import total
 from fe_phaseinv.core.spaces import NodeOrder
 from fe_phaseinv.forward.checkpoints import Storage
+from fe_phaseinv.forward.inputs import Inputs
 from fe_phaseinv.forward.model import ForwardModel
-from fe_phaseinv.forward.sweeps import Sweeps, Weighted
+from fe_phaseinv.forward.sweeps import Sweeps
 from fe_phaseinv.forward.trajectory import Trajectory
+from fe_phaseinv.forward.weighted import Weighted
 from fe_phaseinv.inference.experiment import Segment
 from fe_phaseinv.inference.matern import FieldPrior
 from fe_phaseinv.laws.coordinates import Coordinates
@@ -54,6 +56,7 @@ class FieldUnknowns:
         forward: ForwardModel,
         pixels: Pixels,
         coordinates: Coordinates,
+        *,
         prior: Prior,
         segment: Segment,
         variance: float,
@@ -73,8 +76,18 @@ class FieldUnknowns:
         self.parts = {name: slice(a, b) for name, a, b in zip(self.fields, ends, ends[1:], strict=False)}
         self.size = int(ends[-1])
 
+    @property
+    def starts_compared(self) -> int:
+        """Number of starts among what is compared with the frames: one where it is unknown, or none."""
+        return int("start" in self.parts)
+
     def sweeps(self, run: Trajectory) -> Sweeps:
-        """Return sweeps over a run; those over the one before keep nothing any more: points are left for good."""
+        """Return sweeps over a run; those over the one before keep nothing any more: points are left for good.
+
+        Parameters
+        ----------
+        run : Trajectory
+        """
         if self._latest is not None:
             self._latest.forget()
         self._latest = Sweeps(self.weighted, self.forward.integrator, run, self.storage)
@@ -85,29 +98,109 @@ class FieldUnknowns:
         return self.size
 
     def begin(self, laws: np.ndarray) -> np.ndarray:
-        """Return the unknowns with those of the laws as given, and the fields as they are expected."""
+        """Return the unknowns with those of the laws as given, and the fields as they are expected.
+
+        Parameters
+        ----------
+        laws : numpy.ndarray, shape (k,)
+        """
         return np.pad(laws, (0, self.size - len(laws)))
 
     def local(self, whole: np.ndarray) -> np.ndarray:
-        """Return the unknowns that a point gives as `whole`."""
+        """Return the local unknowns. Collective.
+
+        Parameters
+        ----------
+        whole : numpy.ndarray
+            As a point gives it.
+        """
         fields = np.split(whole[self.laws.stop :], max(len(self.parts), 1))
         return np.concatenate([whole[self.laws], *(self.order.scatter(field) for field in fields if field.size)])
 
     @cached_property
     def order(self) -> NodeOrder:
-        """Order of the nodes in which fields are kept."""
+        """Order of the nodes in which fields are kept. Collective."""
         return NodeOrder(self.forward.space)
 
     def dot(self, a: np.ndarray, b: np.ndarray) -> float:
-        """Sum of the products of unknowns, or of unknowns and derivatives by them, over all ranks."""
+        """Return the sum of the products of unknowns, or of unknowns and derivatives by them. Collective.
+
+        Parameters
+        ----------
+        a, b : numpy.ndarray, shape (size,)
+        """
         fields = slice(self.laws.stop, None)
         return float(a[self.laws] @ b[self.laws] + total(self.pixels.comm, a[fields] @ b[fields]))
 
     def field(self, x: np.ndarray, name: str) -> np.ndarray:
-        """Local nodal values of a field; zero where it is not among the unknowns."""
+        """Return local nodal values of a field; zero where it is not among the unknowns.
+
+        Parameters
+        ----------
+        x : numpy.ndarray, shape (size,)
+            Unknowns.
+        name : str
+            "start" or "heterogeneity".
+        """
         return x[self.parts[name]] if name in self.parts else np.zeros(self.forward.step.shape[0])
 
     def set_map(self, x: np.ndarray) -> None:
-        """Write the map into the forward model."""
+        """Write the map into the forward model.
+
+        Parameters
+        ----------
+        x : numpy.ndarray, shape (size,)
+            Unknowns.
+        """
         if "heterogeneity" in self.parts:
             self.forward.heterogeneity.dat.data_wo[:] = self.field(x, "heterogeneity")
+
+    def of_fields(self, by: Inputs) -> np.ndarray:
+        """Return the derivative by the unknown fields, as part of that by all unknowns, shape (size,).
+
+        Parameters
+        ----------
+        by : Inputs
+            Derivatives by the inputs of a run.
+        """
+        found = np.zeros(self.size)
+        for name, part in self.parts.items():
+            found[part] = getattr(by, name)
+        return found
+
+    def value_of_field_priors(self, x: np.ndarray) -> float:
+        """Return the share of the priors of the fields in the cost. Collective.
+
+        Parameters
+        ----------
+        x : numpy.ndarray, shape (size,)
+            Unknowns.
+        """
+        fields = slice(self.laws.stop, None)
+        return 0.5 * float(total(self.pixels.comm, self.of_field_priors(x)[fields] @ x[fields]))
+
+    def of_field_priors(self, x: np.ndarray) -> np.ndarray:
+        """Return the derivative of the priors of the fields, or their Hessian times a vector. Collective.
+
+        Parameters
+        ----------
+        x : numpy.ndarray, shape (size,)
+            Where the derivative is, or the vector.
+        """
+        found = np.zeros_like(x)
+        for name, part in self.parts.items():
+            found[part] = self.variance * self.fields[name].precision(x[part])
+        return found
+
+    def covariance(self, g: np.ndarray) -> np.ndarray:
+        """Return what the priors alone make of a derivative by the fields; zero for the laws. Collective.
+
+        Parameters
+        ----------
+        g : numpy.ndarray, shape (size,)
+            Derivative by the unknowns.
+        """
+        found = np.zeros_like(g)
+        for name, part in self.parts.items():
+            found[part] = self.fields[name].covariance(g[part]) / self.variance
+        return found

@@ -10,7 +10,7 @@ import numpy as np
 from fe_phaseinv.core.parallel import total
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.forward.model import Counts, ForwardModel
-from fe_phaseinv.forward.parameters import Parameters
+from fe_phaseinv.forward.parameters import CoefficientLayout
 from fe_phaseinv.inference.ensemble import SeriesEnsemble
 from fe_phaseinv.inference.experiment import Experiment, Segment, multiple_shooting, trajectory, uncertain_trajectory
 from fe_phaseinv.inference.field_objective import FieldObjective
@@ -110,8 +110,7 @@ class Series:
         uncertain : bool
             Whether the first frame is compared with, too.
         """
-        (segment,) = trajectory(self.fine.smoother, self.first_frame, self.frames, self.limits, uncertain)
-        return segment
+        return trajectory(self.fine.smoother, self.first_frame, self.frames, limits=self.limits, uncertain=uncertain)
 
     def experiment(self, stage: str, weight: float) -> Experiment:
         """Return the comparison with the images in a stage. Collective.
@@ -125,9 +124,9 @@ class Series:
         """
         how, field = self.discretisation(stage), None
         if stage == "intervals":
-            segments = multiple_shooting(how.smoother, self.first_frame, self.frames, self.limits)
+            segments = multiple_shooting(how.smoother, self.first_frame, self.frames, limits=self.limits)
         elif self.start_unknown:
-            segment, field = uncertain_trajectory(how.smoother, self.first_frame, self.frames, self.limits)
+            segment, field = uncertain_trajectory(how.smoother, self.first_frame, self.frames, limits=self.limits)
             segments = [segment]
         else:
             segments = [self.trajectory()]
@@ -164,7 +163,7 @@ class Problem:
         return self.series[0].fine.forward.model
 
     @property
-    def parameters(self) -> Parameters:
+    def parameters(self) -> CoefficientLayout:
         """Where each law's coefficients are."""
         return self.series[0].fine.forward.parameters
 
@@ -249,9 +248,9 @@ class Problem:
             how.forward,
             how.pixels,
             self.coordinates,
-            self.prior(regularisation),
-            series.trajectory(uncertain=start is not None),
-            self.variance(regularisation),
+            prior=self.prior(regularisation),
+            segment=series.trajectory(uncertain=start is not None),
+            variance=self.variance(regularisation),
             start=start and FieldPrior(start, how.forward.space),
             heterogeneity=heterogeneity and FieldPrior(heterogeneity, how.forward.space),
             hessian=self.settings.hessian,

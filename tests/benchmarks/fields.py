@@ -28,7 +28,6 @@ from fe_phaseinv import (
     rectangle_mesh,
 )
 from fe_phaseinv.inference import inversion
-from fe_phaseinv.inference.experiment import trajectory
 from fe_phaseinv.inference.inversion import TOLERANCE
 from fe_phaseinv.inference.posing import pose
 from fe_phaseinv.inference.settings import Settings
@@ -97,8 +96,8 @@ def smoothed(problem, progress):
     """Cost with the start that the smoothed first frame gives."""
     whole, (series,) = problem.objective("trajectory", progress.regularisation), problem.series
     (experiment,) = whole.experiments
-    segments = trajectory(*series.chosen("trajectory"))
-    return Objective([replace(experiment, segments=segments, field=None)], whole.coordinates, whole.prior)
+    alone = replace(experiment, segments=[series.trajectory()], field=None)
+    return Objective([alone], whole.coordinates, whole.prior)
 
 
 def minimised(problem, progress, objective):

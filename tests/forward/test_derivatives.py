@@ -8,7 +8,7 @@ from mpi4py import MPI
 
 from fe_phaseinv.data import meshes
 from fe_phaseinv.forward.model import ForwardModel
-from fe_phaseinv.forward.parameters import Parameters
+from fe_phaseinv.forward.parameters import CoefficientLayout
 from fe_phaseinv.forward.trajectory import Tolerances
 from fe_phaseinv.inference.experiment import Experiment, multiple_shooting, trajectory, uncertain_trajectory
 from fe_phaseinv.inference.objective import Objective
@@ -27,23 +27,28 @@ from fe_phaseinv.solvers.direct import StepFailed
 START = np.array([0.0, -2.5, 0.1, -0.4, -0.3, np.log(4e-3)])
 
 
-def problem(movie, comm, cut=trajectory, fixed=(), kind=CahnHilliard, noise=0.0, cropped=False):
+def whole(*chosen, limits):
+    return [trajectory(*chosen, limits=limits)]
+
+
+def problem(movie, comm, cut=whole, fixed=(), kind=CahnHilliard, noise=0.0, cropped=False):
     model = kind(
         Relation("chemical_potential", Legendre(3), known=ideal_entropy),
         Relation(kind.kinetics, Legendre(2), positive),
     )
     mesh = meshes.rectangle_mesh(movie, 6, comm)
-    coordinates = coordinates_for(model, Parameters(model.relations, mesh), START, np.isin(np.arange(6), fixed))
+    coordinates = coordinates_for(model, CoefficientLayout(model.relations), START, np.isin(np.arange(6), fixed))
     movie = replace(movie, noise=noise)
+    tolerances = Tolerances(rtol=3e-3, newton=1e-8)
     outside = from_images(movie, mesh, 2) if cropped else None
-    forward = ForwardModel(model, mesh, 2, coordinates.free, Tolerances(rtol=3e-3, newton=1e-8), outside)
+    forward = ForwardModel(model, mesh, 2, unknown=coordinates.free, tolerances=tolerances, boundary_data=outside)
     pixels = Pixels(movie, forward.space)
     prior = Prior.smooth(model.relations, START, (1e-3,) * 3)
-    chosen = Smoother(pixels, flat=not cropped), 0, (1, 2), (0.001, 0.999)
+    chosen, limits = (Smoother(pixels, flat=not cropped), 0, (1, 2)), (0.001, 0.999)
     if noise:
-        segment, field = uncertain_trajectory(*chosen)
-        return Objective([Experiment(forward, pixels, [segment], field)], coordinates, prior)
-    return Objective([Experiment(forward, pixels, cut(*chosen))], coordinates, prior)
+        segment, field = uncertain_trajectory(*chosen, limits=limits)
+        return Objective([Experiment(forward, pixels, [segment], field=field)], coordinates, prior)
+    return Objective([Experiment(forward, pixels, cut(*chosen, limits=limits))], coordinates, prior)
 
 
 def with_a_fourth_frame(movie):
@@ -67,7 +72,7 @@ models = pytest.mark.parametrize("kind", [CahnHilliard, AllenCahn])
 
 
 @models
-@pytest.mark.parametrize("cut", [trajectory, multiple_shooting])
+@pytest.mark.parametrize("cut", [whole, multiple_shooting])
 @pytest.mark.parametrize("fixed", [(), (5,)])
 def test_checks_hold_with_and_without_scaled_coordinates(movie, cut, fixed, kind):
     objective = problem(movie, MPI.COMM_SELF, cut, fixed, kind)
@@ -104,7 +109,7 @@ def test_the_boundary_follows_its_data(movie):
     forward, segment = only(objective)
     run = forward.run(START, segment.start, segment.times)
     for time, state in zip(segment.times[1:], run.states, strict=True):
-        given = forward.step.set_boundary_field(forward.integrator.boundary_data(time))
+        given = forward.step.forms.dirichlet.prescribe(forward.boundary_data(time))
         assert state[forward.step.dirichlet_nodes] == pytest.approx(given, abs=1e-14)
         assert np.ptp(given) > 0.1
 
@@ -123,7 +128,7 @@ def test_every_column_against_central_differences(movie, kind):
     base = forward.run(START, segment.start, segment.times, sensitivities=True)
     for column, index in enumerate(np.flatnonzero(forward.unknown)):
         h = 1e-4 * np.eye(len(START))[index]
-        ahead, behind = (forward.run(START + s * h, segment.start, segment.times, base.grid) for s in (1, -1))
+        ahead, behind = (forward.run(START + s * h, segment.start, segment.times, grid=base.grid) for s in (1, -1))
         difference = (ahead.states[-1] - behind.states[-1]) / 2e-4
         exact = base.sensitivities[-1][:, column]
         assert np.linalg.norm(difference - exact) < 1e-5 * np.linalg.norm(exact)
@@ -133,7 +138,7 @@ def test_a_replay_repeats_the_adaptive_run(movie):
     objective = problem(movie, MPI.COMM_SELF)
     forward, segment = only(objective)
     adaptive = forward.run(START, segment.start, segment.times)
-    replayed = forward.run(START, segment.start, segment.times, adaptive.grid)
+    replayed = forward.run(START, segment.start, segment.times, grid=adaptive.grid)
     assert replayed.grid == adaptive.grid
     assert np.abs(replayed.states[-1] - adaptive.states[-1]).max() < 1e-9
     assert set(segment.times) <= set(adaptive.grid.times)
@@ -156,7 +161,7 @@ def test_a_run_that_needs_too_many_steps_fails(movie):
     forward, segment = only(objective)
     count = len(forward.run(START, segment.start, segment.times).grid.orders)
     assert len(forward.run(START, segment.start, segment.times, max_steps=count).grid.orders) == count
-    with pytest.raises(StepFailed, match="^3 steps do not shift from one frame to the next$"):
+    with pytest.raises(StepFailed, match="^3 steps do not lead from one frame to the next$"):
         forward.run(START, segment.start, segment.times, max_steps=3)
 
 

@@ -13,7 +13,7 @@ from fe_phaseinv.core.spaces import NodeOrder
 from fe_phaseinv.data import meshes
 from fe_phaseinv.forward.checkpoints import Storage
 from fe_phaseinv.forward.model import ForwardModel
-from fe_phaseinv.forward.parameters import Parameters
+from fe_phaseinv.forward.parameters import CoefficientLayout
 from fe_phaseinv.forward.trajectory import Tolerances
 from fe_phaseinv.inference import inversion
 from fe_phaseinv.inference.experiment import Segment
@@ -70,19 +70,21 @@ def build(kind, comm, images, storage=None, fixed=(), start_unknown=True):
         Relation(kind.kinetics, Legendre(2), positive),
     )
     mesh = meshes.rectangle_mesh(images, 5, comm)
-    coordinates = coordinates_for(model, Parameters(model.relations, mesh), LAWS, known)
-    forward = ForwardModel(model, mesh, 2, coordinates.free, Tolerances(3e-2, 1e-9), heterogeneous=True)
+    coordinates = coordinates_for(model, CoefficientLayout(model.relations), LAWS, known)
+    forward = ForwardModel(
+        model, mesh, 2, unknown=coordinates.free, tolerances=Tolerances(3e-2, 1e-9), heterogeneous=True
+    )
     frames = (0, 1, 2) if start_unknown else (1, 2)
     segment = Segment(0.5 + 0.2 * smooth(forward.space, 1), tuple(images.times), frames)
     objective = FieldObjective(
         forward,
         Pixels(images, forward.space),
         coordinates,
-        Prior.smooth(model.relations, LAWS, (1e-2,) * 3),
-        segment,
-        1e-4,
-        FieldPrior(Matern(0.1, 0.2), forward.space) if start_unknown else None,
-        FieldPrior(Matern(0.5, 0.3), forward.space),
+        prior=Prior.smooth(model.relations, LAWS, (1e-2,) * 3),
+        segment=segment,
+        variance=1e-4,
+        start=FieldPrior(Matern(0.1, 0.2), forward.space) if start_unknown else None,
+        heterogeneity=FieldPrior(Matern(0.5, 0.3), forward.space),
         storage=storage or Storage(),
     )
     return objective, unknowns(objective, [0.05, 0.1, -0.05, 0.1, 0.1, 0.2], 0.02, 0.3)
@@ -114,7 +116,7 @@ def predicted(kind, movie, noise, height=0.3):
     """Return the movie with the pictures that a point with a map of some height predicts, with noise."""
     objective, _ = build(kind, MPI.COMM_SELF, movie, start_unknown=False)
     x = unknowns(objective, [0, 0, 0, 0.3, 0.2, 0], 0, height)
-    rows = [objective.pixels.average(objective.segment.start), *objective.at(x).predictions]
+    rows = [objective.pixels.average(objective.segment.start), *objective.at(x).fit.predictions]
     frames = np.array([objective.pixels.picture(row) for row in rows])
     draw = noise * np.random.default_rng(0).standard_normal(frames.shape)
     return replace(movie, frames=frames + draw, noise=noise)
@@ -125,9 +127,9 @@ def test_only_the_latest_point_keeps_factors(movie):
     first, second = objective.at(x), objective.at(x + 1e-3)
     v = np.linspace(0, 1, len(x))
     action = first.action(v)
-    assert first._sweeps._factors
+    assert first.derivatives._sweeps._factors
     second.action(v)
-    assert second._sweeps._factors and not first._sweeps._factors
+    assert second.derivatives._sweeps._factors and not first.derivatives._sweeps._factors
     np.testing.assert_allclose(first.action(v), action, rtol=1e-10)
 
 
@@ -162,21 +164,21 @@ def test_gauss_newton_action(gaps):
     assert point.dot(action, w) == pytest.approx(point.dot(point.action(w), v), rel=1e-9)
     laws = np.zeros_like(v)
     laws[objective.laws] = v[objective.laws]
-    H_mm = point.H_mm @ v[objective.laws]
+    H_mm = point.derivatives.H_mm @ v[objective.laws]
     np.testing.assert_allclose(point.action(laws)[objective.laws], H_mm, rtol=1e-6)
     ahead, behind = objective.at(x + h * v, point), objective.at(x - h * v, point)
     changes = [
         np.where(np.isfinite(objective.pixels.frame(frame)), (a - b) / (2 * h), 0)
-        for frame, a, b in zip(point.frames, ahead.predictions, behind.predictions, strict=True)
+        for frame, a, b in zip(point.fit.frames, ahead.fit.predictions, behind.fit.predictions, strict=True)
     ]
     squares = objective.pixels.comm.allreduce(sum(np.sum(c**2) for c in changes))
-    prior = point.dot(point._of_fields(v), v) + laws_prior(objective, point, v)
+    prior = point.dot(objective.of_field_priors(v), v) + laws_prior(objective, point, v)
     assert point.dot(action, v) == pytest.approx(squares + prior, rel=1e-5)
 
 
 def laws_prior(objective, point, v):
     along = objective.coordinates.jacobian(point.x[objective.laws]) @ v[objective.laws]
-    return along @ objective.prior.hessian(point.m) @ along
+    return along @ objective.prior.hessian(point.derivatives.m) @ along
 
 
 @pytest.mark.parametrize("hessian", [pytest.param("gauss-newton", marks=pytest.mark.slow), "both"])
@@ -228,7 +230,12 @@ def test_coordinates_and_maps_that_do_not_fit_are_refused(movie):
     assert objective.share(x, np.where(beta, -10.0, 0.0)) < 1
     with pytest.raises(ValueError, match="^a map goes with a ForwardModel that is heterogeneous"):
         FieldObjective(
-            objective.forward, objective.pixels, objective.coordinates, objective.prior, objective.segment, 1.0
+            objective.forward,
+            objective.pixels,
+            objective.coordinates,
+            prior=objective.prior,
+            segment=objective.segment,
+            variance=1.0,
         )
 
 

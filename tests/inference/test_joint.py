@@ -165,7 +165,8 @@ def failing(objective, ensemble):
     for place, index in enumerate(ensemble.own):
         if index == ensemble.count - 1:
             experiments, last = list(objective.experiments), objective.experiments[place]
-            experiments[place] = Failing(last.forward, last.pixels, last.segments, last.field, last.weight)
+            given = {"field": last.field, "weight": last.weight}
+            experiments[place] = Failing(last.forward, last.pixels, last.segments, **given)
             objective.experiments = tuple(experiments)
     return objective
 
@@ -183,7 +184,7 @@ def test_three_ranks_agree_with_one(movies, count, noises):
     np.testing.assert_allclose(three.hessian, one.hessian, rtol=1e-7, atol=1e-9 * np.abs(one.hessian).max())
     found = WORLD.allgather((three.value, three.gradient.tobytes(), three.hessian.tobytes(), three.pixels))
     assert len(set(found)) == 1
-    assert failing(b, beside.groups).at(x).value == np.inf
+    assert failing(b, beside.ensemble).at(x).value == np.inf
 
 
 @pytest.mark.slow

@@ -1,0 +1,164 @@
+"""Derivatives of the cost of laws together with unknown fields, by sweeps over the run of a point."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+
+from fe_phaseinv.core.parallel import total
+from fe_phaseinv.forward.inputs import Inputs
+from fe_phaseinv.forward.sweeps import Sweeps
+from fe_phaseinv.forward.trajectory import Trajectory
+from fe_phaseinv.inference.field_fit import FieldFit
+from fe_phaseinv.inference.field_unknowns import FieldUnknowns
+from fe_phaseinv.solvers.direct import StepFailed
+
+
+class FieldDerivatives:
+    """Gradient, blocks of the Gauss-Newton Hessian, and actions of Hessians, at a point.
+
+    Blocks are named by what they are derivatives by: m stands for the unknowns of the laws, u for the unknown fields
+    (as in hIPPYlib; Villa, Petra and Ghattas, ACM Trans. Math. Softw. 47, 16 (2021)). What takes sweeps is computed
+    when it is asked for first, and so is asked for on all ranks.
+
+    Parameters
+    ----------
+    objective : FieldUnknowns
+    x : numpy.ndarray, shape (size,)
+        Unknowns.
+    m : numpy.ndarray, shape (n,)
+        Coefficients of all laws.
+    run : Trajectory
+        With sensitivities.
+    fit : FieldFit
+        Of the run.
+
+    Raises
+    ------
+    StepFailed
+        On all ranks, where a sensitivity is not finite on any.
+
+    Attributes
+    ----------
+    sensitivity : float
+        Sum of the squares of the derivatives of the pixels by the unknowns of the laws.
+    H_mm : numpy.ndarray, shape (k, k)
+        Gauss-Newton Hessian by the unknowns of the laws alone, from the sensitivities.
+    """
+
+    def __init__(self, objective: FieldUnknowns, x: np.ndarray, m: np.ndarray, run: Trajectory, fit: FieldFit):
+        self.objective, self.x, self.m, self.run, self.fit = objective, x, m, run, fit
+        self._chain = objective.coordinates.jacobian(x[objective.laws])
+        self._seen_of_laws = self._seen()
+        squares = total(objective.pixels.comm, sum(part.T @ part for part in self._seen_of_laws))
+        if not np.isfinite(squares).all():
+            raise StepFailed("a sensitivity is not finite")
+        self.sensitivity = float(np.trace(squares))
+        self.H_mm = squares + self._chain.T @ objective.prior.hessian(m) @ self._chain
+
+    def _seen(self) -> list[np.ndarray]:
+        """Return derivatives of the local pixels by the unknowns of the laws, by frame; zero where there is no data."""
+        of, into = self.objective, self._chain[self.objective.forward.unknown]
+        start = [np.zeros_like(self.run.sensitivities[0])] * of.starts_compared
+        return [
+            np.where(used[:, None], of.pixels.average(derivative), 0.0) @ into
+            for derivative, used in zip([*start, *self.run.sensitivities], self.fit.used, strict=True)
+        ]
+
+    @cached_property
+    def gradient(self) -> np.ndarray:
+        """Derivative of the cost, shape (size,): numbers, and local integrals for the fields. Collective."""
+        of = self.objective
+        found = of.of_field_priors(self.x)
+        found[of.laws] = self._chain.T @ self.g_m
+        return found + of.of_fields(self._g_inputs)
+
+    @cached_property
+    def g_m(self) -> np.ndarray:
+        """Derivative of the cost by all coefficients. Collective."""
+        return self._to_all(self._g_inputs) + self.objective.prior.gradient(self.m)
+
+    @cached_property
+    def H_um(self) -> np.ndarray:
+        """Gauss-Newton Hessian by unknown fields and laws, shape (local size of the fields, k). Collective."""
+        of = self.objective
+        self._go_there()
+        columns = np.empty((len(self.x), len(of.coordinates)))
+        for column in range(len(of.coordinates)):
+            loads = [of.pixels.spread(rows[:, column]) for rows in self._seen_of_laws]
+            columns[:, column] = of.of_fields(self._adjoint(loads))
+        return columns[of.laws.stop :]
+
+    def action(self, v: np.ndarray, full: bool = False) -> np.ndarray:
+        """Return the Hessian of the cost, or its Gauss-Newton part, times a vector. Collective.
+
+        Parameters
+        ----------
+        v : numpy.ndarray, shape (size,)
+            A change of the unknowns.
+        full : bool
+            Whether to count second derivatives of the forward model, too.
+        """
+        of = self.objective
+        self._go_there()
+        into = self._chain @ v[of.laws]
+        loads = self._loads_of_change(v, into[of.forward.unknown])
+        by = self._second(loads) if full else self._adjoint(loads)
+        found = of.of_field_priors(v)
+        found[of.laws] = self._chain.T @ (self._to_all(by) + of.prior.hessian(self.m) @ into)
+        if full:
+            found[of.laws] += of.coordinates.curvature(self.x[of.laws], self.g_m) @ v[of.laws]
+        return found + of.of_fields(by)
+
+    @cached_property
+    def _sweeps(self) -> Sweeps:
+        return self.objective.sweeps(self.run)
+
+    @cached_property
+    def _loads(self) -> list[np.ndarray]:
+        return [self.objective.pixels.spread(difference) for difference in self.fit.differences]
+
+    @cached_property
+    def _g_inputs(self) -> Inputs:
+        """Derivative of the misfit by the inputs of the run."""
+        self._go_there()
+        return self._adjoint(self._loads)
+
+    def _loads_of_change(self, v: np.ndarray, coefficients: np.ndarray) -> list[np.ndarray]:
+        """Return how the loads change to first order with the unknowns, of which those of the laws change these."""
+        of = self.objective
+        change = Inputs(coefficients, of.field(v, "start"), of.field(v, "heterogeneity"))
+        changes = [change.start] * of.starts_compared + self._sweeps.tangent(change)
+        pairs = zip(changes, self.fit.used, strict=True)
+        return [of.pixels.spread(np.where(used, of.pixels.average(changed), 0.0)) for changed, used in pairs]
+
+    def _go_there(self) -> None:
+        """Bring the forward model, which all points share, to this one."""
+        self.objective.forward.coefficients.assign(self.m)
+        self.objective.set_map(self.x)
+
+    def _adjoint(self, loads: Sequence[np.ndarray]) -> Inputs:
+        """Sweep with loads of the frames, of which that of the start comes first where it is compared."""
+        self.objective.forward.work.adjoint += 1
+        return self._with_start(loads, self._sweeps.adjoint(self._of_run(loads)))
+
+    def _second(self, changes: Sequence[np.ndarray]) -> Inputs:
+        """Sweep for the change of the gradient, with those of the loads."""
+        self.objective.forward.work.second += 1
+        return self._with_start(changes, self._sweeps.second(self._of_run(self._loads), self._of_run(changes)))
+
+    def _of_run(self, loads: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+        return loads[self.objective.starts_compared :]
+
+    def _with_start(self, loads: Sequence[np.ndarray], by: Inputs) -> Inputs:
+        if self.objective.starts_compared:
+            by.start[:] += loads[0]
+        return by
+
+    def _to_all(self, by: Inputs) -> np.ndarray:
+        """Return the derivative by all coefficients, of which some are no unknowns."""
+        found = np.zeros(len(self.m))
+        found[self.objective.forward.unknown] = by.coefficients
+        return found
