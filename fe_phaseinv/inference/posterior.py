@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import eigh
 
-from fe_phaseinv.forward.parameters import Parameters
+from fe_phaseinv.forward.parameters import CoefficientLayout
 from fe_phaseinv.inference.objective import Linearisation
 from fe_phaseinv.laws.coordinates import Coordinates
 from fe_phaseinv.laws.priors import Prior
@@ -38,7 +38,7 @@ class Laplace:
 
     Parameters
     ----------
-    parameters : Parameters
+    parameters : CoefficientLayout
     coefficients : numpy.ndarray, shape (n,)
         Flat coefficients of all laws.
     directions : numpy.ndarray, shape (n, k)
@@ -52,7 +52,7 @@ class Laplace:
         Standard deviation of a pixel that it rests on.
     """
 
-    parameters: Parameters
+    parameters: CoefficientLayout
     coefficients: np.ndarray
     directions: np.ndarray
     shares: np.ndarray
@@ -61,13 +61,18 @@ class Laplace:
 
     @classmethod
     def at(
-        cls, parameters: Parameters, coordinates: Coordinates, prior: Prior, point: Linearisation, noise: float = 0.0
+        cls,
+        parameters: CoefficientLayout,
+        coordinates: Coordinates,
+        prior: Prior,
+        point: Linearisation,
+        noise: float = 0.0,
     ) -> Laplace:
         """Posterior from the Gauss-Newton Hessian.
 
         Parameters
         ----------
-        parameters : Parameters
+        parameters : CoefficientLayout
         coordinates : Coordinates
         prior : Prior
         point : Linearisation
