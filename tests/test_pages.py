@@ -104,32 +104,23 @@ def test_every_demo_is_in_the_gallery_with_a_figure():
         assert all(figure.stat().st_size < BIG for figure in figures)
 
 
-@pytest.fixture
-def in_root(monkeypatch):
+SHORTENED = {
+    ", 24, ": ", 6, ",
+    "Legendre(10)": "Legendre(3)",
+    "frames=[2, 3, 4, 5]": "frames=[3], first_frame=2",
+    "solve()": "solve(max_iterations=1)",
+}
+
+
+def test_scripts(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
-
-
-SHORTENED = {", 24, ": ", 6, ", "Legendre(10)": "Legendre(3)", "frames=[2, 3, 4, 5]": "frames=[3], first_frame=2"}
-
-
-def test_script_of_the_readme(in_root, tmp_path, capsys):
     (script,) = snippets("README.md", "python")
-    replacements = SHORTENED | {"solve()": "solve(max_iterations=1)", '"out"': f'"{tmp_path}"'}
-    names = run_shortened(ROOT / "README.md", script, replacements)
-    lower, upper = names["solution"].band("diffusivity", 0.3)
-    assert lower < names["solution"].laws["diffusivity"](0.3) < upper
+    names = run_shortened(ROOT / "README.md", script, SHORTENED | {'"out"': f'"{tmp_path}"'})
     assert (tmp_path / "laws.pdf").stat().st_size > 1000
-    (again,) = snippets("domains.md", "python")
-    names |= {"COMM_WORLD": names["mesh"].comm}
-    exec(again.replace('"out/', f'"{tmp_path}/'), names)
-    assert names["start"].function_space().mesh() is names["forward"].mesh
-
-
-def test_scripts_in_python(in_root, tmp_path):
-    script, solved, on_tape, together = snippets("in_python.md", "python")
-    replacements = SHORTENED | {"iterate()": "iterate(max_iterations=1)", '"out"': f'"{tmp_path}"'}
-    names = run_shortened(PAGES / "in_python.md", script + solved, replacements)
-    assert names["band"][0].shape == names["band"][1].shape
+    watched, solved, on_tape, together = snippets("in_python.md", "python")
+    exec(watched.replace("iterate()", "iterate(max_iterations=1)"), names)
+    exec(solved, names)
+    assert np.all(names["lower"] < names["upper"])
     with set_working_tape(Tape()):
         exec(on_tape, names)
         pause_annotation()
@@ -137,6 +128,9 @@ def test_scripts_in_python(in_root, tmp_path):
     names["movies"] = [names["images"].select(frames) for frames in ([2, 3], [3, 4, 5])]
     exec(together.replace(", 24, ", ", 6, "), names)
     assert [series.frames for series in names["together"].problem.series] == [(1,), (1, 2)]
+    (again,) = snippets("domains.md", "python")
+    exec(again.replace('"out/', f'"{tmp_path}/').replace(", 32, ", ", 6, "), names)
+    assert len(names["start"]) == names["finer"].space.dim()
 
 
 def test_scripts_that_extend():
