@@ -38,15 +38,17 @@ class MeshData:
     Parameters
     ----------
     kind : str
-        Of the cells: "triangle", "quad" or "tetra".
+        Kind of the cells: "triangle", "quad" or "tetra".
     points : numpy.ndarray, shape (points, dimension)
+        Positions of the vertices, in the unit of length.
     cells : numpy.ndarray of int, shape (cells, vertices of one)
+        Vertices of the cells, as rows of `points`.
     facets : numpy.ndarray of int, shape (facets, vertices of one)
-        Sides that have a tag.
+        Vertices of the sides that have a tag.
     tags : numpy.ndarray of int, shape (facets,)
-        Their numbers, above zero.
+        Tags of these sides, above zero.
     names : dict of int
-        Numbers of the tags by name, where they have one.
+        Tags by their names, where they have one.
     """
 
     kind: str
@@ -58,7 +60,7 @@ class MeshData:
 
     @property
     def dimension(self) -> int:
-        """Of the cells themselves, which may lie on a surface in space."""
+        """Dimension of the cells themselves, which may lie on a surface in space."""
         return 3 if self.kind == "tetra" else 2
 
 
@@ -68,12 +70,16 @@ def read_mesh(path: str | os.PathLike) -> MeshData:
     Parameters
     ----------
     path : str or os.PathLike
-        Its suffix tells the format. Physical groups of sides, as gmsh writes them, become their tags.
+        The file, whose suffix tells the format. Physical groups of sides, as gmsh writes them, become their tags.
+
+    Returns
+    -------
+    MeshData
 
     Raises
     ------
     InputError
-        Where the file is missing, damaged or empty, or holds cells of other kinds, of several, or of higher order, or
+        If the file is missing, damaged or empty, or holds cells of other kinds, of several, or of higher order, or
         degenerate, inverted, duplicate or overlapping ones.
     """
     import meshio
@@ -97,15 +103,16 @@ def write_mesh(path: str | os.PathLike, data: MeshData) -> None:
     Parameters
     ----------
     path : str or os.PathLike
-        Its suffix tells the format; ``.msh`` is that of gmsh, version 2.2.
+        The file, whose suffix tells the format; ``.msh`` is that of gmsh, version 2.2.
     data : MeshData
+        The mesh.
 
     Raises
     ------
     InputError
-        Where meshio knows no such format.
+        If meshio knows no such format.
     OSError
-        Where the file cannot be written.
+        If the file cannot be written.
     """
     import meshio
 

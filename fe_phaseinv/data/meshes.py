@@ -166,9 +166,12 @@ def from_data(data: MeshData, comm: MPI.Comm) -> MeshGeometry:
     """
     plex = plex_from_cell_list(data.dimension, data.cells, data.points, comm)
     plex.createLabel(FACE_SETS_LABEL)
-    if comm.rank == 0:
-        first, _ = plex.getDepthStratum(0)
-        for facet, tag in zip((data.facets + first).astype(PETSc.IntType), data.tags, strict=True):
-            (side,) = plex.getFullJoin(facet)
-            plex.setLabelValue(FACE_SETS_LABEL, side, tag)
+    on_root(comm, _label_facets, plex, data)
     return Mesh(plex, comm=comm)
+
+
+def _label_facets(plex: PETSc.DMPlex, data: MeshData) -> None:
+    first, _ = plex.getDepthStratum(0)
+    for facet, tag in zip((data.facets + first).astype(PETSc.IntType), data.tags, strict=True):
+        (side,) = plex.getFullJoin(facet)
+        plex.setLabelValue(FACE_SETS_LABEL, side, tag)

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 from firedrake import Function, FunctionSpace, SpatialCoordinate, assemble, cos, dx, pi
-from mpi4py.MPI import COMM_WORLD
+from mpi4py.MPI import COMM_SELF, COMM_WORLD
 
 from fe_phaseinv.core.spaces import box
 from fe_phaseinv.data.images import ImageSeries
-from fe_phaseinv.data.meshes import mesh_from_file, periodic_mesh, rectangle_mesh
+from fe_phaseinv.data.mesh_files import MeshData
+from fe_phaseinv.data.meshes import from_data, mesh_from_file, periodic_mesh, rectangle_mesh
 from fe_phaseinv.observation.pixels import Pixels
 
 GMSH = """\
@@ -55,6 +56,21 @@ def test_rectangle_covers_the_picture(shape, extent, origin, cells, counts):
     np.testing.assert_allclose(high, np.add(images.origin, images.extent), rtol=1e-14)
     assert assemble(1 * dx(domain=mesh)) == pytest.approx(np.prod(extent), rel=1e-9)
     assert mesh.comm.allreduce(mesh.cell_set.size) == np.prod(counts)
+
+
+@pytest.mark.parametrize("make", [rectangle_mesh, periodic_mesh])
+@pytest.mark.parametrize("cells", [0, -3, 2.5, True, "8", None])
+def test_numbers_of_cells_that_are_refused(make, cells):
+    with pytest.raises(ValueError, match=f"^cells: found {cells!r}; accepted: a positive integer$"):
+        make(picture((2, 2), (1.0, 1.0), None), cells, COMM_SELF)
+
+
+@pytest.mark.parallel([1, 3])
+def test_a_tag_of_no_side_is_an_error_on_all_ranks():
+    square = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], float)
+    data = MeshData("triangle", square, np.array([[0, 1, 2], [0, 2, 3]]), np.array([[1, 3]]), np.array([7]))
+    with pytest.raises(ValueError):
+        from_data(data, COMM_WORLD)
 
 
 @pytest.mark.parallel([1, 3])
