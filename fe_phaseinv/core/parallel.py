@@ -39,22 +39,28 @@ def on_root(comm: MPI.Comm, call: Callable[..., Any], *args: Any) -> Any:
         try:
             message = pickle.dumps((call(*args), None))
         except BaseException as caught:  # every rank must hear of it, or the others wait for ever
-            message, own_error = _packed_error(caught), caught
+            message, own_error = packed_error(caught), caught
     result, error = pickle.loads(comm.bcast(message))
     if error is not None:
         raise own_error or error
     return result
 
 
-def _packed_error(error: BaseException) -> bytes:
-    """Pickle an exception so that it can be unpickled: itself, or else its text."""
+def packed_error(error: BaseException) -> bytes:
+    """Pickle the pair of None and an exception so that it can be unpickled: itself, or else its text.
+
+    Parameters
+    ----------
+    error : BaseException
+        The exception; where it cannot be pickled, a RuntimeError with its text stands for it.
+    """
     try:
         message = pickle.dumps((None, error))
         if isinstance(pickle.loads(message)[1], type(error)):
             return message
     except Exception:  # its class is local, or its constructor takes other arguments than it keeps
         pass
-    return pickle.dumps((None, RuntimeError(f"rank 0 raised {type(error).__name__}: {error}")))
+    return pickle.dumps((None, RuntimeError(f"another rank raised {type(error).__name__}: {error}")))
 
 
 def any_rank(comm: MPI.Comm, flag: bool) -> bool:

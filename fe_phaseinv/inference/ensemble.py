@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from firedrake import Ensemble
 from mpi4py import MPI
 
-from fe_phaseinv.core.errors import InputError
+from fe_phaseinv.core.parallel import packed_error
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,12 +36,28 @@ class SeriesEnsemble:
 
     @classmethod
     def together(cls, comm: MPI.Comm, count: int = 1) -> SeriesEnsemble:
-        """Return one group, which takes the series one after the other."""
+        """Return one group, which takes the series one after the other.
+
+        Parameters
+        ----------
+        comm : mpi4py.MPI.Comm
+            All ranks.
+        count : int
+            Number of series.
+        """
         return cls(comm, comm, count)
 
     @classmethod
     def side_by_side(cls, comm: MPI.Comm, count: int) -> SeriesEnsemble:
-        """Return as many groups as the number of ranks can be divided into, and no more than there are series."""
+        """Return as many groups as ranks can be divided into, and no more than there are series. Collective.
+
+        Parameters
+        ----------
+        comm : mpi4py.MPI.Comm
+            All ranks.
+        count : int
+            Number of series.
+        """
         number = max(n for n in range(1, min(comm.size, count) + 1) if comm.size % n == 0)
         if number == 1:
             return cls.together(comm, count)
@@ -49,7 +66,7 @@ class SeriesEnsemble:
 
     @property
     def number(self) -> int:
-        """Of groups."""
+        """Number of groups."""
         return self.comm.size // self.within.size
 
     @property
@@ -58,7 +75,7 @@ class SeriesEnsemble:
         return range(self.comm.rank // self.within.size, self.count, self.number)
 
     def gather(self, values: Sequence[Any]) -> list[Any]:
-        """Return a value of each series, in their order and the same on all ranks; collective.
+        """Return a value of each series, in their order and the same on all ranks. Collective.
 
         Parameters
         ----------
@@ -72,21 +89,29 @@ class SeriesEnsemble:
         return [self.comm.bcast(own.get(index), root=rank) for index, rank in enumerate(first)]
 
     def build(self, make: Callable[[int], Any]) -> list[Any]:
-        """Return make(index) for each of the own series; collective.
+        """Return what a function makes of each of the own series. Collective.
+
+        Parameters
+        ----------
+        make : callable
+            Of the index of a series. Within a group it raises on all ranks or on none.
 
         Raises
         ------
-        InputError
-            On all ranks, where `make` raises one in any group.
+        BaseException
+            Whatever `make` raises in any group, on all ranks. Where it cannot be pickled, other ranks raise a
+            RuntimeError with its text.
         """
         if self.number == 1:
             return [make(index) for index in self.own]
-        made, error = [], None
+        made, own_error = [], None
         try:
             made = [make(index) for index in self.own]
-        except InputError as caught:  # every group must hear of it, or the others wait for ever
-            error = caught
-        errors = [error for error in self.comm.allgather(error) if error is not None]
-        if errors:
-            raise errors[0]
+        except BaseException as caught:  # every group must hear of it, or the others wait for ever
+            own_error = caught
+        messages = self.comm.allgather(own_error and packed_error(own_error))
+        if own_error is not None:
+            raise own_error
+        for message in filter(None, messages):
+            raise pickle.loads(message)[1]
         return made

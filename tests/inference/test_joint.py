@@ -154,6 +154,16 @@ def test_series_are_dealt_to_groups():
         with pytest.raises(InputError, match=rf"^case.toml: images\[{count - 1}\]: found 3"):
             ensemble.build(refuse)
 
+        class Odd(Exception):
+            """Of a local class, so that it cannot be pickled."""
+
+        def fail(index, last=count - 1):
+            if index == last:
+                raise Odd("no memory")
+
+        with pytest.raises((Odd, RuntimeError), match="no memory"):
+            ensemble.build(fail)
+
 
 class Failing(Experiment):
     def fit(self, m, q, grids=None):
