@@ -7,13 +7,16 @@ Nodes are given newest first.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 MAX_GROWTH = {1: 4.0, 2: 2.0, 3: 1.5, 4: 1.3, 5: 1.2}
 """Largest ratio of two successive steps for each order (the zero-stability limits are 2.41, 1.53, ... for ever
 growing steps; the controller lets a step grow only after a run of equal ones)."""
+MAX_ORDER = max(MAX_GROWTH)
 SAFETY = {-1: 0.72, 0: 0.8, 1: 0.66}
 """Safety factors for lowering, keeping and raising the order."""
 
@@ -25,22 +28,110 @@ class TimeGrid:
     Parameters
     ----------
     times : tuple of float, length n+1
-        Ends of the steps, the start first.
+        Ends of the steps, the start first; they increase.
     orders : tuple of int, length n
-        Order of the formula of each step.
+        Order of the formula of each step, from 1 to 5; that of step i is at most i, as no more states are known.
+
+    Raises
+    ------
+    ValueError
+        Where times or orders are others than these.
     """
 
     times: tuple[float, ...]
     orders: tuple[int, ...]
 
+    def __post_init__(self):
+        """Refuse what is no sequence of steps."""
+        checked_times(self.times)
+        if len(self.orders) != len(self.times) - 1:
+            raise ValueError(f"orders: found {len(self.orders)} of them for {len(self.times) - 1} steps")
+        for step, order in enumerate(self.orders, 1):
+            if not 1 <= order <= min(step, MAX_ORDER):
+                raise ValueError(f"orders: found {order} for step {step}; accepted: 1 to {min(step, MAX_ORDER)}")
+
+    def require(self, times: Sequence[float], max_order: int) -> None:
+        """Refuse a grid on which a run cannot give the states at some times.
+
+        Parameters
+        ----------
+        times : sequence of float
+            Start of the run, then the frame times.
+        max_order : int
+            Largest order of the formulas of the run, which keeps the states that these need.
+
+        Raises
+        ------
+        ValueError
+            Where the grid begins at another time, does not have all these times among its own, or has larger orders.
+        """
+        if self.times[0] != times[0]:
+            raise ValueError(f"grid: found one that begins at {self.times[0]:g}; accepted: one from {times[0]:g} on")
+        missed = sorted(set(times) - set(self.times))
+        if missed:
+            raise ValueError(f"grid: found no step that ends at {missed[0]:g}; accepted: a grid with all frame times")
+        if max(self.orders) > max_order:
+            raise ValueError(f"grid: found order {max(self.orders)}; accepted: up to max_order, which is {max_order}")
+
+
+def checked_times(times: Sequence[float]) -> tuple[float, ...]:
+    """Return times as floats where they are those of a run.
+
+    Parameters
+    ----------
+    times : sequence of float
+        Start and ends of steps, or of what is between frames.
+
+    Returns
+    -------
+    tuple of float
+
+    Raises
+    ------
+    ValueError
+        Where there are fewer than two, or they are not finite, or do not increase.
+    """
+    values = tuple(float(time) for time in times)
+    if len(values) < 2:
+        raise ValueError(f"times: found {len(values)}; accepted: at least two, the start and a later one")
+    if not np.isfinite(values).all():
+        raise ValueError(f"times: found {values[int(np.argmin(np.isfinite(values)))]}; accepted: finite numbers")
+    for before, after in pairwise(values):
+        if after <= before:
+            raise ValueError(f"times: found {after:g} after {before:g}; accepted: times that increase")
+    return values
+
 
 def interpolation_weights(nodes: np.ndarray, t: float) -> np.ndarray:
-    """Lagrange weights w with p(t) = sum w_j u(nodes[j])."""
+    """Return the weights w of Lagrange's interpolation: p(t) = sum w_j u(nodes[j]).
+
+    Parameters
+    ----------
+    nodes : numpy.ndarray, shape (n,)
+        Times of the known values.
+    t : float
+        Time of the value wanted.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n,)
+    """
     return np.array([np.prod([(t - s) / (r - s) for s in np.delete(nodes, i)]) for i, r in enumerate(nodes)])
 
 
 def derivative_weights(nodes: np.ndarray) -> np.ndarray:
-    """Weights w with p'(nodes[0]) = sum w_j u(nodes[j]), p the interpolating polynomial."""
+    """Return the weights w of a formula: p'(nodes[0]) = sum w_j u(nodes[j]), p the interpolating polynomial.
+
+    Parameters
+    ----------
+    nodes : numpy.ndarray, shape (order + 1,)
+        Times, newest first.
+
+    Returns
+    -------
+    numpy.ndarray, shape (order + 1,)
+        In units of 1/time.
+    """
     head, past = nodes[0], nodes[1:]
     weights = np.empty(len(nodes))
     weights[0] = np.sum(1 / (head - past))
@@ -59,7 +150,13 @@ def error_weights(nodes: np.ndarray, order: int) -> np.ndarray:
     Parameters
     ----------
     nodes : numpy.ndarray, shape (>= order + 2,)
+        Times, newest first.
     order : int
+        Order of the formula.
+
+    Returns
+    -------
+    numpy.ndarray, shape (order + 2,)
     """
     nodes = nodes[: order + 2]
     divided = np.array([1 / np.prod(r - np.delete(nodes, i)) for i, r in enumerate(nodes)])
@@ -68,7 +165,7 @@ def error_weights(nodes: np.ndarray, order: int) -> np.ndarray:
 
 
 def next_step(step: float, order: int, errors: dict[int, float], run: int, max_order: int) -> tuple[float, int]:
-    """Step and order to try after an accepted step.
+    """Return the step and the order to try after an accepted step.
 
     Parameters
     ----------
@@ -81,6 +178,12 @@ def next_step(step: float, order: int, errors: dict[int, float], run: int, max_o
     run : int
         Number of equal steps of this order so far.
     max_order : int
+        Largest order that may be chosen.
+
+    Returns
+    -------
+    step : float
+    order : int
     """
     if run < order:
         factor = SAFETY[0] * max(errors[order], 1e-10) ** (-1 / (order + 1))
@@ -94,10 +197,28 @@ def next_step(step: float, order: int, errors: dict[int, float], run: int, max_o
 
 
 def retry_step(step: float, order: int, error: float) -> float:
-    """Step to try again with after one whose error was over the tolerance."""
+    """Return the step to try again with after one whose error was over the tolerance.
+
+    Parameters
+    ----------
+    step : float
+        The step that was tried.
+    order : int
+        Its order.
+    error : float
+        Its estimated local error, in units of the tolerance.
+    """
     return step * max(0.2, min(0.8, SAFETY[0] * error ** (-1 / (order + 1))))
 
 
 def landing_step(remaining: float, wanted: float) -> float:
-    """Step near the wanted one of which a whole number reaches the target."""
+    """Return the step near the wanted one of which a whole number reaches the target.
+
+    Parameters
+    ----------
+    remaining : float
+        Time to the target.
+    wanted : float
+        Step that the error estimate allows.
+    """
     return remaining / np.ceil(remaining / wanted * (1 - 1e-9))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from numbers import Integral
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,6 +19,9 @@ from checkpoint_schedules import (
     Reverse,
     StorageType,
 )
+from mpi4py import MPI
+
+from fe_phaseinv.core.parallel import any_rank
 
 Item = Sequence[np.ndarray]
 """Arrays of the same shape, such as a state and its change."""
@@ -29,16 +34,30 @@ class Storage:
     Parameters
     ----------
     states : float
-        Bytes on each process for states and their changes; checkpoints are kept where they do not all fit.
+        Bytes on each process for states and their changes; checkpoints are kept where they do not all fit. Infinity
+        keeps all.
     files : int
         Number of further checkpoints in files, in the folder for temporary files.
     factors : float
         Bytes, on all processes together, for factors of Jacobians; what does not fit is factorised in every sweep.
+
+    Raises
+    ------
+    ValueError
+        Where a value is negative or NaN, or the number of files is not whole.
     """
 
     states: float = np.inf
     files: int = 0
     factors: float = 2e9
+
+    def __post_init__(self):
+        """Refuse what is no size."""
+        for name in ("states", "factors"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name}: found {getattr(self, name)}; accepted: bytes, zero or more")
+        if not isinstance(self.files, Integral) or self.files < 0:
+            raise ValueError(f"files: found {self.files}; accepted: a whole number, zero or more")
 
 
 class History:
@@ -60,6 +79,16 @@ class History:
     size : int
         Bytes of an item, the same on all processes.
     storage : Storage
+        What may be kept.
+    comm : mpi4py.MPI.Comm
+        Processes that have a part of every item.
+
+    Attributes
+    ----------
+    count : int
+        n.
+    computed : int
+        Number of computations of an item so far.
     """
 
     def __init__(
@@ -67,12 +96,13 @@ class History:
         first: Item,
         count: int,
         advance: Callable[[int, list[Item]], Item],
+        *,
         window: int,
         size: int,
         storage: Storage,
+        comm: MPI.Comm,
     ):
         self.count, self.computed = count, 0
-        """Numbers of items, and of computations of one so far."""
         self._items, self._playback = [first], None
 
         def following(number: int, past: list[Item]) -> Item:
@@ -85,11 +115,17 @@ class History:
         else:
             checkpoints = max(int(storage.states // (window * size)), 0 if storage.files else 1)
             schedule = MultistageCheckpointSchedule(count, checkpoints, storage.files)
-            self._playback = _Playback(first, following, window, schedule)
+            self._playback = _Playback(first, following, window, schedule, comm)
             self._playback.to_end()
 
     def backwards(self) -> Iterator[tuple[int, Item]]:
-        """Give number and item from n to 1; where items are computed again, this can be done once."""
+        """Give number and item from n to 1; where items are computed again, this can be done once. Collective.
+
+        Raises
+        ------
+        OSError
+            Where a file cannot be written or read on some process; all of them raise it.
+        """
         if self._playback is not None:
             yield from self._playback.backwards()
             return
@@ -105,13 +141,15 @@ class _Playback:
     following: Callable[[int, list[Item]], Item]
     window: int
     schedule: MultistageCheckpointSchedule
+    comm: MPI.Comm
     past: list[Item] = field(default_factory=list)
     memory: dict[int, list[Item]] = field(default_factory=dict)
     item: Item | None = None
 
     def __post_init__(self):
         self.actions, self.past = iter(self.schedule), [self.first]
-        self.folder = TemporaryDirectory(prefix="fe_phaseinv-")
+        with _raised_by_all(self.comm):
+            self.folder = TemporaryDirectory(prefix="fe_phaseinv-")
 
     def to_end(self) -> None:
         """Compute all items, storing the first checkpoints."""
@@ -144,11 +182,25 @@ class _Playback:
 
     def _store(self, number: int, where: StorageType) -> None:
         if where is StorageType.DISK:
-            np.save(self._file(number), np.array(self.past))
+            with _raised_by_all(self.comm):
+                np.save(self._file(number), np.array(self.past))
         else:
             self.memory[number] = self.past
 
     def _load(self, number: int, where: StorageType, last_time: bool) -> list[Item]:
         if where is StorageType.DISK:
-            return list(np.load(self._file(number)))
+            with _raised_by_all(self.comm):
+                return list(np.load(self._file(number)))
         return self.memory.pop(number) if last_time else self.memory[number]
+
+
+@contextmanager
+def _raised_by_all(comm: MPI.Comm) -> Iterator[None]:
+    """Raise on all ranks what a file system does to one, or the others would wait for it for ever."""
+    error = None
+    try:
+        yield
+    except OSError as caught:
+        error = caught
+    if any_rank(comm, error is not None):
+        raise error or OSError("a checkpoint could not be written or read on another rank")

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from firedrake import Cofunction, Function, FunctionSpace
 from pyadjoint import Block, annotate_tape, get_working_tape, stop_annotating
 
 from fe_phaseinv.forward.bdf import TimeGrid
+from fe_phaseinv.forward.boundary_data import BoundaryData
 from fe_phaseinv.forward.checkpoints import Storage
+from fe_phaseinv.forward.inputs import Inputs
 from fe_phaseinv.forward.model import ForwardModel
-from fe_phaseinv.forward.sweeps import Inputs, Sweeps, Weighted
+from fe_phaseinv.forward.sweeps import Sweeps
+from fe_phaseinv.forward.weighted import Weighted
 
 
 def coefficient_functions(forward: ForwardModel, m: np.ndarray) -> list[Function]:
@@ -21,7 +26,9 @@ def coefficient_functions(forward: ForwardModel, m: np.ndarray) -> list[Function
     Parameters
     ----------
     forward : ForwardModel
+        The model that has these laws.
     m : numpy.ndarray, shape (n,)
+        Flat coefficients of all laws, the same on all ranks.
     """
     real = FunctionSpace(forward.mesh, "R", 0)
     return [Function(real, val=float(value)) for value in m]
@@ -32,26 +39,29 @@ def run_on_tape(
     coefficients: Sequence[Function],
     start: Function,
     times: Sequence[float],
+    *,
     heterogeneity: Function | None = None,
     boundary: Sequence[Function] | None = None,
     grid: TimeGrid | None = None,
     storage: Storage = Storage(),  # noqa: B008 (a frozen value)
 ) -> list[Function]:
-    """Solve, and put the run on the tape where it is annotated.
+    """Solve, and put the run on the tape where it is annotated. Collective.
 
     Afterwards a `ReducedFunctional` of the frames can be evaluated, differentiated and have its Hessian applied, by one
     sweep over the time steps each; its controls may be the coefficients, the start, the map, and the boundary data.
-    Coefficients that are not among `forward.unknown` count as constants.
+    Coefficients that are not among `forward.unknown` count as constants. The `ForwardModel` is left as it was, and
+    what it is given later does not change what is on the tape.
 
     Parameters
     ----------
     forward : ForwardModel
-        Of a model whose laws are local.
+        A model whose laws are local.
     coefficients : sequence of firedrake.Function
-        Of all laws, in the order of `forward.parameters`, in the real space.
+        Coefficients of all laws, in the order of `forward.parameters`, in the real space.
     start : firedrake.Function
         Field at times[0], in `forward.space`.
     times : sequence of float
+        At least two, which increase.
     heterogeneity : firedrake.Function, optional
         The map h of a `ForwardModel` that is heterogeneous, in `forward.space`.
     boundary : sequence of firedrake.Function, optional
@@ -72,15 +82,12 @@ def run_on_tape(
     StepFailed
         Where the equations cannot be solved, now or when the run is replayed.
     ValueError
-        Where a map is given to a model without one, or the other way round, or boundary data that do not fit.
+        Where a map is given to a model without one, or the other way round, boundary data or coefficients do not fit,
+        or the times are none of a run.
     """
-    if (heterogeneity is None) != (forward.heterogeneity is None):
-        raise ValueError("a map goes with a ForwardModel that is heterogeneous, and with no other")
-    boundary_data = forward.integrator.boundary_data
-    if boundary is not None and (boundary_data is None or len(boundary) != len(boundary_data.times)):
-        wanted = 0 if boundary_data is None else len(boundary_data.times)
-        raise ValueError(f"{len(boundary)} fields on the boundary, for a ForwardModel that takes {wanted}")
-    block = _TrajectoryBlock(forward, coefficients, start, heterogeneity, boundary, times, storage)
+    inputs = TapedInputs(coefficients, start, heterogeneity, boundary or [])
+    _require_fitting(forward, inputs)
+    block = _TrajectoryBlock(forward, inputs, times, storage)
     with stop_annotating():
         frames = block.solve([dependency.output for dependency in block.get_dependencies()], grid)
     if annotate_tape():
@@ -90,31 +97,87 @@ def run_on_tape(
     return frames
 
 
-class _TrajectoryBlock(Block):
-    """One trajectory: its inputs are the coefficients, the start, the map and the boundary data where there are any."""
+@dataclass(frozen=True, eq=False)
+class TapedInputs:
+    """The inputs of a run on the tape, or what belongs to each of them.
 
-    def __init__(self, forward: ForwardModel, coefficients, start, heterogeneity, boundary, times, storage: Storage):
+    Parameters
+    ----------
+    laws : sequence
+        One item for each coefficient.
+    start : object
+        One for the field at the start.
+    heterogeneity : object
+        One for the map; None where there is none.
+    boundary : sequence
+        One for each field on the boundary.
+    """
+
+    laws: Sequence[Any]
+    start: Any
+    heterogeneity: Any
+    boundary: Sequence[Any]
+
+    def in_order(self) -> list[Any]:
+        """Return them as one list, in the order in which a block depends on them."""
+        heterogeneity = [] if self.heterogeneity is None else [self.heterogeneity]
+        return [*self.laws, self.start, *heterogeneity, *self.boundary]
+
+    def named(self, values: Sequence[Any]) -> TapedInputs:
+        """Return other values in this order by their names.
+
+        Parameters
+        ----------
+        values : sequence
+            As many as there are inputs.
+        """
+        rest = iter(values)
+        laws, start = [next(rest) for _ in self.laws], next(rest)
+        return TapedInputs(laws, start, None if self.heterogeneity is None else next(rest), list(rest))
+
+
+def _require_fitting(forward: ForwardModel, inputs: TapedInputs) -> None:
+    if len(inputs.laws) != forward.parameters.size:
+        raise ValueError(f"coefficients: found {len(inputs.laws)}; accepted: all {forward.parameters.size}")
+    if (inputs.heterogeneity is None) != (forward.heterogeneity is None):
+        raise ValueError("a map goes with a ForwardModel that is heterogeneous, and with no other")
+    data = forward.boundary_data
+    wanted = len(data.times) if isinstance(data, BoundaryData) else 0
+    if len(inputs.boundary) not in (0, wanted):
+        raise ValueError(f"{len(inputs.boundary)} fields on the boundary, for a ForwardModel that takes {wanted}")
+
+
+class _TrajectoryBlock(Block):
+    """One trajectory. It holds all that it depends on itself, so that others may use the forward model in between."""
+
+    def __init__(self, forward: ForwardModel, inputs: TapedInputs, times: Sequence[float], storage: Storage):
         super().__init__()
-        self.forward, self.times, self.storage = forward, tuple(times), storage
+        self.forward, self.taped, self.times, self.storage = forward, inputs, tuple(times), storage
+        self.boundary_data = forward.boundary_data
         self.grid: TimeGrid | None = None
         self.sweeps: Sweeps | None = None
         self.weighted = Weighted(forward.step)
-        groups = coefficients, [start], [] if heterogeneity is None else [heterogeneity], boundary or []
-        ends = np.cumsum([0, *map(len, groups)])
-        self.laws, self.start, self.map, self.boundary = map(slice, ends[:-1], ends[1:])
-        for function in (function for group in groups for function in group):
+        for function in inputs.in_order():
             self.add_dependency(function)
 
-    def solve(self, inputs: Sequence[Function], grid: TimeGrid | None) -> list[Function]:
+    def solve(self, values: Sequence[Function], grid: TimeGrid | None) -> list[Function]:
         """Run from given inputs, and be ready for sweeps."""
-        m, start = self._set(inputs)
-        trajectory = self.forward.run(m, start, self.times, grid, record=self.forward.steps_in(self.storage))
+        given, boundary_data = self.taped.named(values), self.boundary_data
+        if given.boundary:
+            fields = np.array([field.dat.data_ro for field in given.boundary])
+            boundary_data = replace(boundary_data, fields=fields)
+        with self._at(values):
+            trajectory = self.forward.run(
+                _numbers(given.laws),
+                given.start.dat.data_ro.copy(),
+                self.times,
+                grid=grid,
+                boundary_data=boundary_data,
+                record=self.forward.steps_in(self.storage),
+            )
         self.grid = trajectory.grid
         self.sweeps = Sweeps(self.weighted, self.forward.integrator, trajectory, self.storage)
-        frames = [Function(self.forward.space) for _ in trajectory.states]
-        for frame, state in zip(frames, trajectory.states, strict=True):
-            frame.dat.data_wo[:] = state
-        return frames
+        return [self.forward.function(state) for state in trajectory.states]
 
     def prepare_recompute_component(self, inputs, relevant_outputs):
         """Run again, on the grid of the first run."""
@@ -126,8 +189,8 @@ class _TrajectoryBlock(Block):
 
     def prepare_evaluate_adj(self, inputs, adj_inputs, relevant_dependencies):
         """Sweep backwards."""
-        self._set(inputs)
-        return self.sweeps.adjoint(self._loads(adj_inputs))
+        with self._at(inputs):
+            return self.sweeps.adjoint(self._loads(adj_inputs))
 
     def evaluate_adj_component(self, inputs, adj_inputs, block_variable, idx, prepared=None):
         """Return the derivative by an input."""
@@ -135,19 +198,17 @@ class _TrajectoryBlock(Block):
 
     def prepare_evaluate_tlm(self, inputs, tlm_inputs, relevant_outputs):
         """Sweep forwards."""
-        self._set(inputs)
-        return self.sweeps.tangent(self._inputs(tlm_inputs))
+        with self._at(inputs):
+            return self.sweeps.tangent(self._changes(tlm_inputs))
 
     def evaluate_tlm_component(self, inputs, tlm_inputs, block_variable, idx, prepared=None):
         """Return the change of a frame."""
-        change = Function(self.forward.space)
-        change.dat.data_wo[:] = prepared[idx]
-        return change
+        return self.forward.function(prepared[idx])
 
     def prepare_evaluate_hessian(self, inputs, hessian_inputs, adj_inputs, relevant_dependencies):
         """Sweep backwards for the change of the derivatives, after a tangent sweep."""
-        self._set(inputs)
-        return self.sweeps.second(self._loads(adj_inputs), self._loads(hessian_inputs))
+        with self._at(inputs):
+            return self.sweeps.second(self._loads(adj_inputs), self._loads(hessian_inputs))
 
     def evaluate_hessian_component(
         self, inputs, hessian_inputs, adj_inputs, block_variable, idx, relevant_dependencies, prepared=None
@@ -155,38 +216,47 @@ class _TrajectoryBlock(Block):
         """Return the change of the derivative by an input."""
         return self._derivative(prepared, idx)
 
-    def _set(self, inputs: Sequence[Function]) -> tuple[np.ndarray, np.ndarray]:
-        """Write laws, map and boundary data into the forward model; gives all coefficients, and the start."""
-        m = np.array([float(function) for function in inputs[self.laws]])
-        self.forward.parameters.assign(m)
-        for field in inputs[self.map]:
-            self.forward.heterogeneity.dat.data_wo[:] = field.dat.data_ro
-        if inputs[self.boundary]:
-            fields = np.array([field.dat.data_ro for field in inputs[self.boundary]])
-            self.forward.integrator.boundary_data = replace(self.forward.integrator.boundary_data, fields=fields)
-        (start,) = inputs[self.start]
-        return m, start.dat.data_ro.copy()
+    @contextmanager
+    def _at(self, values: Sequence[Function]) -> Iterator[None]:
+        """Write laws and map into the forward model, which is left as it was."""
+        given, forward = self.taped.named(values), self.forward
+        coefficients, heterogeneity = forward.coefficients.values(), forward.heterogeneity
+        forward.coefficients.assign(_numbers(given.laws))
+        if heterogeneity is not None:
+            before = heterogeneity.dat.data_ro.copy()
+            heterogeneity.dat.data_wo[:] = given.heterogeneity.dat.data_ro
+        try:
+            yield
+        finally:
+            forward.coefficients.assign(coefficients)
+            if heterogeneity is not None:
+                heterogeneity.dat.data_wo[:] = before
 
     def _loads(self, values: Sequence[Cofunction | None]) -> list[np.ndarray]:
-        return [self._local(value, self.forward.space) for value in values]
+        return [_local(value, self.forward.space) for value in values]
 
-    def _local(self, value: Function | Cofunction | None, space: FunctionSpace) -> np.ndarray:
-        return np.zeros(space.dof_dset.size) if value is None else value.dat.data_ro.copy()
-
-    def _inputs(self, values: Sequence[Function | None]) -> Inputs:
+    def _changes(self, values: Sequence[Function | None]) -> Inputs:
         """Return the changes of all inputs; those not given do not change."""
-        laws = np.array([0.0 if value is None else float(value) for value in values[self.laws]])
-        (start,), maps = (self._loads(values[part]) for part in (self.start, self.map))
-        boundary_data = [self._local(value, self.forward.boundary_space) for value in values[self.boundary]]
-        heterogeneity = maps[0] if maps else np.zeros_like(start)
-        return Inputs(laws[self.forward.unknown], start, heterogeneity, np.array(boundary_data))
+        given, forward = self.taped.named(values), self.forward
+        laws = _numbers([0.0 if value is None else value for value in given.laws])
+        start, heterogeneity = (_local(value, forward.space) for value in (given.start, given.heterogeneity))
+        boundary = np.array([_local(value, forward.boundary_space) for value in given.boundary])
+        return Inputs(laws[forward.unknown], start, heterogeneity, boundary)
 
     def _derivative(self, by: Inputs, index: int) -> Cofunction:
         """Return the part of a derivative that belongs to one input."""
         laws = np.zeros(self.forward.parameters.size)
         laws[self.forward.unknown] = by.coefficients
-        maps = [by.heterogeneity] * (self.map.stop - self.map.start)
-        values = [*laws, by.start, *maps, *by.boundary][index]
+        heterogeneity = None if self.taped.heterogeneity is None else by.heterogeneity
+        parts = TapedInputs(laws, by.start, heterogeneity, by.boundary)
         derivative = Cofunction(self.get_dependencies()[index].output.function_space().dual())
-        derivative.dat.data_wo[:] = values
+        derivative.dat.data_wo[:] = parts.in_order()[index]
         return derivative
+
+
+def _numbers(laws: Sequence[Function | float]) -> np.ndarray:
+    return np.array([float(function) for function in laws])
+
+
+def _local(value: Function | Cofunction | None, space: FunctionSpace) -> np.ndarray:
+    return np.zeros(space.dof_dset.size) if value is None else value.dat.data_ro.copy()

@@ -13,7 +13,8 @@ from fe_phaseinv.forward.bdf import TimeGrid
 from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.trajectory import Tolerances, Trajectory
 from fe_phaseinv.observation.pixels import Pixels
-from fe_phaseinv.observation.smoothing import Smoother, UnknownField
+from fe_phaseinv.observation.smoothing import Smoother
+from fe_phaseinv.observation.unknown_field import UnknownField
 from fe_phaseinv.solvers.direct import StepFailed
 
 MOST_STEPS, USUAL = 120, 3e-3

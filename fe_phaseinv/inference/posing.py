@@ -12,7 +12,7 @@ from fe_phaseinv.core.parallel import total
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.forward.boundary_data import BoundaryData
 from fe_phaseinv.forward.model import ForwardModel
-from fe_phaseinv.forward.parameters import Parameters
+from fe_phaseinv.forward.parameters import CoefficientLayout
 from fe_phaseinv.forward.trajectory import QUIET, Tolerances
 from fe_phaseinv.inference.ensemble import SeriesEnsemble
 from fe_phaseinv.inference.problem import Discretisation, Problem, Series
@@ -50,7 +50,7 @@ def pose(images: ImageSeries, model, mesh, settings: Settings) -> Problem:
     """
     frames = _frames(images, settings)
     _require_mesh(mesh, settings)
-    parameters = Parameters(model.relations, mesh)
+    parameters = CoefficientLayout(model.relations)
     coordinates = coordinates_for(model, parameters, *_start(model, parameters, settings))
     fine = settings.tolerances or _tolerances(images)
     coarse = replace(fine, rtol=max(COARSE_TIME * fine.rtol, COARSEST_TIME))
@@ -84,13 +84,13 @@ def pose(images: ImageSeries, model, mesh, settings: Settings) -> Problem:
     )
 
 
-def coordinates_for(model, parameters: Parameters, start: np.ndarray, fixed: np.ndarray) -> Coordinates:
+def coordinates_for(model, parameters: CoefficientLayout, start: np.ndarray, fixed: np.ndarray) -> Coordinates:
     """Return the unknowns of a model's laws.
 
     Parameters
     ----------
     model : Model
-    parameters : Parameters
+    parameters : CoefficientLayout
         Of its laws.
     start : numpy.ndarray, shape (n,)
         Starting coefficients.
@@ -163,7 +163,7 @@ def _require_mesh(mesh, settings: Settings) -> None:
             )
 
 
-def _start(model, parameters: Parameters, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
+def _start(model, parameters: CoefficientLayout, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
     """Return the coefficients to start from, and which of them stay."""
     relations = {relation.name: relation for relation in model.relations}
     for key, names in (("initial", settings.initial), ("fixed", settings.fixed)):
@@ -187,7 +187,7 @@ def _tolerances(images: ImageSeries) -> Tolerances:
     return Tolerances(rtol=float(np.clip(NOISE_SHARE * noise, Tolerances.rtol, LOOSE)))
 
 
-def _gauge(model, parameters: Parameters, free: np.ndarray, fixed: np.ndarray) -> Gauge | None:
+def _gauge(model, parameters: CoefficientLayout, free: np.ndarray, fixed: np.ndarray) -> Gauge | None:
     """Where the gauge acts, if the model has one that moves no law which is fixed."""
     if model.gauge is None:
         return None

@@ -48,8 +48,22 @@ def checked_direct_solver(matrix: PETSc.Mat) -> PETSc.KSP:
     return solver
 
 
-def solved(solver: PETSc.KSP, rhs: np.ndarray, transposed: bool = False) -> np.ndarray:
-    """Solve for a local array (nodes, fields), or a flat one.
+def solve_with(solver: PETSc.KSP, rhs: np.ndarray, transposed: bool = False) -> np.ndarray:
+    """Solve for a local array. Collective.
+
+    Parameters
+    ----------
+    solver : petsc4py.PETSc.KSP
+        Solver that is ready.
+    rhs : numpy.ndarray
+        Right-hand side, flat or of shape (nodes, fields).
+    transposed : bool
+        Whether to solve with the transposed matrix.
+
+    Returns
+    -------
+    numpy.ndarray
+        The solution, of the same shape.
 
     Raises
     ------
@@ -64,8 +78,16 @@ def solved(solver: PETSc.KSP, rhs: np.ndarray, transposed: bool = False) -> np.n
     return solution.array.reshape(rhs.shape).copy()
 
 
-def mumps(matrix: PETSc.Mat, workspace: int = MUMPS[14]) -> PETSc.KSP:
-    """Return a solver that factorises a matrix, with some per cent of spare workspace."""
+def mumps_solver(matrix: PETSc.Mat, workspace: int = MUMPS[14]) -> PETSc.KSP:
+    """Return a solver that is to factorise the Jacobian of a step by MUMPS, with settings that suit it. Collective.
+
+    Parameters
+    ----------
+    matrix : petsc4py.PETSc.Mat
+        The Jacobian.
+    workspace : int
+        Spare workspace in per cent.
+    """
     solver = direct_solver(matrix)
     pc = solver.getPC()
     pc.setFactorSetUpSolverType()
@@ -74,15 +96,27 @@ def mumps(matrix: PETSc.Mat, workspace: int = MUMPS[14]) -> PETSc.KSP:
     return solver
 
 
-def factorised(solver: PETSc.KSP, matrix: PETSc.Mat) -> PETSc.KSP:
-    """Factorise by a solver, or by a new one with more workspace: one that has failed once fails for ever.
+def factorise(solver: PETSc.KSP, matrix: PETSc.Mat) -> PETSc.KSP:
+    """Factorise by a solver, or by a new one with more workspace: one that has failed once fails for ever. Collective.
+
+    Parameters
+    ----------
+    solver : petsc4py.PETSc.KSP
+        A `mumps_solver`.
+    matrix : petsc4py.PETSc.Mat
+        What is factorised.
+
+    Returns
+    -------
+    petsc4py.PETSc.KSP
+        The solver that has the factors.
 
     Raises
     ------
     StepFailed
         Where the matrix is singular, not finite, or needs too much memory.
     """
-    more = (mumps(matrix, workspace) for workspace in WORKSPACES)
+    more = (mumps_solver(matrix, workspace) for workspace in WORKSPACES)
     for candidate in chain([solver], more):
         candidate.setOperators(matrix)
         candidate.setUp()

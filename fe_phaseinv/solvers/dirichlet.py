@@ -7,12 +7,13 @@ import scipy.sparse as sp
 from firedrake.petsc import PETSc
 
 from fe_phaseinv.solvers.auxiliary import Boundary
+from fe_phaseinv.solvers.preconditioner import Preconditioner
 
 SPACING, MARGIN = 1.2, 2.5
 """Of the nodes of the quadrature for a square root, in logarithms, and how far they reach beyond its spectrum."""
 
 
-class DirichletPreconditioner:
+class DirichletPreconditioner(Preconditioner):
     """Preconditioner for a Jacobian with rows of the unit matrix for c on the boundary.
 
     Values on the boundary are eliminated, what is inside is solved for with c and mu zero on the boundary, and mu there
@@ -21,23 +22,29 @@ class DirichletPreconditioner:
     Parameters
     ----------
     jacobian : petsc4py.PETSc.Mat
-    fields : int
-        1 or 2.
-    inside : Cycle or Matching
-        Preconditioner with zeros on the boundary.
+        The Jacobian.
+    inside : Preconditioner
+        One with zeros on the boundary.
     nodes : numpy.ndarray of int
         Local numbers of the prescribed nodes.
-    root : DirichletToNeumann or None
+    root : DirichletToNeumann, optional
         For mu on the boundary, where there are two fields.
     """
 
-    def __init__(self, jacobian: PETSc.Mat, fields: int, inside, nodes: np.ndarray, root: DirichletToNeumann | None):
+    def __init__(
+        self,
+        jacobian: PETSc.Mat,
+        inside: Preconditioner,
+        nodes: np.ndarray,
+        root: DirichletToNeumann | None = None,
+    ):
         self._jacobian, self._inside, self._root = jacobian, inside, root
+        fields = 2 if root else 1
         self._c, self._mu = fields * nodes, fields * nodes + 1
         self._work = [jacobian.createVecLeft() for _ in range(2)]
 
     def apply(self, pc: PETSc.PC, x: PETSc.Vec, y: PETSc.Vec) -> None:
-        """Apply it, as PETSc asks for it."""
+        """Apply it."""
         r, product = self._work
         given = x.array_r[self._c]
         y.set(0.0)
@@ -70,7 +77,7 @@ class DirichletPreconditioner:
         y.array[self._c] = x.array_r[self._c] - product.array_r[self._c]
 
     def destroy(self, pc: PETSc.PC) -> None:
-        """Free everything at once, as PETSc asks for it."""
+        """Free everything at once."""
         self._inside.destroy(pc)
         if self._root:
             self._root.destroy()
@@ -88,9 +95,9 @@ class DirichletToNeumann:
     Parameters
     ----------
     boundary : Boundary
-        With D and K, along the boundary.
+        The part of the boundary, with the lumped masses D and the stiffness K along it.
     weight : numpy.ndarray
-        w, at its nodes.
+        w at its nodes, finite and positive.
 
     Notes
     -----
@@ -114,7 +121,13 @@ class DirichletToNeumann:
         diagonal.destroy()
 
     def solve(self, residual: np.ndarray) -> np.ndarray:
-        """Return mu for a residual, arrays of the nodes of the boundary; symmetric."""
+        """Return mu for a residual; the operator is symmetric. Collective.
+
+        Parameters
+        ----------
+        residual : numpy.ndarray
+            Values at the nodes of the boundary.
+        """
         solution, rhs = self._work
         scaled = self._scale * residual
         rhs.array[:] = np.repeat(scaled, len(self._factors))

@@ -27,16 +27,16 @@ def counts(step, state, time_step):
     began = time.perf_counter()
     step.factorise()
     ready = time.perf_counter() - began
-    jacobian, _ = step.solver.getOperators()
+    jacobian, _ = step.linear.ksp.getOperators()
     solution, rhs = jacobian.createVecs()
     solution.array[:] = state.ravel()
     jacobian.mult(solution, rhs)
     rhs.array[:] *= 1 + 0.3 * np.random.default_rng(COMM_WORLD.rank).standard_normal(rhs.array.size)
-    rhs.array[step.fields * step.dirichlet_nodes] = 0.0
+    rhs.array[step.shape[1] * step.dirichlet_nodes] = 0.0
     found, began = [], time.perf_counter()
-    for solve in (step.solver.solve, step.solver.solveTranspose):
+    for solve in (step.linear.ksp.solve, step.linear.ksp.solveTranspose):
         solve(rhs, solution)
-        found.append(str(step.solver.getIterationNumber()))
+        found.append(str(step.linear.ksp.getIterationNumber()))
         rhs.array[:] = state.ravel()
     return f"{'/'.join(found)} ({ready:.2f} + {(time.perf_counter() - began) / 2:.2f} s)"
 
@@ -54,7 +54,7 @@ def main():
             cells = round(np.sqrt(unknowns / 2) / degree)
             mesh = RectangleMesh(cells, cells, 1, 1, quadrilateral=quadrilateral)
             forward = ForwardModel(model, mesh, degree, boundary_data=outside)
-            forward.parameters.assign(LAWS)
+            forward.coefficients.assign(LAWS)
             x, y = SpatialCoordinate(forward.mesh)
             waves = cos(7 * pi * x) * cos(5 * pi * y) + 0.5 * cos(11 * pi * x) * cos(3 * pi * y)
             for height in (0.02, 0.2):

@@ -70,8 +70,8 @@ def sensitivities(repetitions, cells=24, degree=3):
     forward, m, start = setting(cells, degree, 10, quadrilateral=True)
     values, times = start.dat.data_ro.copy(), (0.0, 0.01, 0.02, 0.05)
     grid = forward.run(m, values, times).grid
-    alone = median_seconds(lambda: forward.run(m, values, times, grid), repetitions)
-    carried = median_seconds(lambda: forward.run(m, values, times, grid, sensitivities=True), repetitions)
+    alone = median_seconds(lambda: forward.run(m, values, times, grid=grid), repetitions)
+    carried = median_seconds(lambda: forward.run(m, values, times, grid=grid, sensitivities=True), repetitions)
     return {
         "comparison": "forward with 21 sensitivities / forward",
         "unknowns": 2 * forward.space.dim(),
@@ -89,8 +89,8 @@ def stock(repetitions, cells=32, degree=2, steps=20, step=5e-4, size=6):
     values, times = start.dat.data_ro.copy(), (0.0, grid.times[-1])
     space = MixedFunctionSpace([forward.space] * 2)
     new, old = Function(space), Function(space)
-    forward.parameters.assign(m)
-    coefficients = forward.parameters.functions
+    forward.coefficients.assign(m)
+    coefficients = forward.coefficients.functions
     bound = {r.name: Law(r, list(coefficients[r.name])) for r in forward.model.relations}
     (c, mu), (before, _) = split(new), split(old)
     form = forward.model.residual((c, mu), (c - before) / Constant(step), bound, TestFunctions(space)) * dx(
@@ -106,9 +106,9 @@ def stock(repetitions, cells=32, degree=2, steps=20, step=5e-4, size=6):
             solver.solve()
             old.assign(new)
 
-    ours = median_seconds(lambda: forward.run(m, values, times, grid), repetitions)
+    ours = median_seconds(lambda: forward.run(m, values, times, grid=grid), repetitions)
     theirs = median_seconds(march, repetitions)
-    difference = forward.run(m, values, times, grid).states[-1] - new.subfunctions[0].dat.data_ro
+    difference = forward.run(m, values, times, grid=grid).states[-1] - new.subfunctions[0].dat.data_ro
     return {
         "comparison": "forward / stock solver, same time grid",
         "unknowns": space.dim(),

@@ -65,7 +65,7 @@ def main():
         Relation("diffusivity", Legendre(2), positive),
     )
     unknown = np.array([False, True, True, True, True, True]) & options.sensitivities
-    forward = ForwardModel(model, mesh, options.degree, unknown)
+    forward = ForwardModel(model, mesh, options.degree, unknown=unknown)
     x, y = SpatialCoordinate(mesh)
     waves = 0.1 * cos(7 * pi * x) * cos(5 * pi * y) + 0.05 * cos(11 * pi * x + y)
     start = Function(forward.space).interpolate(0.5 + waves).dat.data_ro.copy()
@@ -73,8 +73,8 @@ def main():
     show(f"set up               {time.perf_counter() - began:8.1f} s")
 
     step, stages, iterations = forward.step, Stages(), []
-    stages.watch(step, "_assemble_jacobian", "assembly of Jacobians")
-    stages.watch(step, "residual", "assembly of residuals")
+    stages.watch(step.operators, "assemble_jacobian", "assembly of Jacobians")
+    stages.watch(step.operators, "residual", "assembly of residuals")
     stages.watch(step, "factorise", "Jacobians, set up")
     stages.watch(step, "sensitivity", "sensitivities")
     stages.watch(step, "solve", "solves")
@@ -82,14 +82,14 @@ def main():
 
     def counted(rhs):
         solution = solve(rhs)
-        iterations.append(step.solver.getIterationNumber())
+        iterations.append(step.linear.ksp.getIterationNumber())
         return solution
 
     step.solve = counted
     times = tuple(options.time_step * np.arange(options.steps + 1))
     grid = TimeGrid(times, tuple(min(3, n + 1) for n in range(options.steps)))
     began = time.perf_counter()
-    run = forward.run(LAWS, start, [0, times[-1]], grid, sensitivities=options.sensitivities)
+    run = forward.run(LAWS, start, [0, times[-1]], grid=grid, sensitivities=options.sensitivities)
     total = time.perf_counter() - began
     stages.seconds["Jacobians, set up"] -= stages.seconds["assembly of Jacobians"]
     for name, seconds in stages.seconds.items():
@@ -98,7 +98,7 @@ def main():
     show(f"run of {options.steps} steps      {total:8.1f} s; {counts}")
     began = time.perf_counter()
     folder = COMM_WORLD.bcast(tempfile.mkdtemp() if COMM_WORLD.rank == 0 else None)
-    write_states(Path(folder), forward.space, run.states, times[-1:])
+    write_states(Path(folder), [Function(forward.space, run.states[-1], name="c")], times[-1:])
     show(f"output               {time.perf_counter() - began:8.1f} s")
     memory = COMM_WORLD.allreduce(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) / 1e6
     show(f"memory               {memory:8.1f} GB on all ranks, norm of c {step.norm(run.states[-1]):.10f}")

@@ -15,7 +15,9 @@ from firedrake import COMM_WORLD, SpatialCoordinate, UnitSquareMesh, assemble, c
 
 from fe_phaseinv import CahnHilliard, ForwardModel, Legendre, Relation, ideal_entropy, positive
 from fe_phaseinv.forward.checkpoints import Storage
-from fe_phaseinv.forward.sweeps import Inputs, Sweeps, Weighted
+from fe_phaseinv.forward.inputs import Inputs
+from fe_phaseinv.forward.sweeps import Sweeps
+from fe_phaseinv.forward.weighted import Weighted
 
 TIMES = (0.0, 0.01, 0.015, 0.02, 0.03, 0.05)
 REPETITIONS = 3
@@ -46,9 +48,9 @@ def measure(cells=64, degree=2):
     waves = cos(6 * pi * x) * cos(4 * pi * y) + cos(2 * pi * x) * cos(8 * pi * y)
     start = assemble(interpolate(0.5 + 0.02 * waves, forward.space)).dat.data_ro.copy()
     grid = forward.run(m, start, TIMES).grid
-    whole, _ = timed(lambda: forward.run(m, start, TIMES, grid))
-    recorded, trajectory = timed(lambda: forward.run(m, start, TIMES, grid, record=1000))
-    sensitivities, _ = timed(lambda: forward.run(m, start, TIMES, grid, sensitivities=True))
+    whole, _ = timed(lambda: forward.run(m, start, TIMES, grid=grid))
+    recorded, trajectory = timed(lambda: forward.run(m, start, TIMES, grid=grid, record=1000))
+    sensitivities, _ = timed(lambda: forward.run(m, start, TIMES, grid=grid, sensitivities=True))
     rng = np.random.default_rng(0)
     weights = [1e-3 * rng.standard_normal(len(start)) for _ in TIMES[1:]]
     change = Inputs(rng.standard_normal(forward.parameters.size), np.zeros_like(start), np.zeros_like(start))

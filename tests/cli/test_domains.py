@@ -148,7 +148,7 @@ def test_a_forward_run_in_a_ball():
     ends, options = [], PETSc.Options("fe_phaseinv_")
     for solver in ("direct", "krylov"):
         options.setValue("solver", solver)
-        forward = ForwardModel(model, mesh, 2, np.zeros(4, bool))
+        forward = ForwardModel(model, mesh, 2, unknown=np.zeros(4, bool))
         options.delValue("solver")
         x, y, z = SpatialCoordinate(mesh)
         c = Function(forward.space).interpolate(0.5 + 0.2 * cos(3 * x) * cos(2 * y) + 0.1 * z)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from mpi4py.MPI import COMM_SELF
 
 from fe_phaseinv.forward.checkpoints import History, Storage
 
@@ -16,6 +17,10 @@ def advance(number, past):
     return a + 0.1 * b + number, b - 0.1 * a
 
 
+def history(count, storage):
+    return History(FIRST, count, advance, window=WINDOW, size=SIZE, storage=storage, comm=COMM_SELF)
+
+
 def expected(count):
     items = [FIRST]
     for number in range(1, count + 1):
@@ -28,8 +33,7 @@ def expected(count):
 @pytest.mark.parametrize("disk", [0, 3])
 def test_items_come_back_from_checkpoints(count, checkpoints, disk):
     memory = 0 if disk and checkpoints == 1 else checkpoints * WINDOW * SIZE
-    history = History(FIRST, count, advance, WINDOW, SIZE, Storage(min(memory, count * SIZE), disk))
-    found = list(history.backwards())
+    found = list(history(count, Storage(min(memory, count * SIZE), disk)).backwards())
     assert [number for number, _ in found] == list(range(count, 0, -1))
     for number, item in found:
         np.testing.assert_array_equal(item, expected(count)[number])
@@ -38,14 +42,14 @@ def test_items_come_back_from_checkpoints(count, checkpoints, disk):
 def test_more_memory_saves_work():
     work = []
     for checkpoints in (1, 3, 8):
-        history = History(FIRST, 40, advance, WINDOW, SIZE, Storage(checkpoints * WINDOW * SIZE))
-        list(history.backwards())
-        work.append(history.computed)
+        items = history(40, Storage(checkpoints * WINDOW * SIZE))
+        list(items.backwards())
+        work.append(items.computed)
     assert work[0] > 3 * work[1] > 3 * work[2] > 3 * 40
 
 
 def test_everything_in_memory_is_computed_once_and_read_twice():
-    history = History(FIRST, 9, advance, WINDOW, SIZE, Storage())
+    items = history(9, Storage())
     for _ in range(2):
-        assert len(list(history.backwards())) == 9
-    assert history.computed == 9
+        assert len(list(items.backwards())) == 9
+    assert items.computed == 9

@@ -72,7 +72,9 @@ def error(kind, mesh, degree, grid, max_order=3, shift=0.0):
     def outside(time):
         return Function(boundary).interpolate(model.exact(mesh, Constant(time))).dat.data_ro
 
-    forward = ForwardModel(model, mesh, degree, np.zeros(6, bool), tolerances, outside if shift else None)
+    forward = ForwardModel(
+        model, mesh, degree, unknown=np.zeros(6, bool), tolerances=tolerances, boundary_data=outside if shift else None
+    )
     integrator, attempt = forward.integrator, forward.integrator.attempt
 
     def timed_attempt(past, time, order):
@@ -81,7 +83,7 @@ def error(kind, mesh, degree, grid, max_order=3, shift=0.0):
 
     integrator.attempt = timed_attempt
     start = Function(forward.space).interpolate(model.exact(mesh, Constant(0.0)))
-    run = forward.run(LAWS, start.dat.data_ro.copy(), (grid.times[0], grid.times[-1]), grid)
+    run = forward.run(LAWS, start.dat.data_ro.copy(), (grid.times[0], grid.times[-1]), grid=grid)
     found = Function(forward.space)
     found.dat.data_wo[:] = run.states[-1]
     exact = model.exact(mesh, Constant(grid.times[-1]))

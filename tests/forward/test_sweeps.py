@@ -10,9 +10,11 @@ from mpi4py import MPI
 from fe_phaseinv.data import meshes
 from fe_phaseinv.forward.boundary_data import BoundaryData
 from fe_phaseinv.forward.checkpoints import Storage
+from fe_phaseinv.forward.inputs import Inputs
 from fe_phaseinv.forward.model import ForwardModel
-from fe_phaseinv.forward.sweeps import Inputs, Sweeps, Weighted
+from fe_phaseinv.forward.sweeps import Sweeps
 from fe_phaseinv.forward.trajectory import Tolerances
+from fe_phaseinv.forward.weighted import Weighted
 from fe_phaseinv.laws.bases import Hermite, Legendre, Powers
 from fe_phaseinv.laws.relations import Relation, ideal_entropy, positive
 from fe_phaseinv.models.allen_cahn import AllenCahn
@@ -22,6 +24,7 @@ from fe_phaseinv.models.phase_field_crystal import PhaseFieldCrystal
 LAWS = np.array([0.0, -2.5, 0.1, -0.4, -0.3, np.log(4e-3)])
 UNKNOWN = np.arange(6) != 0
 TIMES = (0.0, 0.006, 0.01)
+TOLERANCES = Tolerances(rtol=3e-3, newton=1e-9)
 NO_FACTORS = Storage(factors=0)
 FIELDS = ("start", "heterogeneity", "boundary")
 both_models = pytest.mark.parametrize("kind", [CahnHilliard, AllenCahn])
@@ -50,13 +53,13 @@ class Setting:
             outside = BoundaryData(knots, np.array([base + 5 * time * change for time in knots]))
             moves = np.array([0.3 * smooth(fine, number) for number in (7, 8, 9, 10)])
         self.forward = ForwardModel(
-            model, mesh, 2, UNKNOWN, Tolerances(rtol=3e-3, newton=1e-9), outside, heterogeneous=True
+            model, mesh, 2, unknown=UNKNOWN, tolerances=TOLERANCES, boundary_data=outside, heterogeneous=True
         )
         space = self.forward.space
         fields = outside.fields if cropped else moves
         self.at = Inputs(LAWS[UNKNOWN], 0.5 + 0.2 * smooth(space, 1), 0.5 * smooth(space, 2), fields)
         self.change = Inputs(np.array([1.0, -0.5, 0.3, 0.2, 0.4]), smooth(space, 3), smooth(space, 4), moves)
-        lumped = self.forward.step.rate(np.ones(len(self.at.start)))[:, 0]
+        lumped = self.forward.step.operators.rate(np.ones(len(self.at.start)))[:, 0]
         self.weights = [lumped * smooth(space, number) for number in (5, 6)]
         self.trajectory = self.run(self.at)
 
@@ -64,10 +67,8 @@ class Setting:
         m = LAWS.copy()
         m[UNKNOWN] = inputs.coefficients
         self.forward.heterogeneity.dat.data_wo[:] = inputs.heterogeneity
-        if len(inputs.boundary):
-            integrator = self.forward.integrator
-            integrator.boundary_data = replace(integrator.boundary_data, fields=inputs.boundary)
-        return self.forward.run(m, inputs.start, TIMES, grid, record=1000)
+        data = replace(self.forward.boundary_data, fields=inputs.boundary) if len(inputs.boundary) else None
+        return self.forward.run(m, inputs.start, TIMES, grid=grid, boundary_data=data, record=1000)
 
     def moved(self, share):
         pairs = zip(vars(self.at).values(), vars(self.change).values(), strict=True)
@@ -107,7 +108,7 @@ def test_adjoint_against_sensitivities(movie, kind):
     setting = Setting(kind, MPI.COMM_SELF, movie)
     gradient = setting.sweeps().adjoint(setting.weights)
     m = LAWS.copy()
-    run = setting.forward.run(m, setting.at.start, TIMES, setting.trajectory.grid, sensitivities=True)
+    run = setting.forward.run(m, setting.at.start, TIMES, grid=setting.trajectory.grid, sensitivities=True)
     expected = sum(w @ rows for w, rows in zip(setting.weights, run.sensitivities, strict=True))
     np.testing.assert_allclose(gradient.coefficients, expected, rtol=1e-7)
 
@@ -143,12 +144,12 @@ def test_the_start_alone(movie):
     """With all coefficients known."""
     setting = Setting(CahnHilliard, MPI.COMM_SELF, movie)
     forward, at = setting.forward, setting.at
-    known = ForwardModel(forward.model, forward.mesh, 2, np.zeros(6, bool), Tolerances(rtol=3e-3, newton=1e-9))
+    known = ForwardModel(forward.model, forward.mesh, 2, unknown=np.zeros(6, bool), tolerances=TOLERANCES)
     trajectory = known.run(LAWS, at.start, TIMES, record=1000)
     gradient = Sweeps(Weighted(known.step), known.integrator, trajectory).adjoint(setting.weights)
     h = 1e-5
     ahead, behind = (
-        known.run(LAWS, at.start + s * h * setting.change.start, TIMES, trajectory.grid).states for s in (1, -1)
+        known.run(LAWS, at.start + s * h * setting.change.start, TIMES, grid=trajectory.grid).states for s in (1, -1)
     )
     difference = (setting.frames_dot(ahead) - setting.frames_dot(behind)) / (2 * h)
     assert gradient.start @ setting.change.start == pytest.approx(difference, rel=1e-5)

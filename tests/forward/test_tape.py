@@ -19,6 +19,7 @@ from fe_phaseinv.models.allen_cahn import AllenCahn
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
 
 NO_LIMIT = Storage()
+TOLERANCES = Tolerances(rtol=3e-3, newton=1e-9)
 LAWS = np.array([0.0, -2.5, 0.1, -0.4, -0.3, np.log(4e-3)])
 TIMES = (0.0, 0.006, 0.01)
 KNOTS = (0.0, 0.004, 0.01)
@@ -43,7 +44,7 @@ def forward_model(kind, comm, movie, heterogeneous, cropped=False):
     if cropped:
         size = FunctionSpace(mesh, "CG", 3).dof_dset.size
         outside = BoundaryData(KNOTS, np.full((len(KNOTS), size), 0.5), None if cropped is True else cropped)
-    return ForwardModel(model, mesh, 2, None, Tolerances(rtol=3e-3, newton=1e-9), outside, heterogeneous)
+    return ForwardModel(model, mesh, 2, tolerances=TOLERANCES, boundary_data=outside, heterogeneous=heterogeneous)
 
 
 def waves(space, number, mean=0.0, height=1.0):
@@ -151,6 +152,6 @@ def test_inputs_that_a_model_does_not_have_are_refused(movie):
     field = Function(forward.space)
     laws = coefficient_functions(forward, LAWS)
     with pytest.raises(ValueError, match="^a map goes with a ForwardModel that is heterogeneous"):
-        run_on_tape(forward, laws, field, (0.0, 0.01), field)
+        run_on_tape(forward, laws, field, (0.0, 0.01), heterogeneity=field)
     with pytest.raises(ValueError, match="^1 fields on the boundary, for a ForwardModel that takes 0"):
         run_on_tape(forward, laws, field, (0.0, 0.01), boundary=[field])

@@ -39,7 +39,7 @@ def movie():
 def test_waves_grow_at_their_rate(waves):
     images = ImageSeries(np.zeros((1, 4, 4)), np.zeros(1), (2.0, 1.0))
     mesh = meshes.periodic_mesh(images, 12, MPI.COMM_WORLD)
-    forward = ForwardModel(MODEL, mesh, 3, np.zeros(6, bool), Tolerances(rtol=1e-6))
+    forward = ForwardModel(MODEL, mesh, 3, unknown=np.zeros(6, bool), tolerances=Tolerances(rtol=1e-6))
     k = 2 * pi * waves / 2
     start = Function(forward.space).interpolate(1e-6 * cos(k * SpatialCoordinate(mesh)[0])).dat.data_ro.copy()
     rate = -(k**2) * (LAWS[0] - MODEL.direct_correlation(LAWS[3:], k))
@@ -77,8 +77,8 @@ def short_step():
     """Return the equations of a short step, at a state with waves."""
     shift = 1e7
     mesh = meshes.periodic_mesh(movie(), 16, MPI.COMM_WORLD)
-    forward = ForwardModel(MODEL, mesh, 3, np.zeros(6, bool))
-    forward.parameters.assign(LAWS)
+    forward = ForwardModel(MODEL, mesh, 3, unknown=np.zeros(6, bool))
+    forward.coefficients.assign(LAWS)
     step, x = forward.step, SpatialCoordinate(mesh)
     waves = Function(forward.space).interpolate(0.3 + 0.5 * cos(2 * pi * x[0]) * cos(2 * pi * x[1]))
     state = np.zeros(step.shape)
@@ -90,11 +90,11 @@ def short_step():
 
 def left_over(step):
     """Share of a right-hand side that the factor leaves."""
-    matrix = step.solver.getOperators()[0]
+    matrix = step.linear.ksp.getOperators()[0]
     rhs, product = matrix.createVecs()
     rhs.set(1.0)
     solution = rhs.duplicate()
-    step.solver.solve(rhs, solution)
+    step.linear.ksp.solve(rhs, solution)
     matrix.mult(solution, product)
     return (product - rhs).norm() / rhs.norm()
 
@@ -104,7 +104,7 @@ def test_short_steps_are_factorised_well():
     step = short_step()
     step.factorise()
     assert left_over(step) < 1e-9
-    delayed_pivots = step.solver.getPC().getFactorMatrix().getMumpsInfog(13)
+    delayed_pivots = step.linear.ksp.getPC().getFactorMatrix().getMumpsInfog(13)
     assert delayed_pivots == 0
 
 
@@ -112,11 +112,11 @@ def test_short_steps_are_factorised_well():
 def test_too_little_workspace_is_enlarged_or_told(monkeypatch):
     step, enlarged = short_step(), direct.WORKSPACES
     monkeypatch.setitem(direct.MUMPS, 8, 0)  # Without scaling, pivots are delayed and fill the workspace.
-    step.solver = direct.mumps(step._matrix.petscmat, 0)
+    step.linear.ksp = direct.mumps_solver(step.operators.matrix, 0)
     monkeypatch.setattr(direct, "WORKSPACES", ())
     with pytest.raises(direct.StepFailed, match="factorised"):
         step.factorise()
-    step.solver = direct.mumps(step._matrix.petscmat, 0)
+    step.linear.ksp = direct.mumps_solver(step.operators.matrix, 0)
     monkeypatch.setattr(direct, "WORKSPACES", enlarged)
     step.factorise()
     assert left_over(step) < 1e-4

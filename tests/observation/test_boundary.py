@@ -84,7 +84,9 @@ def test_data_on_a_part_of_the_boundary():
     m, times = np.array([0.0, -1.5, 0.0, np.log(2e-2)]), np.linspace(0, 0.05, 9)
 
     def forward(mesh, boundary_data=None):
-        return ForwardModel(model, mesh, 3, np.zeros(4, bool), Tolerances(rtol=1e-4), boundary_data)
+        return ForwardModel(
+            model, mesh, 3, unknown=np.zeros(4, bool), tolerances=Tolerances(rtol=1e-4), boundary_data=boundary_data
+        )
 
     whole = forward(UnitSquareMesh(8, 8, quadrilateral=True))
     x, y = node_positions(whole.space).T

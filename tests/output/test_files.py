@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from firedrake import UnitSquareMesh
 
 from fe_phaseinv.core.errors import DataWarning
-from fe_phaseinv.forward.parameters import Parameters
+from fe_phaseinv.forward.parameters import CoefficientLayout
 from fe_phaseinv.inference.identifiability import identifiability
 from fe_phaseinv.inference.posterior import Laplace
 from fe_phaseinv.laws.bases import ConstantBasis, Legendre
@@ -37,7 +36,7 @@ def entry(iteration, stage, cost, accepted=True):
 
 
 def made(relations=RELATIONS, coefficients=COEFFICIENTS, posterior=True, truth=TRUTH, model=MODEL):
-    parameters = Parameters(relations, UnitSquareMesh(1, 1))
+    parameters = CoefficientLayout(relations)
     count = len(coefficients)
     by_prior = {relation.name: 0.5 for relation in relations}
     laplace = Laplace(parameters, coefficients, 3 * np.eye(count), np.linspace(0, 1, count + 2)[1:-1], by_prior, 0.01)

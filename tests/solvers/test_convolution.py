@@ -92,7 +92,7 @@ def growth(mesh):
     """Rate at which a wave grows, and what it is to be."""
     model = PhaseFieldCrystal(Relation("chemical_potential", Powers(3), argument="eta"), RELATION)
     laws = np.concatenate([[1.0, -0.5, 1 / 3], 1.2 * RELATION.basis.peak()])
-    forward = ForwardModel(model, mesh, 3, np.zeros(len(laws), bool), Tolerances(rtol=1e-5))
+    forward = ForwardModel(model, mesh, 3, unknown=np.zeros(len(laws), bool), tolerances=Tolerances(rtol=1e-5))
     k = 2 * pi
     start = 1e-4 * wave(forward.space, k, 0)
     rate = -(k**2) * (1.0 - model.direct_correlation(laws[3:], k))

@@ -9,6 +9,7 @@ from mpi4py.MPI import COMM_SELF, COMM_WORLD
 from pyadjoint import Control, ReducedFunctional, Tape, set_working_tape
 
 from fe_phaseinv.forward.boundary_data import BoundaryData
+from fe_phaseinv.forward.linear_solver import KrylovSolver
 from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.tape import coefficient_functions, run_on_tape
 from fe_phaseinv.forward.trajectory import Tolerances
@@ -43,7 +44,8 @@ def forward_model(kind, mesh, degree, prescribed=False):
     if prescribed:
         field = pattern(FunctionSpace(mesh, "CG", degree + 1)).dat.data_ro
         outside = BoundaryData((0.0, 0.002), np.array([field, 1.1 * field]))
-    return ForwardModel(model, mesh, degree, None, Tolerances(rtol=3e-3, newton=1e-7), outside)
+    tolerances = Tolerances(rtol=3e-3, newton=1e-7)
+    return ForwardModel(model, mesh, degree, tolerances=tolerances, boundary_data=outside)
 
 
 def pattern(space):
@@ -55,24 +57,24 @@ def pattern(space):
 def counts(kind, cells, degree, quadrilateral, prescribed, time_step):
     """Return the iterations for the state as the solution, but for noise, then for the transposed system."""
     forward = forward_model(kind, square(COMM_SELF, cells, quadrilateral), degree, prescribed)
-    forward.parameters.assign(M)
+    forward.coefficients.assign(M)
     step = forward.step
     state = np.zeros(step.shape)
     state[:, 0] = pattern(step.space).dat.data_ro
     step.set_state(state)
     step.set_rate(1 / time_step, np.zeros(len(state)))
     step.factorise()
-    jacobian, _ = step.solver.getOperators()
+    jacobian, _ = step.linear.ksp.getOperators()
     solution, rhs = jacobian.createVecs()
     solution.array[:] = state.ravel()
     jacobian.mult(solution, rhs)
     rhs.array[:] *= 1 + 0.3 * np.random.default_rng(0).standard_normal(rhs.array.size)
-    rhs.array[step.fields * step.dirichlet_nodes] = 0.0
+    rhs.array[step.shape[1] * step.dirichlet_nodes] = 0.0
     found = []
-    for solve in (step.solver.solve, step.solver.solveTranspose):
+    for solve in (step.linear.ksp.solve, step.linear.ksp.solveTranspose):
         solve(rhs, solution)
-        assert step.solver.getConvergedReason() > 0
-        found.append(step.solver.getIterationNumber())
+        assert step.linear.ksp.getConvergedReason() > 0
+        found.append(step.linear.ksp.getIterationNumber())
     return found
 
 
@@ -107,7 +109,7 @@ def test_iterative_and_direct_runs_agree(solver, kind, prescribed):
         forward = forward_model(kind, mesh, 2, prescribed)
         run = forward.run(M, pattern(forward.space).dat.data_ro.copy(), [0.0, 0.0005, 0.001], sensitivities=True)
         ends.append((run.states[-1], run.sensitivities[-1]))
-        assert forward.step.solver.getPC().getType() == ("lu" if name == "direct" else "python")
+        assert forward.step.linear.ksp.getPC().getType() == ("lu" if name == "direct" else "python")
     (state, H_mm), (other, by_laws_too) = ends
     np.testing.assert_allclose(other, state, atol=1e-7)
     np.testing.assert_allclose(by_laws_too, H_mm, atol=1e-6)
@@ -133,6 +135,6 @@ def test_iterative_and_direct_gradients_agree(solver, kind, prescribed):
 
 
 def test_the_size_decides(monkeypatch):
-    monkeypatch.setattr("fe_phaseinv.forward.step.LARGE", {2: 1000})
+    monkeypatch.setattr("fe_phaseinv.forward.linear_solver.LARGE", {2: 1000})
     kinds = [forward_model(CahnHilliard, square(COMM_SELF, cells), 1).step for cells in (8, 32)]
-    assert [step.solver is None for step in kinds] == [False, True]
+    assert [isinstance(step.linear, KrylovSolver) for step in kinds] == [False, True]

@@ -7,14 +7,16 @@ from firedrake.petsc import PETSc
 
 from fe_phaseinv.core.parallel import total
 from fe_phaseinv.solvers.auxiliary import AuxiliaryOperators, column_sums, row_sums
-from fe_phaseinv.solvers.multigrid import Cycle
+from fe_phaseinv.solvers.direct import StepFailed
+from fe_phaseinv.solvers.multigrid import MultigridCycle
+from fe_phaseinv.solvers.preconditioner import Preconditioner
 
 SPINODAL, LEAST = 1.15, 0.45
 """How much of a negative mu_h' the second factor makes up for: this times sqrt(shift kappa / m), at least this share,
 at most all. Half of it keeps the factor definite for a homogeneous state as long as a step has one solution."""
 
 
-class Matching:
+class SchurMatching(Preconditioner):
     """Preconditioner for J = [[shift M + N, A], [-B, M]], with A ~ m K and B ~ kappa K + f M node by node.
 
     With weights a and b at the nodes, P = [[A b + a B + a M b, A], [-B, M]] differs from J in its first block alone,
@@ -27,15 +29,22 @@ class Matching:
     Parameters
     ----------
     jacobian : petsc4py.PETSc.Mat
-        With c and mu interleaved.
+        J, with c and mu interleaved.
     auxiliary : AuxiliaryOperators
+        Matrices of mass and stiffness, and the prescribed nodes.
     shift : float
+        Weight of c in its time derivative.
 
     Attributes
     ----------
     decay : numpy.ndarray
         At the prescribed nodes, the square of the sum of the two rates at which what does not vary along the boundary
         decays inwards.
+
+    Raises
+    ------
+    StepFailed
+        Where the weights are not finite, as where the mobility is not positive.
 
     Notes
     -----
@@ -53,6 +62,7 @@ class Matching:
         self.decay = ((2.0 * even + np.maximum(slope, -even)) / energy)[self._nodes]
         self._a = shift / larger
         self._b = larger - positive + np.clip(SPINODAL * even, LEAST * negative, negative)
+        self._require_finite_weights()
         for matrix, weight in ((first, self._a), (second, self._b)):
             shift = _weighted(self._mass, weight)
             matrix.axpy(1.0, shift, PETSc.Mat.Structure.SAME_NONZERO_PATTERN)
@@ -60,11 +70,16 @@ class Matching:
             auxiliary.prescribe(matrix)
             matrix.setOption(PETSc.Mat.Option.SPD, True)
         self._matrices = first, second
-        self._first, self._second = Cycle(first, auxiliary.embedding), Cycle(second, auxiliary.embedding)
+        self._first, self._second = (MultigridCycle(matrix, auxiliary.embedding) for matrix in self._matrices)
         self._work = [self._mass.createVecLeft() for _ in range(4)]
 
+    def _require_finite_weights(self) -> None:
+        weights = (weight.sum() for weight in (self._a, self._b, self.decay))
+        if not np.isfinite(total(self._mass.comm.tompi4py(), sum(weights))):
+            raise StepFailed("the weights of the preconditioner are not finite")
+
     def apply(self, pc: PETSc.PC, x: PETSc.Vec, y: PETSc.Vec) -> None:
-        """Solve with P, as PETSc asks for it."""
+        """Solve with P."""
         rhs, solution = x.array_r.reshape(-1, 2), y.array.reshape(-1, 2)
         r, product, v, w = self._work
         r.array[:] = rhs[:, 0] + self._a * rhs[:, 1]
@@ -92,7 +107,7 @@ class Matching:
         solution[:, 1] = v.array_r + self._a * w.array_r
 
     def destroy(self, pc: PETSc.PC) -> None:
-        """Free everything at once, as PETSc asks for it."""
+        """Free everything at once."""
         for cycle in (self._first, self._second):
             cycle.destroy(pc)
         for piece in (*self._matrices, *self._work):

@@ -1,0 +1,238 @@
+"""How the linear equations of a step are solved: by factors, by iteration, or by factors and a nonlocal part."""
+
+from __future__ import annotations
+
+import numpy as np
+from firedrake.petsc import PETSc
+
+from fe_phaseinv.forward.forms import StepForms
+from fe_phaseinv.forward.operators import StepOperators
+from fe_phaseinv.solvers.auxiliary import AuxiliaryOperators
+from fe_phaseinv.solvers.direct import StepFailed, factorise, mumps_solver, solve_with
+from fe_phaseinv.solvers.krylov import krylov_solver, tolerance
+from fe_phaseinv.solvers.linear_algebra import dense
+from fe_phaseinv.solvers.multigrid import PREFIX
+from fe_phaseinv.solvers.nonlocal_system import NonlocalSystem
+
+LARGE = {1: np.inf, 2: 300_000, 3: 60_000}
+"""Unknowns by dimension above which the equations are solved by iteration; `-fe_phaseinv_solver direct` or `krylov`
+decides otherwise."""
+SOLVERS = "direct", "krylov"
+CHORD, EXACT = 1e-2, 1e-6
+"""Relative residuals of the solves by iteration, as where the Jacobian has a nonlocal part: Newton corrects,
+sensitivities must hold."""
+
+
+class LinearSolver:
+    """Base of what solves with the Jacobian that a matrix holds.
+
+    Attributes
+    ----------
+    ksp : petsc4py.PETSc.KSP or None
+        Solver with the Jacobian as it was when `prepare` was called; None before where there is nothing to begin with.
+    patience : float
+        Number of solves that take as long as to prepare.
+    """
+
+    ksp: PETSc.KSP | None
+    patience: float
+
+    def prepare(self, shift: float) -> None:
+        """Be ready to solve with the matrix as it is now. Collective.
+
+        Parameters
+        ----------
+        shift : float
+            Weight of c in its time derivative.
+
+        Raises
+        ------
+        StepFailed
+            Where the matrix is singular, not finite, or needs too much memory.
+        """
+        raise NotImplementedError
+
+    def separate(self, shift: float) -> PETSc.KSP:
+        """Return a solver with the matrix as it is now that is not changed by what comes later. Collective.
+
+        Parameters
+        ----------
+        shift : float
+            As for `prepare`, which fails in the same ways.
+        """
+        raise NotImplementedError
+
+    def correct(self, rhs: np.ndarray) -> np.ndarray:
+        """Solve for a correction of Newton's method; by iteration to a share `CHORD` of the residual. Collective.
+
+        Parameters
+        ----------
+        rhs : numpy.ndarray, shape (nodes, fields)
+            Local array.
+
+        Raises
+        ------
+        StepFailed
+            Where an iteration does not converge.
+        """
+        raise NotImplementedError
+
+    def solve(self, sides: np.ndarray, expected: np.ndarray) -> np.ndarray:
+        """Solve for many right-hand sides. Collective.
+
+        Parameters
+        ----------
+        sides : numpy.ndarray, shape (rows, columns), Fortran order
+            Local blocks of the right-hand sides.
+        expected : numpy.ndarray, shape (nodes, columns)
+            The first field of the solutions as far as it can be told beforehand, where an iteration can begin.
+
+        Returns
+        -------
+        numpy.ndarray, shape (rows, columns)
+
+        Raises
+        ------
+        StepFailed
+            Where an iteration does not converge.
+        """
+        raise NotImplementedError
+
+
+class DirectSolver(LinearSolver):
+    """Factors by MUMPS.
+
+    Parameters
+    ----------
+    matrix : petsc4py.PETSc.Mat
+        Holds the Jacobian.
+    """
+
+    patience = 8.0
+
+    def __init__(self, matrix: PETSc.Mat):
+        self.matrix, self.ksp = matrix, mumps_solver(matrix)
+
+    def prepare(self, shift: float) -> None:
+        """Factorise."""
+        try:
+            self.ksp = factorise(self.ksp, self.matrix)
+        except StepFailed:
+            self.ksp = mumps_solver(self.matrix)  # one that has failed once fails for ever
+            raise
+
+    def separate(self, shift: float) -> PETSc.KSP:
+        """Factorise a copy."""
+        matrix = self.matrix.copy()
+        return factorise(mumps_solver(matrix), matrix)
+
+    def correct(self, rhs: np.ndarray) -> np.ndarray:
+        """Solve with the factor."""
+        return self._solve_columns(rhs.reshape(-1, 1)).reshape(rhs.shape)
+
+    def solve(self, sides: np.ndarray, expected: np.ndarray) -> np.ndarray:
+        """Solve with the factor."""
+        return self._solve_columns(sides)
+
+    def _solve_columns(self, sides: np.ndarray) -> np.ndarray:
+        solution = np.empty_like(sides, order="F")
+        self.ksp.matSolve(dense(self.matrix.comm, sides), dense(self.matrix.comm, solution))
+        return solution
+
+
+class KrylovSolver(LinearSolver):
+    """GMRES with multigrid, for one field or for c and mu.
+
+    Parameters
+    ----------
+    matrix : petsc4py.PETSc.Mat
+        Holds the Jacobian.
+    auxiliary : AuxiliaryOperators
+        What the preconditioner needs besides.
+    fields : int
+        1 or 2.
+    """
+
+    patience = 4.0
+
+    def __init__(self, matrix: PETSc.Mat, auxiliary: AuxiliaryOperators, fields: int):
+        self.matrix, self.auxiliary, self.fields = matrix, auxiliary, fields
+        self.ksp = None
+
+    def prepare(self, shift: float) -> None:
+        """Set the preconditioner up."""
+        if self.ksp:
+            self.ksp.destroy()  # there may be no room for two
+            self.ksp = None
+        self.ksp = krylov_solver(self.matrix, self.auxiliary, self.fields, shift)
+
+    def separate(self, shift: float) -> PETSc.KSP:
+        """Set another preconditioner up, for a copy."""
+        return krylov_solver(self.matrix.copy(), self.auxiliary, self.fields, shift)
+
+    def correct(self, rhs: np.ndarray) -> np.ndarray:
+        """Solve roughly."""
+        with tolerance(self.ksp, CHORD):
+            return solve_with(self.ksp, rhs)
+
+    def solve(self, sides: np.ndarray, expected: np.ndarray) -> np.ndarray:
+        """Solve column by column."""
+        return np.column_stack([solve_with(self.ksp, column) for column in sides.T])
+
+
+class NonlocalSolver(DirectSolver):
+    """Factors of the local part of the Jacobian, and GMRES for the whole with its convolution.
+
+    Parameters
+    ----------
+    operators : StepOperators
+        Those of a model with one field and a convolution.
+    """
+
+    def __init__(self, operators: StepOperators):
+        super().__init__(operators.matrix)
+        self.operators = operators
+
+    def correct(self, rhs: np.ndarray) -> np.ndarray:
+        """Solve roughly, with a rough convolution."""
+        return self._system(roughly=True).solve(rhs, CHORD)
+
+    def solve(self, sides: np.ndarray, expected: np.ndarray) -> np.ndarray:
+        """Solve for all columns together."""
+        return self._system(roughly=False).solve(sides, EXACT, expected)
+
+    def _system(self, roughly: bool) -> NonlocalSystem:
+        return NonlocalSystem(self.matrix, self.ksp, lambda columns: self.operators.nonlocal_part(columns, roughly))
+
+
+def linear_solver(operators: StepOperators) -> LinearSolver:
+    """Choose how to solve: by iteration where the equations are many, or the user wants it. Collective.
+
+    Parameters
+    ----------
+    operators : StepOperators
+        The equations of the step.
+
+    Raises
+    ------
+    ValueError
+        Where the option `-fe_phaseinv_solver` is no solver, or asks for an iteration that these equations do not have.
+    """
+    forms = operators.forms
+    if _iterative(forms):
+        tags = forms.dirichlet.tags if forms.dirichlet else None
+        auxiliary = AuxiliaryOperators.of(forms.space, forms.quadrature, forms.dirichlet is not None, tags)
+        return KrylovSolver(operators.matrix, auxiliary, forms.fields)
+    return NonlocalSolver(operators) if forms.convolution else DirectSolver(operators.matrix)
+
+
+def _iterative(forms: StepForms) -> bool:
+    """Whether the equations are solved by iteration."""
+    asked = PETSc.Options(PREFIX).getString("solver", "")
+    if asked and asked not in SOLVERS:
+        raise ValueError(f"-{PREFIX}solver: found {asked!r}; accepted: {' or '.join(SOLVERS)}")
+    possible = forms.fields <= 2 and forms.convolution is None
+    if asked == "krylov" and not possible:
+        raise ValueError(f"-{PREFIX}solver: found 'krylov' for {forms.model.name}; accepted: direct")
+    large = forms.fields * forms.space.dim() > LARGE[forms.space.mesh().topological_dimension]
+    return asked == "krylov" or (possible and large and asked != "direct")

@@ -1,0 +1,55 @@
+"""Means, norms and ranges of a field over the domain, the same on all ranks."""
+
+from __future__ import annotations
+
+import numpy as np
+from firedrake import FunctionSpace, TestFunction, assemble, dx
+from mpi4py import MPI
+
+from fe_phaseinv.core.parallel import total
+
+
+class LumpedNorm:
+    """Root mean square over the domain, by the lumped masses of the nodes.
+
+    Parameters
+    ----------
+    space : firedrake.FunctionSpace
+        Scalar space of the field.
+    quadrature : int
+        Degree of the quadrature.
+    """
+
+    def __init__(self, space: FunctionSpace, quadrature: int):
+        self.comm = space.mesh().comm
+        self._masses = np.abs(assemble(TestFunction(space) * dx(degree=quadrature)).dat.data_ro)
+        self._volume = total(self.comm, self._masses.sum())
+
+    def __call__(self, c: np.ndarray) -> float:
+        """Return the root mean square of a local array. Collective."""
+        return float(np.sqrt(total(self.comm, self._masses @ c**2) / self._volume))
+
+    def fluctuation(self, c: np.ndarray) -> float:
+        """Return the root mean square deviation from the mean. Collective.
+
+        Parameters
+        ----------
+        c : numpy.ndarray, shape (nodes,)
+            Local nodal values.
+        """
+        mean = total(self.comm, self._masses @ c) / self._volume
+        return self(c - mean)
+
+    def range(self, c: np.ndarray) -> tuple[float, float]:
+        """Return the smallest and the largest nodal value, both NaN where any is not finite. Collective.
+
+        Parameters
+        ----------
+        c : numpy.ndarray, shape (nodes,)
+            Local nodal values.
+        """
+        local = np.array([c.min(initial=np.inf), -c.max(initial=-np.inf)])
+        local[np.isnan(local)] = -np.inf  # the smallest of several numbers may not be the NaN among them
+        extremes = np.empty(2)
+        self.comm.Allreduce(local, extremes, op=MPI.MIN)
+        return (np.nan, np.nan) if np.isneginf(extremes).any() else (float(extremes[0]), -float(extremes[1]))

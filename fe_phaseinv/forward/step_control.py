@@ -1,0 +1,118 @@
+"""Which steps a run takes: those of a grid, or those that the error estimate allows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fe_phaseinv.forward.bdf import TimeGrid, error_weights, landing_step, next_step, retry_step
+from fe_phaseinv.forward.past import Past, combine
+from fe_phaseinv.solvers.direct import StepFailed
+
+FIRST_STEP, SMALLEST_STEP = 1e-4, 1e-9
+"""First step to try, as a share of the whole time, and the smallest one, as a share of the time to the first frame."""
+
+
+class GridSteps:
+    """Steps as a grid says.
+
+    Parameters
+    ----------
+    integrator : Integrator
+        Takes the steps.
+    grid : TimeGrid
+        Says which.
+    """
+
+    def __init__(self, integrator, grid: TimeGrid):
+        self.integrator, self.grid = integrator, grid
+
+    def advance(self, past: Past, target: float) -> None:
+        """Take the next step. Collective.
+
+        Parameters
+        ----------
+        past : Past
+            The steps taken so far; the next one is added.
+        target : float
+            The frame time to land on, which is one of the grid's.
+        """
+        number = len(past.orders)
+        time, order = self.grid.times[number + 1], self.grid.orders[number]
+        self.integrator.accept(past, time, order, self.integrator.attempt(past, time, order))
+
+
+class AdaptiveSteps:
+    """Steps and orders chosen by the error estimate.
+
+    Parameters
+    ----------
+    integrator : Integrator
+        Takes the steps.
+    times : sequence of float
+        Start, then the frame times.
+    """
+
+    def __init__(self, integrator, times: Sequence[float]):
+        self.integrator = integrator
+        self.wanted, self.order = FIRST_STEP * (times[-1] - times[0]), 1
+        self.smallest = SMALLEST_STEP * (times[1] - times[0])
+        self.run = 0
+        """Number of equal steps of this order so far."""
+
+    def advance(self, past: Past, target: float) -> None:
+        """Take the next step, as large as the error estimate allows. Collective.
+
+        Parameters
+        ----------
+        past : Past
+            The steps taken so far; the next one is added.
+        target : float
+            The frame time to land on.
+
+        Raises
+        ------
+        StepFailed
+            Where no step is short enough.
+        """
+        while True:
+            step, time = self._proposal(past.times[-1], target)
+            try:
+                state = self.integrator.attempt(past, time, self.order)
+                errors = self._errors(past, time, state)
+                if errors[self.order] <= 1:
+                    self.integrator.accept(past, time, self.order, state)
+                    break
+            except StepFailed:
+                self.wanted, self.run, self.order = 0.25 * step, 0, 1
+            else:
+                self.wanted, self.run = retry_step(step, self.order, errors[self.order]), 0
+        self._choose_next(step, errors)
+
+    def _proposal(self, now: float, target: float) -> tuple[float, float]:
+        """Return the length of a step and its end."""
+        step = landing_step(target - now, self.wanted)
+        if step < self.smallest:
+            raise StepFailed("the time step collapsed")
+        return step, target if step > 0.999999 * (target - now) else now + step
+
+    def _choose_next(self, step: float, errors: dict[int, float]) -> None:
+        self.run += 1
+        wanted, order = next_step(step, self.order, errors, self.run, self.integrator.tolerances.max_order)
+        if order != self.order or wanted != step:
+            self.run = 0
+        self.wanted, self.order = max(wanted, self.wanted if self.run else wanted), order
+
+    def _errors(self, past: Past, time: float, state: np.ndarray) -> dict[int, float]:
+        """Return the errors of a step by order, of its own order and its neighbours, in units of the tolerance."""
+        norm, tolerance = self.integrator.step.norm, self.integrator.tolerance(past)
+        arrays = [state[:, 0], *(before[:, 0] for before in past.states)]
+        if len(past.orders) == 0:
+            return {1: 0.5 * norm(arrays[0] - arrays[1]) / tolerance}
+        errors = {}
+        for order in (self.order - 1, self.order, self.order + 1):
+            nodes = past.nodes(time, order + 1)
+            if order >= 1 and len(nodes) == order + 2 and len(arrays) >= order + 2:
+                errors[order] = norm(combine(error_weights(nodes, order), arrays)) / tolerance
+        return errors
