@@ -23,7 +23,7 @@ HALVED = 2.0**4
 
 
 def from_images(images: ImageSeries, mesh, degree: int, tags: Sequence[int] | None = None) -> BoundaryData:
-    """Interpolate fields of all frames in time: their values and normal gradients hold on the boundary.
+    """Interpolate fields of all frames in time: their values and normal gradients hold on the boundary. Collective.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def from_images(images: ImageSeries, mesh, degree: int, tags: Sequence[int] | No
 
 
 def interpolation_error(boundary_data: BoundaryData, mesh, degree: int) -> float:
-    """Estimate the error between frames (root mean square on the boundary), from what half of the frames would give.
+    """Estimate the root mean square error between frames, from what half of the frames would give. Collective.
 
     Parameters
     ----------

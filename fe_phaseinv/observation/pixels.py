@@ -60,11 +60,23 @@ class Pixels:
             raise InputError(images.source, "extent", _box(images), "a picture that overlaps the mesh")
 
     def frame(self, index: int) -> np.ndarray:
-        """Local pixels of one frame; NaN where they do not count."""
+        """Return local pixels of one frame; NaN where they do not count.
+
+        Parameters
+        ----------
+        index : int
+            Frame.
+        """
         return np.where(self.inside, self.images.frames[index].ravel()[self.rows], np.nan)
 
     def average(self, c: np.ndarray) -> np.ndarray:
-        """Local pixels of a local array of nodal values, shape (rows,) or (rows, columns)."""
+        """Return local pixels of a function, or of several, shape (rows,) or (rows, columns). Collective.
+
+        Parameters
+        ----------
+        c : numpy.ndarray, shape (nodes,) or (nodes, columns)
+            Local nodal values.
+        """
         if c.ndim == 1:
             nodes, rows = self.matrix.createVecs()
             nodes.array[:] = c
@@ -74,20 +86,38 @@ class Pixels:
         return self.matrix.matMult(block).getDenseArray()[:, : c.shape[1]].copy()
 
     def spread(self, rows: np.ndarray) -> np.ndarray:
-        """Transpose of `average`, of local pixels; those that are NaN do not count."""
+        """Return the transpose of `average` times pixels: a local array, shape (nodes,). Collective.
+
+        Parameters
+        ----------
+        rows : numpy.ndarray, shape (rows,)
+            Local pixels; those that are NaN do not count.
+        """
         nodes, pixels = self.matrix.createVecs()
         pixels.array[:] = np.nan_to_num(rows)
         self.matrix.multTranspose(pixels, nodes)
         return nodes.array.copy()
 
     def picture(self, local: np.ndarray) -> np.ndarray:
-        """Return the whole picture from its local pixels, shape (ny, nx) or (nz, ny, nx), the same on all ranks."""
+        """Return the whole picture, shape (ny, nx) or (nz, ny, nx), the same on all ranks. Collective.
+
+        Parameters
+        ----------
+        local : numpy.ndarray, shape (rows,)
+            Local pixels.
+        """
         picture = np.zeros(self.images.shape).ravel()
         picture[self.rows] = np.where(self.inside, local, np.nan)
         return total(self.comm, picture).reshape(self.images.shape)
 
     def blocks(self, side: int) -> np.ndarray:
-        """Local rows of the indicators of blocks of `side` pixels in each direction, shape (rows, blocks)."""
+        """Return local rows of the indicators of blocks of pixels, shape (rows, blocks).
+
+        Parameters
+        ----------
+        side : int
+            Number of pixels of a block in each direction.
+        """
         counts = [-(-count // side) for count in self.images.shape]
         places = np.unravel_index(np.arange(self.rows.start, self.rows.stop), self.images.shape)
         number = np.ravel_multi_index([place // side for place in places], counts)

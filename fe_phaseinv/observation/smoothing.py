@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from firedrake import (
-    CellSize,
-    FacetNormal,
-    FunctionSpace,
-    TestFunction,
-    TrialFunction,
-    assemble,
-    avg,
-    dot,
-    dS,
-    ds,
-    dx,
-    grad,
-    inner,
-    jump,
-)
 from firedrake.petsc import PETSc
 from scipy.optimize import minimize_scalar
 
-from fe_phaseinv.core.parallel import extremes, total
-from fe_phaseinv.core.spaces import boundary_measure, boundary_nodes, node_positions
+from fe_phaseinv.core.errors import InputError
+from fe_phaseinv.core.parallel import any_rank, extremes, total
+from fe_phaseinv.core.spaces import boundary_nodes, node_positions
+from fe_phaseinv.observation.frame_equations import FrameEquations, resolved, roughness
 from fe_phaseinv.observation.pixels import Pixels
-from fe_phaseinv.solvers.linear_algebra import dense, direct_solver
+from fe_phaseinv.observation.unknown_field import UnknownField
+from fe_phaseinv.solvers.direct import StepFailed, checked_direct_solver
+from fe_phaseinv.solvers.linear_algebra import dense
 
 SMOOTHING = 0.15
 """Length below which a fitted field is smooth, in pixels: short enough to reproduce clean pixels."""
@@ -36,41 +23,8 @@ LENGTHS = (SMOOTHING, 32.0)
 """Between which it is chosen for noisy ones."""
 OVERSHOOT, TRIALS = 0.1, 5
 """Share of the range of clean pixels by which their fit may exceed it, and how many lengths up to a pixel are tried."""
-PENALTY = 3.0
-"""Of kinks between elements, times the squared degree: enough for the method to be stable."""
 BLOCK, MOST_BLOCKS = 6.0, 400
 """Side of the blocks of pixels that an unknown field follows, in smoothing lengths, and the most there may be."""
-
-
-@dataclass(frozen=True, eq=False)
-class UnknownField:
-    """A field to be estimated together with the laws: base + modes q, with a Gaussian prior that wants it smooth.
-
-    Parameters
-    ----------
-    base : numpy.ndarray, shape (local size,)
-    modes : numpy.ndarray, shape (local size, k)
-    slope : numpy.ndarray, shape (k,)
-    precision : numpy.ndarray, shape (k, k)
-        The prior's share in the cost is slope q + q precision q / 2, up to a constant.
-    """
-
-    base: np.ndarray
-    modes: np.ndarray
-    slope: np.ndarray
-    precision: np.ndarray
-
-    def at(self, q: np.ndarray) -> np.ndarray:
-        """Local nodal values."""
-        return self.base + self.modes @ q
-
-    def value(self, q: np.ndarray) -> float:
-        """Share of the prior in the cost."""
-        return float(self.slope @ q + 0.5 * q @ self.precision @ q)
-
-    def gradient(self, q: np.ndarray) -> np.ndarray:
-        """Return the derivative of `value`, shape (k,)."""
-        return self.slope + self.precision @ q
 
 
 class Smoother:
@@ -90,10 +44,10 @@ class Smoother:
         self.pixels, self.flat, self.tags = pixels, flat, tags
         self.dimension = pixels.images.dimension
         self.size = float(np.prod(pixels.images.pixel) ** (1 / self.dimension))
-        self._roughness = _roughness(pixels.space, flat, tags)
+        self._roughness = roughness(pixels.space, flat, tags)
 
     def fit(self, index: int, limits: tuple[float, float] | None = None) -> np.ndarray:
-        """Nodal values of a field for a frame.
+        """Fit a field to a frame. Collective.
 
         Clean pixels are reproduced (ell = SMOOTHING pixels, or more where the field would leave their range); for
         noisy ones ell is that of the smallest predicted risk, Mallows' Cp: the sum of the squared differences plus
@@ -109,52 +63,91 @@ class Smoother:
         Returns
         -------
         numpy.ndarray
-            Local array.
+            Local nodal values.
+
+        Raises
+        ------
+        InputError
+            Where no field can be fitted to the frame.
         """
         images = self.pixels.images
         if not self.flat and images.noise == 0 and np.isfinite(images.frames[index]).all():
             c = images.interpolate(index, node_positions(self.pixels.space))
         else:
-            equations = _Equations(self.pixels, index)
+            equations = FrameEquations(self.pixels, index)
             c = self._solve(equations, self._length(equations))
         return c if limits is None else np.clip(c, *limits)
 
     def unknown(self, index: int, limits: tuple[float, float] | None = None) -> UnknownField:
-        """Field of a frame that is to be estimated further.
+        """Fit a field to a frame that is to be estimated further. Collective.
 
         Its modes are the fits of the frame's blocks of pixels, one at a time; what is finer than they are stays as it
         is fitted. Together with the squared differences from this frame the prior is what `fit` minimises for noisy
         pixels, and for clean ones as long as that keeps their range.
+
+        Parameters
+        ----------
+        index : int
+            Frame.
+        limits : tuple of float, optional
+            Values of the base are kept between them.
+
+        Raises
+        ------
+        InputError
+            Where no field can be fitted to the frame.
         """
-        equations, comm = _Equations(self.pixels, index), self.pixels.comm
+        equations, comm = FrameEquations(self.pixels, index), self.pixels.comm
         length = self._length(equations)
         base = self._solve(equations, length)
         smooth = length if self.pixels.images.noise else SMOOTHING * self.size
-        most = np.prod(self.pixels.images.shape) / MOST_BLOCKS
-        side = max(BLOCK * smooth / self.size, most ** (1 / self.dimension))
-        blocks = self.pixels.blocks(int(np.ceil(side)))
-        rhs = equations.weighted.transposeMatMult(dense(comm, np.asfortranarray(blocks)))
-        modes, system = np.zeros((base.size, blocks.shape[1]), order="F"), self._system(equations, side * self.size)
-        if not self.flat:
-            known = boundary_nodes(self.pixels.space, self.tags)
-            rhs.getDenseArray()[known] = 0.0
-            system.zeroRowsColumns(system.getOwnershipRange()[0] + known)
-        direct_solver(system).matSolve(rhs, dense(comm, modes))
-        modes *= equations.area
+        modes = self._modes(equations, self._side(smooth))
         rough = self._roughness.matMult(dense(comm, modes)).getDenseArray() * (smooth**4 / equations.area)
         base = base if limits is None else np.clip(base, *limits)
-        return UnknownField(base, modes, total(comm, rough.T @ base), total(comm, modes.T @ rough))
+        slope, precision = total(comm, rough.T @ base), total(comm, modes.T @ rough)
+        return UnknownField(base=base, modes=modes, slope=slope, precision=precision)
 
     def uncertainty(self, index: int) -> tuple[float, float]:
-        """Return the standard deviation of the error of a noisy frame's fit, and the length of its correlation.
+        """Return how uncertain a noisy frame's fit is. Collective.
 
         Where the smallest risk is, the noise that is left and the details that are lost are about as large.
+
+        Parameters
+        ----------
+        index : int
+            Frame.
+
+        Returns
+        -------
+        deviation : float
+            Standard deviation of the error.
+        length : float
+            Length of its correlation.
         """
-        length = self._length(_Equations(self.pixels, index))
-        left = _resolved(self.pixels.images.shape, length / self.size)
+        length = self._length(FrameEquations(self.pixels, index))
+        left = resolved(self.pixels.images.shape, length / self.size)
         return self.pixels.images.noise * float(np.sqrt(2 * left)), 2 * length
 
-    def _length(self, equations: _Equations) -> float:
+    def _side(self, smooth: float) -> float:
+        """Return the side of the blocks that an unknown field follows, in pixels, by its smoothing length."""
+        fewest = np.prod(self.pixels.images.shape) / MOST_BLOCKS
+        return max(BLOCK * smooth / self.size, fewest ** (1 / self.dimension))
+
+    def _modes(self, equations: FrameEquations, side: float) -> np.ndarray:
+        """Return the fits of blocks of pixels, as smooth as these are large; zero where the field is known."""
+        comm, blocks = self.pixels.comm, self.pixels.blocks(int(np.ceil(side)))
+        loads = equations.weighted.transposeMatMult(dense(comm, np.asfortranarray(blocks)))
+        system = self._system(equations, side * self.size)
+        if not self.flat:
+            known = boundary_nodes(self.pixels.space, self.tags)
+            loads.getDenseArray()[known] = 0.0
+            system.zeroRowsColumns(system.getOwnershipRange()[0] + known)
+        modes = np.zeros((loads.getLocalSize()[0], blocks.shape[1]), order="F")
+        self._factorised(system, equations).matSolve(loads, dense(comm, modes))
+        modes *= equations.area
+        return modes
+
+    def _length(self, equations: FrameEquations) -> float:
         """Choose ell for a frame."""
         images, noise = self.pixels.images, self.pixels.images.noise
         if not noise:
@@ -165,90 +158,39 @@ class Smoother:
         def risk(log_length: float) -> float:
             difference = self.pixels.average(self._solve(equations, np.exp(log_length))) - equations.data
             squares = total(self.pixels.comm, np.nansum(difference**2))
-            return squares + 2 * noise**2 * used * _resolved(images.shape, np.exp(log_length) / self.size)
+            return squares + 2 * noise**2 * used * resolved(images.shape, np.exp(log_length) / self.size)
 
         bounds = np.log(self.size * np.array(LENGTHS))
         return float(np.exp(minimize_scalar(risk, bounds=bounds, method="bounded", options={"xatol": 0.05}).x))
 
-    def _keeps_range(self, equations: _Equations, length: float) -> bool:
+    def _keeps_range(self, equations: FrameEquations, length: float) -> bool:
         """Whether a fit exceeds the range of its pixels by little: where these are coarse, it may overshoot."""
         low, high = extremes(self.pixels.comm, equations.data)
         least, most = extremes(self.pixels.comm, self._solve(equations, length))
         margin = OVERSHOOT * (high - low) + 1e-9
         return low - margin <= least and most <= high + margin
 
-    def _solve(self, equations: _Equations, length: float) -> np.ndarray:
+    def _solve(self, equations: FrameEquations, length: float) -> np.ndarray:
+        """Return the fit of some smoothness, local nodal values."""
         solution = equations.rhs.duplicate()
-        direct_solver(self._system(equations, length)).solve(equations.rhs, solution)
+        self._factorised(self._system(equations, length), equations).solve(equations.rhs, solution)
+        if any_rank(self.pixels.comm, not np.isfinite(solution.array).all()):
+            raise self._refusal(equations, "the solution is not finite")
         return solution.array.copy()
 
-    def _system(self, equations: _Equations, length: float) -> PETSc.Mat:
+    def _factorised(self, system: PETSc.Mat, equations: FrameEquations) -> PETSc.KSP:
+        try:
+            return checked_direct_solver(system)
+        except StepFailed as failure:
+            raise self._refusal(equations, str(failure)) from failure
+
+    def _refusal(self, equations: FrameEquations, why: str) -> InputError:
+        found = f"a frame to which no field can be fitted ({why})"
+        accepted = "frames with pixels inside the mesh, and a mesh without degenerate cells"
+        return InputError(self.pixels.images.source, f"images[{equations.index}]", found, accepted)
+
+    def _system(self, equations: FrameEquations, length: float) -> PETSc.Mat:
         system = self._roughness.copy()
         system.scale(length**4)
         system.axpy(1.0, equations.normal)
         return system
-
-
-class _Equations:
-    """Normal equations of the pixels of a frame that have data, as integrals."""
-
-    def __init__(self, pixels: Pixels, index: int):
-        self.data, self.area = pixels.frame(index), float(np.prod(pixels.images.pixel))
-        self.weighted = pixels.matrix.copy()
-        self.rhs, rows = self.weighted.createVecs()
-        rows.array[:] = np.isfinite(self.data)
-        self.weighted.diagonalScale(L=rows)
-        self.normal = self.weighted.transposeMatMult(self.weighted)
-        rows.array[:] = np.nan_to_num(self.data)
-        self.weighted.multTranspose(rows, self.rhs)
-        self.normal.scale(self.area)
-        self.rhs.scale(self.area)
-
-
-def _resolved(shape: tuple[int, ...], length: float) -> float:
-    """Effective number of parameters of a smooth picture for each of its pixels, from their Fourier modes.
-
-    Parameters
-    ----------
-    shape : tuple of int
-    length : float
-        That of the penalty, in pixels.
-    """
-    squares = sum(np.ix_(*((np.pi * np.arange(n) / n) ** 2 for n in shape)))
-    return float(np.mean(1 / (1 + (length**2 * squares) ** 2)))
-
-
-def _roughness(space: FunctionSpace, flat: bool, tags: Sequence[int] | None) -> PETSc.Mat:
-    """Matrix of the squared second derivatives, by the interior penalty method of continuous elements.
-
-    Parameters
-    ----------
-    space : firedrake.FunctionSpace
-    flat : bool
-        Whether the normal gradient is to vanish on the boundary; otherwise it is free.
-    tags : sequence of int, optional
-        Of the parts of the boundary where it is free then, in place of the whole of it.
-
-    Notes
-    -----
-    Brenner and Sung, J. Sci. Comput. 22, 83 (2005).
-    """
-    u, v = TrialFunction(space), TestFunction(space)
-    n, h = FacetNormal(space.mesh()), CellSize(space.mesh())
-    penalty = PENALTY * space.ufl_element().embedded_superdegree ** 2
-
-    def curvature(f):
-        return dot(n, dot(grad(grad(f)), n))
-
-    def kink(f):
-        return jump(grad(f), n)
-
-    form = inner(grad(grad(u)), grad(grad(v))) * dx
-    form += (penalty / avg(h) * kink(u) * kink(v) - avg(curvature(u)) * kink(v) - avg(curvature(v)) * kink(u)) * dS
-    if flat or tags is not None:
-        slope_u, slope_v = dot(n, grad(u)), dot(n, grad(v))
-        kept_flat = penalty / h * slope_u * slope_v - curvature(u) * slope_v - curvature(v) * slope_u
-        form += kept_flat * ds
-        if not flat:
-            form -= kept_flat * boundary_measure(tags)
-    return assemble(form, mat_type="aij").petscmat

@@ -5,6 +5,7 @@ import pytest
 from firedrake import Function, FunctionSpace, SpatialCoordinate, UnitSquareMesh, cos, pi, sin
 from mpi4py import MPI
 
+from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.data.meshes import rectangle_mesh
 from fe_phaseinv.inference.posing import pose
@@ -80,6 +81,18 @@ def test_missing_pixels_do_not_count():
     picture = np.full((16, 16), 0.3)
     picture[4:6, 7:9] = np.nan
     assert Smoother(Pixels(series(picture), space)).fit(0) == pytest.approx(0.3, abs=1e-9)
+
+
+@pytest.mark.parallel([1, 3])
+@pytest.mark.parametrize("fit", [Smoother.fit, Smoother.unknown])
+@pytest.mark.parametrize("factor", [np.nan, 0.0])
+def test_a_frame_that_cannot_be_fitted_is_refused(fit, factor):
+    """Where the roughness is not finite, and where there is none, so that a frame without data tells nothing."""
+    space = FunctionSpace(UnitSquareMesh(6, 6, quadrilateral=True), "CG", 2)
+    smoother = Smoother(Pixels(series(np.full((16, 16), np.nan if factor == 0 else 0.3)), space))
+    smoother._roughness.scale(factor)
+    with pytest.raises(InputError, match=r"images\[0\]: found a frame to which no field can be fitted"):
+        fit(smoother, 0)
 
 
 @pytest.mark.parallel([1, 3])
