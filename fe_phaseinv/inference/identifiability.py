@@ -37,7 +37,7 @@ class GaugeFreedom:
     relative: bool
 
     def sentence(self) -> str:
-        """Say it in words."""
+        """Return it in words."""
         beginning = f"No image tells {self.change} apart"
         if self.deviation == 0:
             return f"{beginning}; {self.measure} was kept, which decides between them."
@@ -75,7 +75,7 @@ class Identifiability:
         return int(np.sum(self.eigenvalues > MOSTLY / (1 - MOSTLY)))
 
     def sentences(self) -> list[str]:
-        """Say it in words."""
+        """Return it in words."""
         weakest = {name: np.abs(rows[-1]).max(initial=0) for name, rows in self.directions.items()}
         laws = ", ".join(f"{seen:.1f} of {size} of {name}" for name, (seen, size) in self.numbers.items() if size)
         return [
@@ -91,7 +91,8 @@ def identifiability(posterior: Laplace, model) -> Identifiability:
     Parameters
     ----------
     posterior : Laplace
-    model : CahnHilliard or another model
+    model : Model
+        Of which the laws are, with what changes no image.
     """
     slices = posterior.parameters.slices
     steps = posterior.deviation * posterior.directions.T

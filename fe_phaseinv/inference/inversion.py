@@ -23,7 +23,7 @@ from fe_phaseinv.optimisation.trust_region import iterate as minimise
 FIRST_RADIUS = 1.0
 """Least radius of the trust region at the start of a stage: coefficients of this size change a law by about as much as
 kT."""
-FINAL = (Outcome.NO_START, Outcome.MAX_ITERATIONS)
+FINAL = (Outcome.NO_START, Outcome.INSENSITIVE, Outcome.MAX_ITERATIONS)
 """Outcomes after which no other stage follows."""
 TOLERANCE = {"intervals": 0.2, "search": 1e-2, "trajectory": 1e-6}
 """Promised reduction of the cost, relative to it, at which a stage ends. The search is for the strength of the prior
@@ -244,7 +244,7 @@ def posterior(problem: Problem, progress: Progress) -> Laplace:
     progress : Progress
     """
     prior, point = problem.prior(progress.regularisation), progress.state.point
-    return Laplace.at(problem.parameters, problem.coordinates, prior, point, problem.noise)
+    return Laplace.at(problem.parameters, problem.coordinates, prior=prior, point=point, noise=problem.noise)
 
 
 def _next_stage(problem: Problem, progress: Progress) -> tuple[str, tuple[float, ...]] | None:

@@ -65,18 +65,30 @@ class FieldPrior:
         self._primal, self._dual = Function(space), Cofunction(space.dual())
 
     def precision(self, field: np.ndarray) -> np.ndarray:
-        """Return the inverse of the covariance times a local array of nodal values: local integrals."""
+        """Return the inverse of the covariance times a field: local integrals. Collective.
+
+        Parameters
+        ----------
+        field : numpy.ndarray
+            Local nodal values.
+        """
         self._primal.dat.data_wo[:] = field
         with stop_annotating():
             return self._covariance.apply_inverse(self._primal).dat.data_ro.copy()
 
     def covariance(self, integrals: np.ndarray) -> np.ndarray:
-        """Return the inverse of `precision`."""
+        """Return the covariance times a derivative: local nodal values. Collective.
+
+        Parameters
+        ----------
+        integrals : numpy.ndarray
+            Local integrals.
+        """
         self._dual.dat.data_wo[:] = integrals
         with stop_annotating():
             return self._covariance.apply_action(self._dual).dat.data_ro.copy()
 
     @property
     def riesz_map(self) -> Callable[[Cofunction], Function]:
-        """The covariance, from derivatives to fields, as pyadjoint's controls take it."""
+        """The covariance, from derivatives to fields, as pyadjoint's controls take it; calls are collective."""
         return self._covariance.apply_action

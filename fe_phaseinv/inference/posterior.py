@@ -9,6 +9,7 @@ import numpy as np
 from scipy.linalg import eigh
 
 from fe_phaseinv.forward.parameters import CoefficientLayout
+from fe_phaseinv.inference.field_point import FieldPoint
 from fe_phaseinv.inference.objective import Linearisation
 from fe_phaseinv.laws.coordinates import Coordinates
 from fe_phaseinv.laws.priors import Prior
@@ -64,18 +65,19 @@ class Laplace:
         cls,
         parameters: CoefficientLayout,
         coordinates: Coordinates,
+        *,
         prior: Prior,
-        point: Linearisation,
+        point: Linearisation | FieldPoint,
         noise: float = 0.0,
     ) -> Laplace:
-        """Posterior from the Gauss-Newton Hessian.
+        """Find the posterior from the Gauss-Newton Hessian. Collective.
 
         Parameters
         ----------
         parameters : CoefficientLayout
         coordinates : Coordinates
         prior : Prior
-        point : Linearisation
+        point : Linearisation or FieldPoint
             The minimiser.
         noise : float
             Standard deviation of a pixel; estimated from the misfit where it is zero.
@@ -96,19 +98,21 @@ class Laplace:
 
     @cached_property
     def covariance(self) -> np.ndarray:
-        """Of the coefficients, shape (n, n); zero for those that were not free."""
+        """Covariance of the coefficients, shape (n, n); zero for those that were not free."""
         return self.deviation**2 * self.directions @ self.directions.T
 
     def known(self, functional: np.ndarray) -> tuple[float, float]:
-        """Return the standard deviation of a linear function of the coefficients, and the share of the images in it.
+        """Return how well a linear function of the coefficients is known.
 
         Parameters
         ----------
         functional : numpy.ndarray, shape (n,)
+            Its derivative by the coefficients.
 
         Returns
         -------
         deviation : float
+            Standard deviation of the function.
         share : float
             Of the images in what is known along the direction in which the function changes at the least cost.
         """
@@ -117,7 +121,7 @@ class Laplace:
         return self.deviation * np.sqrt(total), float(1 - self.shares @ along / total) if total else 0.0
 
     def better_regularisation(self, prior: Prior, regularisation: tuple[float, ...]) -> tuple[float, ...]:
-        """Strengths of the prior of each law that explain the noisy images best.
+        """Choose the weights of the priors of the laws that explain the noisy images best.
 
         Fixed point of the largest evidence with a wide Gamma density for the precision of the curvatures, the misfit
         being taken for quadratic: MacKay, Neural Comput. 4, 415 (1992), equation 2.22.
@@ -154,7 +158,15 @@ class Laplace:
         return self.deviation**2 * max(WEAKEST, float((seen + SEEN) / (m @ roughness @ m + SQUARED)))
 
     def band(self, relation: Relation, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Lower and upper end of the pointwise 95 % band of a law at z, formed before its transform."""
+        """Return the lower and upper end of the pointwise 95 % band of a law, formed before its transform.
+
+        Parameters
+        ----------
+        relation : Relation
+            The law.
+        z : numpy.ndarray, shape (k,)
+            Its arguments.
+        """
         part = self.parameters.slices[relation.name]
         middle = relation.expansion(self.coefficients[part], z)
         spread = self._spread(relation, np.array(relation.basis.functions(z)))
@@ -162,7 +174,15 @@ class Laplace:
         return relation.transform(middle - spread) + known, relation.transform(middle + spread) + known
 
     def slope_band(self, relation: Relation, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Lower and upper end of the pointwise 95 % band of the slope of a law without transform."""
+        """Return the lower and upper end of the pointwise 95 % band of the slope of a law without transform.
+
+        Parameters
+        ----------
+        relation : Relation
+            The law.
+        z : numpy.ndarray, shape (k,)
+            Its arguments.
+        """
         slope = relation.slope(self.coefficients[self.parameters.slices[relation.name]], z)
         spread = self._spread(relation, relation.basis.slopes(z))
         return slope - spread, slope + spread

@@ -46,17 +46,29 @@ class ReducedObjective(AbstractReducedFunctional):
         return self._controls
 
     def functions(self, x: np.ndarray) -> list[Function]:
-        """Return unknowns as functions, in the order of the controls."""
+        """Return unknowns as functions, in the order of the controls.
+
+        Parameters
+        ----------
+        x : numpy.ndarray, shape (size,)
+            Unknowns.
+        """
         return self._split(x, Function, lambda space: space)
 
     def array(self, functions: Sequence[Function | Cofunction]) -> np.ndarray:
-        """Return functions, or derivatives, as an array of the objective."""
+        """Return functions, or derivatives, as an array of the objective.
+
+        Parameters
+        ----------
+        functions : sequence of firedrake.Function or firedrake.Cofunction
+            In the order of the controls.
+        """
         count = len(self.objective.coordinates)
         laws = [float(f.dat.data_ro[0]) for f in functions[:count]]
         return np.concatenate([laws, *(f.dat.data_ro for f in functions[count:])])
 
     def __call__(self, values: Function | Sequence[Function]) -> AdjFloat:
-        """Return the cost; infinite where the model cannot be solved."""
+        """Return the cost; infinite where the model cannot be solved. Collective."""
         values = Enlist(values)
         for control, value in zip(self.controls, values, strict=True):
             control.update(value)
@@ -65,22 +77,54 @@ class ReducedObjective(AbstractReducedFunctional):
         return AdjFloat(self.point.value)
 
     def derivative(self, adj_input: float = 1.0, apply_riesz: bool = False):
-        """Return the derivative at the last point, or its Riesz representative."""
+        """Return the derivative at the last point, by the controls. Collective.
+
+        Parameters
+        ----------
+        adj_input : float
+            Factor of the derivative.
+        apply_riesz : bool
+            Whether to return its Riesz representatives, in the maps of the controls.
+        """
         with stop_annotating():
             return self._dual(adj_input * self.point.gradient, apply_riesz)
 
     def hessian(self, m_dot, hessian_input=None, evaluate_tlm: bool = True, apply_riesz: bool = False):
-        """Return the action of the whole Hessian at the last point."""
+        """Return the action of the whole Hessian at the last point, by the controls. Collective.
+
+        Parameters
+        ----------
+        m_dot : firedrake.Function or sequence of firedrake.Function
+            A change of the controls.
+        hessian_input, evaluate_tlm : object
+            Which pyadjoint passes; they change nothing here.
+        apply_riesz : bool
+            Whether to return Riesz representatives, in the maps of the controls.
+        """
         with stop_annotating():
             return self._dual(self.point.action(self.array(Enlist(m_dot)), full=True), apply_riesz)
 
     def gauss_newton(self, m_dot, apply_riesz: bool = False):
-        """Return the action of the Gauss-Newton part of the Hessian at the last point."""
+        """Return the action of the Gauss-Newton part of the Hessian at the last point. Collective.
+
+        Parameters
+        ----------
+        m_dot : firedrake.Function or sequence of firedrake.Function
+            A change of the controls.
+        apply_riesz : bool
+            Whether to return Riesz representatives, in the maps of the controls.
+        """
         with stop_annotating():
             return self._dual(self.point.action(self.array(Enlist(m_dot))), apply_riesz)
 
     def tlm(self, m_dot) -> AdjFloat:
-        """Return the change of the cost."""
+        """Return the change of the cost to first order at the last point. Collective.
+
+        Parameters
+        ----------
+        m_dot : firedrake.Function or sequence of firedrake.Function
+            A change of the controls.
+        """
         return AdjFloat(self.point.dot(self.point.gradient, self.array(Enlist(m_dot))))
 
     def _dual(self, derivative: np.ndarray, apply_riesz: bool):

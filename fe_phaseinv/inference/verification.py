@@ -35,8 +35,10 @@ class Check:
         return bool(abs(self.found - self.expected) <= self.allowed)
 
 
-def verify(objective: Objective, x: np.ndarray, size: float = 2e-3, seed: int = 0) -> list[Check]:
-    """Taylor remainders of the cost and the sensitivities against central differences, on the frozen time grid of x.
+def verify(objective: Objective, x: np.ndarray, *, size: float = 2e-3, seed: int = 0) -> list[Check]:
+    """Check the cost and its gradient by Taylor remainders, and the sensitivities by central differences. Collective.
+
+    All is done on the frozen time grid of the point.
 
     Parameters
     ----------
@@ -48,6 +50,10 @@ def verify(objective: Objective, x: np.ndarray, size: float = 2e-3, seed: int = 
         Length of the longest step, relative to x.
     seed : int
         Of the random part of the direction.
+
+    Returns
+    -------
+    list of Check
     """
     base = objective.at(x)
     if not np.isfinite(base.value):
@@ -63,8 +69,10 @@ def verify(objective: Objective, x: np.ndarray, size: float = 2e-3, seed: int = 
     ]
 
 
-def verify_fields(objective: FieldObjective, x: np.ndarray, size: float = 1e-2, seed: int = 0) -> list[Check]:
-    """Taylor remainders of the cost and its Hessian against central differences of the gradient, on a frozen grid.
+def verify_fields(objective: FieldObjective, x: np.ndarray, *, size: float = 1e-2, seed: int = 0) -> list[Check]:
+    """Check the cost and its gradient by Taylor remainders, and its Hessian by central differences. Collective.
+
+    All is done on the frozen time grid of the point.
 
     Parameters
     ----------
@@ -76,6 +84,10 @@ def verify_fields(objective: FieldObjective, x: np.ndarray, size: float = 1e-2, 
         Length of the longest step of the laws, relative to theirs, and largest value of that of a field.
     seed : int
         Of the direction of the laws; that of the fields is of steepest descent.
+
+    Returns
+    -------
+    list of Check
     """
     base = objective.at(x)
     if not np.isfinite(base.value):

@@ -50,7 +50,7 @@ def posterior(truth, seed=0, regularisation=(1e-2,) * 3, others=None, free=FREE)
         hessian = np.block([[hessian, mixed], [mixed.T, others.T @ others + 1e-3 * np.eye(others.shape[1])]])
         x = np.append(x, np.zeros(others.shape[1]))
     point = Linearisation(x, misfit + prior.value(m), misfit, len(pixels), 0 * x, hessian)
-    return Laplace.at(CoefficientLayout(RELATIONS), coordinates, prior, point, NOISE), hessian
+    return Laplace.at(CoefficientLayout(RELATIONS), coordinates, prior=prior, point=point, noise=NOISE), hessian
 
 
 def better(truth, regularisation):
