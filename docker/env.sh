@@ -20,6 +20,10 @@ export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_btl_vader_single_copy_mechan
 export OMPI_MCA_mpi_yield_when_idle=1
 # With epoll, mpiexec now and then warns on stderr of descriptors that ended while it polled them.
 export EVENT_NOEPOLL=1
+# In a container inside a Slurm job mpiexec would start its ranks with srun, which is not there.
+if [ -n "${SLURM_JOB_ID:-}" ] && ! command -v srun >/dev/null; then
+  export OMPI_MCA_plm=${OMPI_MCA_plm:-^slurm} OMPI_MCA_ras=${OMPI_MCA_ras:-^slurm}
+fi
 
 say() { echo "env.sh: $*" >&2; }
 
@@ -37,9 +41,13 @@ system_packages() {
     echo "sudo apt-get update && sudo apt-get install -y --no-install-recommends ${missing[*]}" >&2
     exit 1
   fi
-  say "installing system packages: ${missing[*]}"
-  apt-get update -qq >&2
-  DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" >&2
+  mkdir -p "$cache"
+  say "installing ${#missing[@]} system packages (log: $cache/apt.log)"
+  install_packages "${missing[@]}" >"$cache/apt.log" 2>&1 </dev/null ||
+    { tail -n 30 "$cache/apt.log" >&2; say "installing system packages failed"; exit 1; }
+}
+install_packages() {
+  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@"
 }
 
 # stage NAME CMD...: runs CMD once; its output goes to NAME.log, of which a failure shows the end.
@@ -102,9 +110,28 @@ setup() {
   exec 9>&-
 }
 
+writable() {
+  local folder
+  mkdir -p "$@" 2>/dev/null || return 1
+  for folder; do [ -w "$folder" ] || return 1; done
+}
+
+# Compiled forms lie in the environment or, where this is read-only or another user's, in the user's own cache; who has
+# none, as a user without a home in a container, gets a private folder.
+caches() {
+  local compiled=$env/.cache private=${TMPDIR:-/tmp}/fe_phaseinv-$(id -u)
+  if ! writable "${XDG_CACHE_HOME:-${HOME:+$HOME/.cache}}"; then
+    mkdir -m 700 "$private" 2>/dev/null || true
+    [ -O "$private" ] && [ ! -L "$private" ] || private=$(mktemp -d)
+    export HOME=${HOME:-$private} XDG_CACHE_HOME=$private MPLCONFIGDIR=${MPLCONFIGDIR:-$private/matplotlib}
+  fi
+  writable "$compiled/pyop2" "$compiled/tsfc" || compiled=${XDG_CACHE_HOME:-$HOME/.cache}/fe_phaseinv/forms-${env##*-}
+  export PYOP2_CACHE_DIR=$compiled/pyop2 FIREDRAKE_TSFC_KERNEL_CACHE_DIR=$compiled/tsfc
+}
+
 activate() {
   export VIRTUAL_ENV=$env PATH=$env/bin:$PATH PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
-  export PYOP2_CACHE_DIR=$env/.cache/pyop2 FIREDRAKE_TSFC_KERNEL_CACHE_DIR=$env/.cache/tsfc
+  caches
   unset PETSC_DIR PETSC_ARCH PYTHONHOME
 }
 
