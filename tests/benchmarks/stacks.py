@@ -19,7 +19,7 @@ from truths import errors, prepare
 from fe_phaseinv.cli.command import main
 from fe_phaseinv.core.parallel import on_root
 from fe_phaseinv.data.images import ImageSeries
-from fe_phaseinv.output.report import evaluate_formula
+from fe_phaseinv.output.truth import evaluate_formula
 
 PIXELS = 24
 SETS = {

@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter
 
 from fe_phaseinv.cli.command import main
 from fe_phaseinv.data.images import ImageSeries
-from fe_phaseinv.output.report import evaluate_formula
+from fe_phaseinv.output.truth import evaluate_formula
 
 PIXELS = 128
 STEP = 1e-6
