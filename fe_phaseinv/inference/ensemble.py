@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from firedrake import Ensemble
@@ -32,6 +32,7 @@ class SeriesEnsemble:
     comm: MPI.Comm
     within: MPI.Comm
     count: int
+    _: KW_ONLY
     ensemble: Ensemble | None = None
 
     @classmethod
@@ -62,7 +63,7 @@ class SeriesEnsemble:
         if number == 1:
             return cls.together(comm, count)
         ensemble = Ensemble(comm, comm.size // number)
-        return cls(comm, ensemble.comm, count, ensemble)
+        return cls(comm, ensemble.comm, count, ensemble=ensemble)
 
     @property
     def number(self) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 
@@ -12,8 +11,8 @@ from fe_phaseinv.core.parallel import any_rank, total
 from fe_phaseinv.forward.bdf import TimeGrid
 from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.trajectory import Tolerances, Trajectory
+from fe_phaseinv.inference.segments import Segment
 from fe_phaseinv.observation.pixels import Pixels
-from fe_phaseinv.observation.smoothing import Smoother
 from fe_phaseinv.observation.unknown_field import UnknownField
 from fe_phaseinv.solvers.direct import StepFailed
 
@@ -32,26 +31,7 @@ def most_steps(tolerances: Tolerances) -> float:
     return MOST_STEPS * max(1.0, USUAL / tolerances.rtol) ** (1 / 3)
 
 
-@dataclass(frozen=True, eq=False)
-class Segment:
-    """A part of the time axis that one trajectory covers.
-
-    Parameters
-    ----------
-    start : numpy.ndarray
-        Local nodal values at times[0].
-    times : tuple of float
-        Start, then the times of the frames to compare with.
-    frames : tuple of int
-        Their indices in the image series.
-    """
-
-    start: np.ndarray
-    times: tuple[float, ...]
-    frames: tuple[int, ...]
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Squares:
     """Half the weighted sum of the squared differences, the same on all ranks of a mesh.
 
@@ -177,7 +157,12 @@ class Experiment:
             raise StepFailed("a prediction or its derivative is not finite")
         misfit, count = total(comm, misfit), int(total(comm, count))
         return Fit(
-            Squares(weight * misfit, count, weight * total(comm, gradient), weight * total(comm, hessian)),
+            Squares(
+                misfit=weight * misfit,
+                pixels=count,
+                gradient=weight * total(comm, gradient),
+                hessian=weight * total(comm, hessian),
+            ),
             misfit_rms=float(np.sqrt(2 * misfit / count)),
             grids=tuple(run.grid for run in runs),
             frames=tuple(frame for segment in self.segments for frame in segment.frames),
@@ -211,87 +196,3 @@ class Experiment:
     def _compared(self, runs: Sequence[Trajectory]) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
         for segment, run in zip(self.segments, runs, strict=True):
             yield from zip(segment.frames, run.states, run.sensitivities, strict=True)
-
-
-def trajectory(
-    smoother: Smoother,
-    initial: int,
-    frames: Sequence[int],
-    *,
-    limits: tuple[float, float] | None = None,
-    uncertain: bool = False,
-) -> Segment:
-    """Return the segment from the initial frame through all others. Collective.
-
-    Parameters
-    ----------
-    smoother : Smoother
-        Fits a field to the initial frame.
-    initial : int
-        Frame that starts the run.
-    frames : sequence of int
-        Frames to compare with; those that are not after the initial one are left out.
-    limits : tuple of float, optional
-        Between which the values of the fitted field are kept.
-    uncertain : bool
-        Whether the initial frame is compared with, too.
-    """
-    chain, times = _chain(smoother, initial, frames)
-    return Segment(smoother.fit(initial, limits), times, chain if uncertain else chain[1:])
-
-
-def uncertain_trajectory(
-    smoother: Smoother, initial: int, frames: Sequence[int], *, limits: tuple[float, float] | None = None
-) -> tuple[Segment, UnknownField]:
-    """Return the segment of `trajectory` with its own start among the frames, and that start. Collective.
-
-    Parameters
-    ----------
-    smoother : Smoother
-        Fits a field to the initial frame.
-    initial : int
-        Frame that starts the run.
-    frames : sequence of int
-        Frames to compare with; those that are not after the initial one are left out.
-    limits : tuple of float, optional
-        Between which the values of the fitted field are kept.
-
-    Returns
-    -------
-    segment : Segment
-    field : UnknownField
-        The start, as an unknown.
-    """
-    chain, times = _chain(smoother, initial, frames)
-    field = smoother.unknown(initial, limits)
-    return Segment(field.base, times, chain), field
-
-
-def multiple_shooting(
-    smoother: Smoother, initial: int, frames: Sequence[int], *, limits: tuple[float, float] | None = None
-) -> list[Segment]:
-    """Return a segment from every frame to the next. Collective.
-
-    Parameters
-    ----------
-    smoother : Smoother
-        Fits a field to every frame but the last.
-    initial : int
-        First frame.
-    frames : sequence of int
-        Frames to compare with; those that are not after the initial one are left out.
-    limits : tuple of float, optional
-        Between which the values of the fitted fields are kept.
-    """
-    chain, times = _chain(smoother, initial, frames)
-    return [
-        Segment(smoother.fit(frame, limits), between, (following,))
-        for frame, following, between in zip(chain, chain[1:], pairwise(times), strict=False)
-    ]
-
-
-def _chain(smoother: Smoother, initial: int, frames: Sequence[int]) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    """Return the initial frame and those after it, with their times."""
-    times = smoother.pixels.images.times
-    chain = (initial, *(frame for frame in frames if times[frame] > times[initial]))
-    return chain, tuple(float(times[frame]) for frame in chain)

@@ -8,10 +8,11 @@ import numpy as np
 
 from fe_phaseinv.forward.checkpoints import Storage
 from fe_phaseinv.forward.model import ForwardModel
-from fe_phaseinv.inference.experiment import Segment, most_steps
+from fe_phaseinv.inference.experiment import most_steps
 from fe_phaseinv.inference.field_point import FieldPoint, NoPoint
 from fe_phaseinv.inference.field_unknowns import FieldUnknowns
 from fe_phaseinv.inference.matern import FieldPrior
+from fe_phaseinv.inference.segments import Segment
 from fe_phaseinv.laws.coordinates import Coordinates
 from fe_phaseinv.laws.priors import Prior
 from fe_phaseinv.observation.pixels import Pixels

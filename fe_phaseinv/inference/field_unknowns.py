@@ -14,8 +14,8 @@ from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.sweeps import Sweeps
 from fe_phaseinv.forward.trajectory import Trajectory
 from fe_phaseinv.forward.weighted import Weighted
-from fe_phaseinv.inference.experiment import Segment
 from fe_phaseinv.inference.matern import FieldPrior
+from fe_phaseinv.inference.segments import Segment
 from fe_phaseinv.laws.coordinates import Coordinates
 from fe_phaseinv.laws.priors import Prior
 from fe_phaseinv.observation.pixels import Pixels

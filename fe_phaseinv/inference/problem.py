@@ -12,10 +12,11 @@ from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.forward.model import Counts, ForwardModel
 from fe_phaseinv.forward.parameters import CoefficientLayout
 from fe_phaseinv.inference.ensemble import SeriesEnsemble
-from fe_phaseinv.inference.experiment import Experiment, Segment, multiple_shooting, trajectory, uncertain_trajectory
+from fe_phaseinv.inference.experiment import Experiment
 from fe_phaseinv.inference.field_objective import FieldObjective
 from fe_phaseinv.inference.matern import FieldPrior, Matern
 from fe_phaseinv.inference.objective import Objective
+from fe_phaseinv.inference.segments import Segment, multiple_shooting, trajectory, uncertain_trajectory
 from fe_phaseinv.inference.settings import Settings
 from fe_phaseinv.laws.coordinates import Coordinates
 from fe_phaseinv.laws.priors import Prior

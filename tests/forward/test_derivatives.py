@@ -10,9 +10,10 @@ from fe_phaseinv.data import meshes
 from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.parameters import CoefficientLayout
 from fe_phaseinv.forward.trajectory import Tolerances
-from fe_phaseinv.inference.experiment import Experiment, multiple_shooting, trajectory, uncertain_trajectory
+from fe_phaseinv.inference.experiment import Experiment
 from fe_phaseinv.inference.objective import Objective
 from fe_phaseinv.inference.posing import coordinates_for
+from fe_phaseinv.inference.segments import multiple_shooting, trajectory, uncertain_trajectory
 from fe_phaseinv.inference.verification import verify
 from fe_phaseinv.laws.bases import Legendre
 from fe_phaseinv.laws.priors import Prior

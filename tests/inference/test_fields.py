@@ -16,11 +16,11 @@ from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.parameters import CoefficientLayout
 from fe_phaseinv.forward.trajectory import Tolerances
 from fe_phaseinv.inference import inversion
-from fe_phaseinv.inference.experiment import Segment
 from fe_phaseinv.inference.field_objective import FieldObjective
 from fe_phaseinv.inference.inversion import resume
 from fe_phaseinv.inference.matern import FieldPrior, Matern
 from fe_phaseinv.inference.posing import coordinates_for, pose
+from fe_phaseinv.inference.segments import Segment
 from fe_phaseinv.inference.settings import Settings
 from fe_phaseinv.laws.bases import Legendre
 from fe_phaseinv.laws.priors import Prior
@@ -29,7 +29,8 @@ from fe_phaseinv.models.allen_cahn import AllenCahn
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
 from fe_phaseinv.observation.pixels import Pixels
 from fe_phaseinv.optimisation.newton_cg import NewtonCG
-from fe_phaseinv.optimisation.trust_region import Outcome, State, iterate, start
+from fe_phaseinv.optimisation.points import Outcome, State
+from fe_phaseinv.optimisation.trust_region import iterate, start
 from fe_phaseinv.output.result import collect
 
 LAWS = np.array([0.0, -2.5, 0.1, -0.4, -0.3, np.log(4e-3)])
