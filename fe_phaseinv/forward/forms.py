@@ -14,7 +14,7 @@ from fe_phaseinv.solvers.convolution import Convolution
 
 
 class StepForms:
-    """R(u, u_) = 0 for one step of a formula whose time derivative is shift * c + history.
+    """``R(u, u_) = 0`` for one step of a formula whose time derivative is shift * c + history.
 
     The fields are the components of one vector-valued space, so that matrices are assembled and factorised by nodes.
 
