@@ -1,9 +1,9 @@
-"""A reaction that is fast here and slow there: a map of its kinetics, together with its laws, from noisy images.
+"""A map of the kinetics: where a reaction is fast and where it is slow, and its laws.
 
 Learnt are a map h(x), the chemical potential mu_h(c) and the kinetic prefactor R0(c) of
 dc/dt = -R0(c) exp(h(x)) (mu_h(c) - kappa lap c), with kappa known, from five images with 5 % noise, as for the
-particles of lithium iron phosphate in Zhao et al., Nature 621, 289 (2023). It takes HETEROGENEITY, and is run by
-`docker/env.sh run python demos/heterogeneity/demo.py`.
+particles of lithium iron phosphate in Zhao et al., Nature 621, 289 (2023). It takes about five minutes on one core, and
+is run by `docker/env.sh run python demos/heterogeneity/demo.py`.
 """
 
 import json

@@ -45,7 +45,14 @@ def write_reference(folder):
         modules = sorted((package / room).glob("[a-z]*.py"))
         (folder / f"{room}.rst").write_text(text + "".join(members(f"{room}.{path.stem}", path) for path in modules))
     text = titled("Reference") + "A script imports these from ``fe_phaseinv``; every room has a page of its own.\n\n"
-    text += "".join(face()) + "\n.. toctree::\n   :maxdepth: 1\n\n" + "".join(f"   {room}\n" for room in ROOMS) + "\n"
+    text += (
+        "".join(face())
+        + "\n"
+        + titled("Rooms", "-")
+        + ".. toctree::\n   :maxdepth: 1\n\n"
+        + "".join(f"   {room}\n" for room in ROOMS)
+        + "\n"
+    )
     modules = sorted(package.glob("[a-z]*.py"))
     (folder / "index.rst").write_text(text + "".join(members(path.stem, path) for path in modules))
 
