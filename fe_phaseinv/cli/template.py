@@ -44,12 +44,11 @@ def _template(kind: type, name: str, given: Mapping[str, Any], optional: bool = 
             below = f"{name}.{spec.name}" if name else spec.name
             inside += _template(section, below, {}, optional or spec.default is None)
             continue
-        written += textwrap.wrap(f"{_says(spec)}.", WIDTH, initial_indent="# ", subsequent_indent="# ")
+        written += _comment(f"{_says(spec)}.")
         value = given.get(spec.name, spec.metadata.get("example", spec.default))
         shown = value not in (None, ()) and value is not MISSING
         written.append(f"{mark}{spec.name} = {toml(value)}" if shown else f"# {spec.name} =")
-    head = ["", *textwrap.wrap(kind.__doc__, WIDTH, initial_indent="# ", subsequent_indent="# ")]
-    return [*head, f"{mark}[{name}]", *written, *inside] if name and written else written + inside
+    return ["", *_comment(kind.__doc__), f"{mark}[{name}]", *written, *inside] if name and written else written + inside
 
 
 def _section_of(spec: Field, given: Mapping[str, Any]) -> type | None:
@@ -60,8 +59,13 @@ def _section_of(spec: Field, given: Mapping[str, Any]) -> type | None:
     return next((kind for kind in kinds if isinstance(kind, type) and is_dataclass(kind)), None)
 
 
+def _comment(text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
+
+
 def _says(spec: Field) -> str:
-    choices = spec.metadata.get("choices")
+    """Return what a key is for, with the texts among which it chooses."""
+    choices = spec.type is str and "choices" in spec.metadata
     return spec.metadata["says"] + (f": {accepted(spec.type, spec.metadata)}" if choices else "")
 
 

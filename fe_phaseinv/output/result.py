@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from warnings import warn
 
 import numpy as np
 
+from fe_phaseinv.core.errors import DataWarning
 from fe_phaseinv.inference.experiment import Fit
 from fe_phaseinv.inference.field_point import FieldPoint
 from fe_phaseinv.inference.identifiability import Identifiability, identifiability
@@ -164,7 +166,7 @@ def collect(
         raise ValueError(f"the model could not be solved at the laws reached (stage {progress.stage!r})")
     point, outcome, work = progress.state.point, progress.state.outcome, progress.counts
     fitted = [_fitted(*pair, progress.stage) for pair in zip(problem.series, point.fits, strict=True)]
-    laplace = posterior(problem, progress) if uncertainty else None
+    laplace = _posterior(problem, progress) if uncertainty else None
     return Result(
         model=problem.model.name,
         status="converged" if outcome is Outcome.CONVERGED else outcome.value if outcome else "unfinished",
@@ -194,6 +196,17 @@ def collect(
         truth=truth,
         warnings=tuple(warnings),
     )
+
+
+def _posterior(problem: Problem, progress: Progress) -> Laplace | None:
+    """Return the uncertainty of the laws; None, and a doubt, where they are not determined."""
+    try:
+        return posterior(problem, progress)
+    except ValueError as error:  # linear algebra that fails, too, as where neither images nor prior know a law
+        warn(
+            f"the laws have no bands, since images and prior do not determine them ({error})", DataWarning, stacklevel=2
+        )
+        return None
 
 
 def numbered(name: str, items: Sequence[Any]) -> dict[str, Any]:

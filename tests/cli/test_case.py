@@ -2,13 +2,22 @@
 
 import json
 import pickle
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fe_phaseinv.cli.case import Case, read_case
-from fe_phaseinv.cli.schema import ChemicalPotential, Diffusivity, Number
+from fe_phaseinv.cli.folder import _inputs, _same
+from fe_phaseinv.cli.laws import start_of, started
+from fe_phaseinv.cli.schema import ChemicalPotential, Diffusivity, Kernel, Number
 from fe_phaseinv.core.errors import InputError
+from fe_phaseinv.data.images import ImageSeries
+from fe_phaseinv.laws.bases import EvenPowers, Hermite, Legendre
+from fe_phaseinv.laws.relations import Relation, ideal_entropy
+from fe_phaseinv.output.summary import structure
 
 SMALLEST = """
 model = "cahn-hilliard"
@@ -473,6 +482,34 @@ def test_an_index_is_no_key_of_a_single_series(folder):
     assert message.startswith("images.0: found an unknown key")
 
 
+def test_the_record_of_a_run_names_its_files_from_its_folder(folder):
+    """So that a folder moves with its images, and is known where they are gone."""
+    case, record = read_case(write(folder, FULL)), folder / "sub" / "case.toml"
+    record.write_text(case.text(record.parent))
+    assert 'file = "../images.npz"' in record.read_text()
+    assert read_case(record) == case
+    moved = folder.with_name("moved")
+    folder.rename(moved)
+    assert read_case(moved / "sub" / "case.toml").images[0].file == moved / "images.npz"
+    (moved / "images.npz").unlink()
+    assert read_case(moved / "sub" / "case.toml", recorded=True).images[0].file == moved / "images.npz"
+
+
+def test_runs_are_told_apart_by_what_their_files_hold(folder):
+    """A file elsewhere with the same content is the same input; a mesh with other content is not."""
+    mesh, copy = folder / 'a "b" \x7f.msh', folder / "sub" / "mesh.msh"
+    case = read_case(write(folder, FULL))
+    shutil.copy(mesh, copy)
+    moved = read_case(folder / "case.toml", ["domain.mesh=sub/mesh.msh", "optimizer.max_iterations=9"])
+    images = ImageSeries(np.full((2, 2, 2), 0.5), [0, 1], (1, 1))
+    assert _same(case, moved) and _inputs(case, [(images, (1,))]) == _inputs(moved, [(images, (1,))])
+    copy.write_text("another")
+    other = _inputs(moved, [(replace(images, frames=0.4 + 0 * images.frames), (1,))])
+    assert not _same(case, moved)
+    assert [key for key, value in _inputs(case, [(images, (1,))]).items() if value != other[key]] == ["images", "mesh"]
+    assert not _same(case, read_case(folder / "case.toml", ["images.noise=0.2"]))
+
+
 RESULT = {
     "model": "cahn-hilliard",
     "laws": {
@@ -516,3 +553,55 @@ def test_other_results_are_refused(folder, content, found):
     with pytest.raises(InputError) as caught:
         read_case(write(folder, SMALLEST), ["start=other.json"])
     assert str(caught.value).startswith(f"{folder / 'other.json'}: {found}")
+
+
+def described(name: str, basis, coefficients, known=None) -> dict:
+    """Return what a result says of a law."""
+    law = {"coefficients": list(coefficients)} | structure(Relation(name, basis, known=known))
+    return json.loads(json.dumps(law))
+
+
+def test_a_kernel_starts_in_another_size():
+    """The larger basis holds the same function; the smaller one what is nearest to it on the half-line."""
+    eleven = Hermite(11, 3.0)
+    found = described("direct_correlation", eleven, eleven.standard() @ eleven.peak())
+    for size in (13, 11, 10):
+        law = started(Kernel(size=size, wavenumber=3.0), "direct_correlation", found, "result.json")
+        expected = np.resize(np.append(eleven.peak(), [0, 0]), size)
+        np.testing.assert_allclose(start_of(law), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "law", "found", "message"),
+    [
+        (
+            "direct_correlation",
+            Kernel(wavenumber=2.0),
+            described("direct_correlation", Hermite(10, 3.0), 10 * [0.1]),
+            'laws.direct_correlation.basis: found {"name": "Hermite", "size": 10, "scale": 3.0}; accepted: {"name": ',
+        ),
+        (
+            "direct_correlation",
+            Kernel(wavenumber=3.0),
+            described("direct_correlation", EvenPowers(3, 3.0), [0.0, 2.0, -1.0]),
+            "laws.direct_correlation.coefficients: found 3 numbers; accepted: 5 to 14",
+        ),
+        (
+            "chemical_potential",
+            ChemicalPotential(ideal_entropy=False),
+            described("chemical_potential", Legendre(3), [0, 1, 0], known=ideal_entropy),
+            'laws.chemical_potential.known: found "ideal_entropy"; accepted: null',
+        ),
+        (
+            "chemical_potential",
+            ChemicalPotential(),
+            described("chemical_potential", Legendre(3, (-1.0, 1.0)), [0, 1, 0]),
+            'laws.chemical_potential.basis: found {"name": "Legendre", "size": 3, "interval": [-1.0, 1.0]}; accepted:',
+        ),
+        ("gradient_energy", Number(), {"value": "small"}, "laws.gradient_energy.value: found <U5 values"),
+    ],
+)
+def test_coefficients_of_other_functions_are_refused(name, law, found, message):
+    with pytest.raises(InputError) as caught:
+        started(law, name, found, "result.json")
+    assert str(caught.value).startswith(f"result.json: {message}")

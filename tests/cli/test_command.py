@@ -1,5 +1,7 @@
 """The command: what it refuses, what it prints and writes, and how it goes on after it was stopped."""
 
+import errno
+import fcntl
 import json
 import os
 import shutil
@@ -7,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +19,7 @@ import pytest
 import fe_phaseinv
 from fe_phaseinv.cli.command import main
 from fe_phaseinv.cli.session import NOT_CONVERGED
+from fe_phaseinv.core.errors import DataWarning
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.inference.inversion import iterate
 from fe_phaseinv.inference.objective import Linearisation
@@ -320,7 +324,7 @@ def test_folders_of_another_case_are_refused(folder, refusal):
     assert contents(folder / "simulated") == before
 
 
-@pytest.mark.parametrize("change", ["broken", "keys", "length", "stage", "laws"])
+@pytest.mark.parametrize("change", ["broken", "keys", "length", "stage", "laws", "cost", "images"])
 def test_damaged_progress_is_refused(finished, refusal, tmp_path, change):
     output = tmp_path / "out"
     shutil.copytree(finished, output)
@@ -331,6 +335,8 @@ def test_damaged_progress_is_refused(finished, refusal, tmp_path, change):
         "length": json.dumps(saved | {"x": saved["x"][1:]}),
         "stage": json.dumps(saved | {"stage": "none"}),
         "laws": json.dumps(saved | {"x": [np.nan] * len(saved["x"])}),
+        "cost": json.dumps(saved | {"cost": 1.001 * saved["cost"]}),
+        "images": json.dumps(saved | {"inputs": saved["inputs"] | {"images": ["0"]}}),
     }
     (output / "progress.json").write_text(text[change])
     assert refusal(more=["--resume"]).startswith(f"{output / 'progress.json'}: file: found ")
@@ -531,6 +537,68 @@ def test_best_is_written_when_a_later_stage_cannot_start(folder, tmp_path, monke
     assert result["cost"] == saved["history"][-1]["cost"]
 
 
+def test_a_moved_run_goes_on_but_not_with_other_images(folder, finished, refusal, tmp_path):
+    moved = tmp_path / "moved"
+    for name in ("simulated", "finished"):
+        shutil.copytree(folder / name, moved / name)
+    case = Path(shutil.copy(folder / "case.toml", moved))
+    command = ("invert", case, "--output", moved / "finished", "--resume")
+    assert run(*command) == 0
+    assert outcome(moved / "finished") == outcome(finished)
+    shutil.move(moved / "finished", tmp_path / "elsewhere")
+    assert run("invert", case, "--output", tmp_path / "elsewhere", "--resume") == 0
+    images = ImageSeries.load(moved / "simulated" / "images.npz")
+    replace(images, frames=0.999 * images.frames).save(moved / "simulated" / "images.npz")
+    err = refusal(case=case, output=tmp_path / "elsewhere", more=["--resume"])
+    assert "progress.json: file: found that of another images" in err
+
+
+def test_two_runs_do_not_write_into_one_folder(finished, refusal, tmp_path):
+    output = tmp_path / "out"
+    shutil.copytree(finished, output)
+    with open(output / ".lock") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert "--output: found a run that writes in it; accepted: a folder in which no" in refusal(output=output)
+
+
+def test_file_systems_without_locks_are_written_to(folder, finished, tmp_path, monkeypatch):
+    def unknown(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", unknown)
+    output = tmp_path / "out"
+    shutil.copytree(finished, output)
+    assert run("invert", folder / "case.toml", "--output", output, "--resume") == 0
+
+
+def test_doubts_are_said_once_and_recorded(folder, finished, tmp_path, monkeypatch, capsys):
+    """Warnings of libraries go to the file of the log alone; bands that cannot be found are a doubt."""
+
+    def doubtful(*arguments, **options):
+        for _ in range(2):
+            warnings.warn("the images\nare doubtful", DataWarning, stacklevel=2)
+        warnings.warn("of a library", RuntimeWarning, stacklevel=2)
+        yield from iterate(*arguments, **options)
+
+    def failing(*_):
+        raise np.linalg.LinAlgError("singular")
+
+    monkeypatch.setattr("fe_phaseinv.cli.invert.iterate", doubtful)
+    monkeypatch.setattr("fe_phaseinv.output.result.posterior", failing)
+    output = tmp_path / "out"
+    shutil.copytree(finished, output)
+    capsys.readouterr()
+    assert run("invert", folder / "case.toml", "--output", output, "--resume") == 0
+    out, err = capsys.readouterr()
+    first, second = err.splitlines()
+    assert first == "warning: the images are doubtful"
+    assert second.startswith("warning: the laws have no bands") and second.endswith("(singular)")
+    result = json.loads((output / "result.json").read_text())
+    assert result["warnings"] == [line.removeprefix("warning: ") for line in (first, second)]
+    assert "lower" not in result["laws"]["diffusivity"]
+    assert "RuntimeWarning: of a library" in (output / "log.txt").read_text() and "of a library" not in out
+
+
 # ------------------------------------------------------------------------------------------- several series of images
 
 
@@ -658,19 +726,27 @@ def test_ranks_agree(folder, tmp_path):
 BROKEN = """
 import sys
 from mpi4py import MPI
-from fe_phaseinv.cli import check, main
+from fe_phaseinv.cli import check, main, session
+from fe_phaseinv.core.errors import InputError
 def build(*_):
     if MPI.COMM_WORLD.rank == 1:
-        raise RuntimeError("broken")
+        raise {error}
     MPI.COMM_WORLD.Barrier()
-check.build_problem = build
+check.build_problem, session.PATIENCE = build, 0.1
 sys.exit(main())
 """
 
 
-def test_failure_of_one_rank_stops_all(folder):
-    status, out, err = finish(
-        start(["mpiexec", "-q", "-n", 2, sys.executable, "-c", BROKEN, "check", folder / "case.toml"])
-    )
-    assert status == 1
-    assert "RuntimeError: broken" in err
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        ('RuntimeError("broken")', 1, "RuntimeError: broken"),
+        ('InputError("a.msh", "mesh", "holes", "none")', 2, "a.msh: mesh: found holes; accepted: none"),
+    ],
+)
+def test_failure_of_one_rank_stops_all(folder, error, status, line):
+    program = BROKEN.format(error=error)
+    command = ["mpiexec", "-q", "-n", 2, sys.executable, "-c", program, "check", folder / "case.toml"]
+    found, out, err = finish(start(command))
+    assert found == status
+    assert err.splitlines().count(line) == 1

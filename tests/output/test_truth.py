@@ -62,7 +62,10 @@ def test_a_truth_is_read(tmp_path):
     ("truth", "found"),
     [
         ([], "file: found []; accepted: a JSON object"),
-        ({"mu": "open(c)"}, 'mu: found "open(c)" (open(c) is not known); accepted: a number or a formula in c with log'),
+        (
+            {"mu": "open(c)"},
+            'mu: found "open(c)" (open(c) is not known); accepted: a number or a formula in c with log',
+        ),
         ({"mu": None}, "mu: found null"),
         ({"kappa": "7.5e-4"}, 'kappa: found "7.5e-4"; accepted: a number > 0'),
         ({"kappa": 0}, "kappa: found 0; accepted: a number > 0"),
