@@ -4,41 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
-from numbers import Integral
+from dataclasses import replace
 
 import numpy as np
 from firedrake import Function, FunctionSpace
 from mpi4py import MPI
 
-from fe_phaseinv.core.parallel import any_rank
+from fe_phaseinv.forward import arguments
 from fe_phaseinv.forward.bdf import TimeGrid, checked_times
 from fe_phaseinv.forward.boundary_data import BoundaryData
 from fe_phaseinv.forward.checkpoints import Storage
+from fe_phaseinv.forward.counts import Counts
 from fe_phaseinv.forward.dirichlet import DirichletBoundary, boundary_space
 from fe_phaseinv.forward.forms import StepForms
 from fe_phaseinv.forward.integrator import Integrator
 from fe_phaseinv.forward.parameters import CoefficientFunctions, CoefficientLayout
 from fe_phaseinv.forward.step import Step
 from fe_phaseinv.forward.trajectory import Tolerances, Trajectory
-
-
-@dataclass
-class Counts:
-    """Work done so far: runs without and with sensitivities, what these took, and sweeps backwards."""
-
-    forward: int = 0
-    tangent: int = 0
-    steps: int = 0
-    factorisations: int = 0
-    seconds_forward: float = 0.0
-    seconds_sensitivities: float = 0.0
-    adjoint: int = 0
-    second: int = 0
-
-    def __add__(self, other: Counts) -> Counts:
-        """Work of two forward models together."""
-        return Counts(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
 
 class ForwardModel:
@@ -90,14 +72,14 @@ class ForwardModel:
         boundary_data: Callable[[float], np.ndarray] | None = None,
         heterogeneous: bool = False,
     ):
-        if not isinstance(degree, Integral) or degree < 1:
-            raise ValueError(f"degree: found {degree!r}; accepted: whole numbers from 1 on")
+        arguments.require_degree(degree)
         self.model, self.mesh, self.degree = model, mesh, degree
         self.space = FunctionSpace(mesh, "CG", degree)
         self.parameters = CoefficientLayout(model.relations)
         self.coefficients = CoefficientFunctions(self.parameters, mesh)
-        self.unknown = self._checked_unknown(unknown)
-        self.boundary_data = self._checked_boundary(boundary_data)
+        self.unknown = arguments.checked_unknown(unknown, self.parameters.size)
+        self.boundary_data = boundary_data
+        arguments.require_boundary_data(boundary_data, self.boundary_space)
         self.step = Step(self._forms(heterogeneous))
         self.integrator = Integrator(self.step, model.bounds, tolerances)
         self.work = Counts()
@@ -178,15 +160,19 @@ class ForwardModel:
             Where an argument is none of these.
         """
         times = checked_times(times)
-        self._require_shapes(m, start, modes)
+        if np.shape(m) != (self.parameters.size,):
+            raise ValueError(f"m: found shape {np.shape(m)}; accepted: ({self.parameters.size},)")
+        arguments.require_nodes("start", np.shape(start), self.space)
         if grid is not None:
             grid.require(times, self.integrator.tolerances.max_order)
-        if modes is not None and not sensitivities:
-            raise ValueError("modes: found without sensitivities; accepted: with sensitivities=True")
+        if modes is not None:
+            arguments.require_nodes("modes", np.shape(modes)[:1], self.space)
+            if not sensitivities:
+                raise ValueError("modes: found without sensitivities; accepted: with sensitivities=True")
         if boundary_data is not None and self.boundary_data is None:
             raise ValueError("boundary_data: found for a ForwardModel without; accepted: one that has it too")
         boundary_data = self.boundary_data if boundary_data is None else boundary_data
-        _require_within(boundary_data, times)
+        arguments.require_within(boundary_data, times)
         self.coefficients.assign(m)
         tangent = self.tangent(modes) if sensitivities else None
         began = time.perf_counter()
@@ -272,35 +258,6 @@ class ForwardModel:
             heterogeneous=heterogeneous,
         )
 
-    def _checked_unknown(self, unknown: np.ndarray | None) -> np.ndarray:
-        size = self.parameters.size
-        if unknown is None:
-            return np.ones(size, bool)
-        found = np.asarray(unknown)
-        if found.dtype != bool or found.shape != (size,):
-            raise ValueError(f"unknown: found {found.dtype} of shape {found.shape}; accepted: bool of shape ({size},)")
-        return found
-
-    def _checked_boundary(self, boundary_data):
-        if boundary_data is not None and not callable(boundary_data):
-            raise ValueError(f"boundary_data: found {boundary_data!r}; accepted: BoundaryData or another callable")
-        if isinstance(boundary_data, BoundaryData):
-            self._require_local("boundary_data", boundary_data.fields.shape[1:], self.boundary_space)
-        return boundary_data
-
-    def _require_shapes(self, m: np.ndarray, start: np.ndarray, modes: np.ndarray | None) -> None:
-        if np.shape(m) != (self.parameters.size,):
-            raise ValueError(f"m: found shape {np.shape(m)}; accepted: ({self.parameters.size},)")
-        self._require_local("start", np.shape(start), self.space)
-        if modes is not None:
-            self._require_local("modes", np.shape(modes)[:1], self.space)
-
-    def _require_local(self, name: str, shape: tuple[int, ...], space: FunctionSpace) -> None:
-        """Refuse on all ranks what has on one of them another number of values than there are nodes."""
-        nodes = space.dof_dset.size
-        if any_rank(self.mesh.comm, shape != (nodes,)):
-            raise ValueError(f"{name}: found shape {shape}; accepted: values at the {nodes} local nodes")
-
     def _count(self, seconds: float, sensitivities: bool) -> None:
         if sensitivities:
             self.work.tangent += 1
@@ -308,13 +265,3 @@ class ForwardModel:
         else:
             self.work.forward += 1
             self.work.seconds_forward += seconds
-
-
-def _require_within(boundary_data, times: Sequence[float]) -> None:
-    """Refuse times at which data on the boundary would be extrapolated."""
-    if not isinstance(boundary_data, BoundaryData):
-        return
-    first, last = boundary_data.times[0], boundary_data.times[-1]
-    if times[0] < first or times[-1] > last:
-        found = f"{times[0]:g} to {times[-1]:g}"
-        raise ValueError(f"times: found {found}; accepted: those of the boundary data, {first:g} to {last:g}")

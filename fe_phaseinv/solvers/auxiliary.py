@@ -23,9 +23,9 @@ class Boundary:
     rows : numpy.ndarray of int
         Global numbers of its nodes.
     mass : numpy.ndarray
-        Of the nodes, lumped.
+        Lumped masses of the nodes on the boundary.
     stiffness : petsc4py.PETSc.Mat
-        Of the gradient along the boundary, for these nodes alone.
+        Stiffness of the gradient along the boundary, for these nodes alone.
     """
 
     nodes: np.ndarray
@@ -35,7 +35,17 @@ class Boundary:
 
     @classmethod
     def of(cls, space: FunctionSpace, quadrature: int, tags: Sequence[int] | None) -> Boundary:
-        """Assemble them for a scalar space."""
+        """Assemble them for a scalar space. Collective.
+
+        Parameters
+        ----------
+        space : firedrake.FunctionSpace
+            Scalar space of c.
+        quadrature : int
+            Degree of the quadrature.
+        tags : sequence of int, optional
+            Tags of the parts of the boundary; the whole of it where not given.
+        """
         u, v, normal = TrialFunction(space), TestFunction(space), FacetNormal(space.mesh())
         along = dot(grad(u), grad(v)) - dot(grad(u), normal) * dot(grad(v), normal)
         measure = boundary_measure(tags)(degree=quadrature)
@@ -55,7 +65,7 @@ class AuxiliaryOperators:
     Parameters
     ----------
     mass, stiffness : petsc4py.PETSc.Mat
-        Of a scalar field.
+        Matrices of a scalar field.
     embedding : petsc4py.PETSc.Mat or None
         From linear elements to those of the field; None where these are linear.
     boundary : Boundary or None
@@ -71,7 +81,19 @@ class AuxiliaryOperators:
     def of(
         cls, space: FunctionSpace, quadrature: int, prescribed: bool = False, tags: Sequence[int] | None = None
     ) -> AuxiliaryOperators:
-        """Assemble them for a scalar space, of which nodes on the boundary, or on parts of it, may be prescribed."""
+        """Assemble them for a scalar space. Collective.
+
+        Parameters
+        ----------
+        space : firedrake.FunctionSpace
+            Scalar space of every field.
+        quadrature : int
+            Degree of the quadrature.
+        prescribed : bool
+            Whether c is prescribed on the boundary.
+        tags : sequence of int, optional
+            Tags of the parts of the boundary where it is; the whole of it where not given.
+        """
         u, v = TrialFunction(space), TestFunction(space)
         measure = dx(degree=quadrature)
         forms = u * v * measure, dot(grad(u), grad(v)) * measure
@@ -88,19 +110,49 @@ class AuxiliaryOperators:
         return self.boundary.nodes if self.boundary else np.empty(0, PETSc.IntType)
 
     def prescribe(self, matrix: PETSc.Mat) -> None:
-        """Set the rows and columns of prescribed nodes to those of the unit matrix; collective."""
+        """Set the rows and columns of prescribed nodes to those of the unit matrix. Collective.
+
+        Parameters
+        ----------
+        matrix : petsc4py.PETSc.Mat
+            Matrix of a scalar field.
+        """
         if self.boundary:
             matrix.setOption(PETSc.Mat.Option.KEEP_NONZERO_PATTERN, True)
             matrix.zeroRowsColumns(self.boundary.rows, diag=1.0)
 
 
 def row_sums(start: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return the sums, row by row, of values in compressed rows that begin at `start`."""
+    """Return the sums of values in compressed rows, row by row.
+
+    Parameters
+    ----------
+    start : numpy.ndarray of int, shape (rows + 1,)
+        Where every row begins and the last one ends; no row is empty.
+    values : numpy.ndarray
+        The values.
+
+    Returns
+    -------
+    numpy.ndarray, shape (rows,)
+    """
     return np.add.reduceat(values, start[:-1])
 
 
 def column_sums(matrix: PETSc.Mat, values: np.ndarray) -> np.ndarray:
-    """Return the sums, column by column, of other values in the place of those of a square matrix; collective."""
+    """Return the sums of other values in the place of those of a matrix, column by column. Collective.
+
+    Parameters
+    ----------
+    matrix : petsc4py.PETSc.Mat
+        A square matrix.
+    values : numpy.ndarray
+        As many as the local rows of the matrix hold.
+
+    Returns
+    -------
+    numpy.ndarray, shape (local columns,)
+    """
     other = _with_values(matrix, values)
     sums, ones = other.createVecs()
     ones.set(1.0)

@@ -36,6 +36,7 @@ class FastDiagonalisation:
     Parameters
     ----------
     comm : mpi4py.MPI.Comm
+        Ranks that have a part of the fields.
     nodes : numpy.ndarray of int
         Where in the flat grid of nodes (x, y) every node is; those of rank 0 first.
     own : slice
@@ -43,6 +44,7 @@ class FastDiagonalisation:
     values, integrals : tuple of numpy.ndarray, shape (side, side)
         For each side, the eigenfunctions at the nodes, in columns, and their products with the test functions.
     eigenvalues : numpy.ndarray, shape (nx, ny)
+        lambda of every product.
     """
 
     comm: MPI.Comm
@@ -54,7 +56,13 @@ class FastDiagonalisation:
 
     @classmethod
     def of(cls, space: FunctionSpace) -> FastDiagonalisation | None:
-        """Find the eigenfunctions of a space; None where it is not that of a rectangle of equal cells."""
+        """Find the eigenfunctions of a space; None where it is not that of a rectangle of equal cells. Collective.
+
+        Parameters
+        ----------
+        space : firedrake.FunctionSpace
+            A scalar one of continuous Lagrange elements.
+        """
         mesh = space.mesh()
         if mesh.ufl_cell().cellname != "quadrilateral":
             return None
@@ -74,18 +82,44 @@ class FastDiagonalisation:
         return diagonalisation if diagonalisation.holds(space) else None
 
     def analyse(self, columns: np.ndarray) -> np.ndarray:
-        """Shares of the eigenfunctions in local columns, shape (nx, ny, columns)."""
+        """Return the shares of the eigenfunctions in fields. Collective.
+
+        Parameters
+        ----------
+        columns : numpy.ndarray, shape (nodes, columns)
+            Local nodal values of the fields.
+
+        Returns
+        -------
+        numpy.ndarray, shape (nx, ny, columns)
+        """
         grid = np.empty((self.eigenvalues.size, columns.shape[1]))
         grid[self.nodes] = np.concatenate(self.comm.allgather(np.ascontiguousarray(columns)))
         return _along_both(self.integrals, grid.reshape(*self.eigenvalues.shape, -1))
 
     def synthesise(self, shares: np.ndarray) -> np.ndarray:
-        """Local columns from the shares of the eigenfunctions."""
+        """Return the local nodal values of fields.
+
+        Parameters
+        ----------
+        shares : numpy.ndarray, shape (nx, ny, columns)
+            Shares of the eigenfunctions in them.
+
+        Returns
+        -------
+        numpy.ndarray, shape (nodes, columns)
+        """
         grid = _along_both([values.T for values in self.values], shares)
         return grid.reshape(self.eigenvalues.size, -1)[self.nodes[self.own]]
 
     def holds(self, space: FunctionSpace) -> bool:
-        """Whether the products are those of the space, tried on a field without symmetry."""
+        """Say whether the products are those of a space, tried on a field without symmetry. Collective.
+
+        Parameters
+        ----------
+        space : firedrake.FunctionSpace
+            The space.
+        """
         u = Function(space)
         u.dat.data_wo[:] = np.random.default_rng(0).standard_normal(self.eigenvalues.size)[self.nodes[self.own]]
         test = TestFunction(space)

@@ -34,7 +34,7 @@ class PartialFractions:
     weights: np.ndarray
 
     def __call__(self, s) -> np.ndarray:
-        """Values at s, shape (functions, *s.shape)."""
+        """Return the values at s, shape (functions, *s.shape)."""
         fractions = 1.0 / (np.asarray(s, float)[..., None] - self.poles)
         return np.moveaxis((fractions @ self.weights.T).real, -1, 0)
 

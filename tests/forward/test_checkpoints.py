@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from mpi4py.MPI import COMM_SELF
+from mpi4py.MPI import COMM_SELF, COMM_WORLD
 
 from fe_phaseinv.forward.checkpoints import History, Storage
 
@@ -17,8 +17,8 @@ def advance(number, past):
     return a + 0.1 * b + number, b - 0.1 * a
 
 
-def history(count, storage):
-    return History(FIRST, count, advance, window=WINDOW, size=SIZE, storage=storage, comm=COMM_SELF)
+def history(count, storage, comm=COMM_SELF):
+    return History(FIRST, count, advance, window=WINDOW, size=SIZE, storage=storage, comm=comm)
 
 
 def expected(count):
@@ -46,6 +46,17 @@ def test_more_memory_saves_work():
         list(items.backwards())
         work.append(items.computed)
     assert work[0] > 3 * work[1] > 3 * work[2] > 3 * 40
+
+
+@pytest.mark.parallel(3)
+def test_a_file_that_one_rank_cannot_write_is_an_error_on_all(monkeypatch):
+    def full(*_):
+        raise OSError("no space left")
+
+    if COMM_WORLD.rank == 1:
+        monkeypatch.setattr(np, "save", full)
+    with pytest.raises(OSError, match="no space left" if COMM_WORLD.rank == 1 else "on another rank"):
+        history(9, Storage(0, 2), COMM_WORLD)
 
 
 def test_everything_in_memory_is_computed_once_and_read_twice():

@@ -138,6 +138,29 @@ def test_a_replay_keeps_the_grid_and_is_not_annotated_twice(tape, movie):
     assert reduced(controls[1]) == pytest.approx(J, rel=1e-8)
 
 
+def test_runs_on_the_tape_leave_the_model_as_it_was(tape, movie):
+    """Each block follows its own laws, map and boundary data, whatever others are given later."""
+    forward = forward_model(CahnHilliard, MPI.COMM_SELF, movie, True, cropped=True)
+    forward.coefficients.assign(2 * LAWS)
+    space, data = forward.space, forward.boundary_data
+    laws, start, h = coefficient_functions(forward, LAWS), waves(space, 1, 0.5, 0.2), waves(space, 2)
+    edges = [waves(forward.boundary_space, number, 0.5, 0.2) for number in (1, 2, 3)]
+    ends = [run_on_tape(forward, laws, start, TIMES, heterogeneity=h, boundary=edges)[-1]]
+    ends += [run_on_tape(forward, laws, start, TIMES, heterogeneity=h)[-1]]
+    first, second = (assemble(end**2 * dx) for end in ends)
+    pause_annotation()
+    assert abs(first - second) > 1e-3
+    alone = forward_model(CahnHilliard, MPI.COMM_SELF, movie, True, cropped=True)
+    (*_, end) = run_on_tape(alone, laws, start, TIMES, heterogeneity=h)
+    assert second == pytest.approx(assemble(end**2 * dx), rel=1e-10)
+    derivatives = [ReducedFunctional(J, Control(edges[1])).derivative() for J in (first, second)]
+    assert np.abs(derivatives[0].dat.data_ro).max() > 1e-3 and np.abs(derivatives[1].dat.data_ro).max() == 0
+    assert ReducedFunctional(first, Control(h))(h) == pytest.approx(first, rel=1e-8)
+    assert forward.boundary_data is data
+    np.testing.assert_array_equal(forward.coefficients.values(), 2 * LAWS)
+    assert not forward.heterogeneity.dat.data_ro.any()
+
+
 def test_nothing_is_taped_where_annotation_is_off(movie):
     forward = forward_model(CahnHilliard, MPI.COMM_SELF, movie, False)
     start = Function(forward.space).assign(0.5)

@@ -12,8 +12,9 @@ from fe_phaseinv.forward.trajectory import Tolerances
 from fe_phaseinv.laws.bases import Hermite, Powers
 from fe_phaseinv.laws.relations import Relation
 from fe_phaseinv.models.phase_field_crystal import PhaseFieldCrystal
-from fe_phaseinv.solvers.convolution import Convolution, Diagonal, Rational, spectrum
+from fe_phaseinv.solvers.convolution import Convolution
 from fe_phaseinv.solvers.fast_diagonalisation import FastDiagonalisation
+from fe_phaseinv.solvers.spectra import Diagonal, Rational, spectrum
 
 SCALE = 3 * np.pi
 RELATION = Relation("direct_correlation", Hermite(8, SCALE), argument="k")

@@ -13,10 +13,12 @@ from fe_phaseinv.forward.linear_solver import KrylovSolver
 from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.tape import coefficient_functions, run_on_tape
 from fe_phaseinv.forward.trajectory import Tolerances
-from fe_phaseinv.laws.bases import Legendre
+from fe_phaseinv.laws.bases import EvenPowers, Legendre, Powers
 from fe_phaseinv.laws.relations import Relation, ideal_entropy, positive
 from fe_phaseinv.models.allen_cahn import AllenCahn
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
+from fe_phaseinv.models.phase_field_crystal import QuarticCrystal
+from fe_phaseinv.solvers.direct import StepFailed
 
 M = np.array([0, -3, 0, 0, -0.3, np.log(7.5e-4)])
 models = pytest.mark.parametrize("kind", [CahnHilliard, AllenCahn])
@@ -60,7 +62,7 @@ def counts(kind, cells, degree, quadrilateral, prescribed, time_step):
     forward.coefficients.assign(M)
     step = forward.step
     state = np.zeros(step.shape)
-    state[:, 0] = pattern(step.space).dat.data_ro
+    state[:, 0] = pattern(forward.space).dat.data_ro
     step.set_state(state)
     step.set_rate(1 / time_step, np.zeros(len(state)))
     step.factorise()
@@ -132,6 +134,26 @@ def test_iterative_and_direct_gradients_agree(solver, kind, prescribed):
         pause_annotation()
         gradients.append(ReducedFunctional(J, Control(start)).derivative().dat.data_ro)
     np.testing.assert_allclose(gradients[1], gradients[0], atol=1e-6 * np.abs(gradients[0]).max())
+
+
+def test_other_names_of_solvers_are_refused(solver):
+    mesh = square(COMM_SELF, 2)
+    solver("kryov")
+    with pytest.raises(ValueError, match="^-fe_phaseinv_solver: found 'kryov'; accepted: direct or krylov$"):
+        forward_model(CahnHilliard, mesh, 1)
+    solver("krylov")
+    crystal = QuarticCrystal(Powers(2), EvenPowers(3, 6.0))
+    with pytest.raises(ValueError, match="^-fe_phaseinv_solver: found 'krylov' for phase-field-crystal; accepted: dir"):
+        ForwardModel(crystal, mesh, 2)
+
+
+@models
+def test_a_jacobian_that_is_not_finite_is_a_failed_step(solver, kind):
+    solver("krylov")
+    forward = forward_model(kind, square(COMM_SELF, 12), 2)
+    forward.coefficients.assign(np.nan * M)
+    with pytest.raises(StepFailed, match="^the Jacobian is not finite$"):
+        forward.step.factorise()
 
 
 def test_the_size_decides(monkeypatch):

@@ -1,0 +1,118 @@
+"""Arguments of a forward model that are refused, on all ranks alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from numbers import Integral
+
+import numpy as np
+from firedrake import FunctionSpace
+
+from fe_phaseinv.core.parallel import any_rank
+from fe_phaseinv.forward.boundary_data import BoundaryData
+
+
+def require_degree(degree: int) -> None:
+    """Refuse what is no degree of elements.
+
+    Parameters
+    ----------
+    degree : int
+        The degree.
+
+    Raises
+    ------
+    ValueError
+        Where it is no whole number from 1 on.
+    """
+    if not isinstance(degree, Integral) or degree < 1:
+        raise ValueError(f"degree: found {degree!r}; accepted: whole numbers from 1 on")
+
+
+def checked_unknown(unknown: np.ndarray | None, size: int) -> np.ndarray:
+    """Return which coefficients are unknown.
+
+    Parameters
+    ----------
+    unknown : numpy.ndarray of bool, shape (size,), optional
+        Which are; all of them where not given.
+    size : int
+        Number of coefficients.
+
+    Raises
+    ------
+    ValueError
+        Where it is another array.
+    """
+    if unknown is None:
+        return np.ones(size, bool)
+    found = np.asarray(unknown)
+    if found.dtype != bool or found.shape != (size,):
+        raise ValueError(f"unknown: found {found.dtype} of shape {found.shape}; accepted: bool of shape ({size},)")
+    return found
+
+
+def require_nodes(name: str, shape: tuple[int, ...], space: FunctionSpace) -> None:
+    """Refuse, on all ranks, what has on one of them another number of values than there are nodes. Collective.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument.
+    shape : tuple of int
+        Shape of the values of this rank.
+    space : firedrake.FunctionSpace
+        The space that has the nodes.
+
+    Raises
+    ------
+    ValueError
+        Where the shape is another one on any rank.
+    """
+    nodes = space.dof_dset.size
+    if any_rank(space.mesh().comm, shape != (nodes,)):
+        raise ValueError(f"{name}: found shape {shape}; accepted: values at the {nodes} local nodes")
+
+
+def require_boundary_data(boundary_data: Callable | None, space: FunctionSpace) -> None:
+    """Refuse what cannot be prescribed on the boundary. Collective.
+
+    Parameters
+    ----------
+    boundary_data : BoundaryData or another callable, optional
+        By time, the field that is prescribed.
+    space : firedrake.FunctionSpace
+        Space of this field.
+
+    Raises
+    ------
+    ValueError
+        Where it cannot be called, or its fields are those of another space.
+    """
+    if boundary_data is not None and not callable(boundary_data):
+        raise ValueError(f"boundary_data: found {boundary_data!r}; accepted: BoundaryData or another callable")
+    if isinstance(boundary_data, BoundaryData):
+        require_nodes("boundary_data", boundary_data.fields.shape[1:], space)
+
+
+def require_within(boundary_data: Callable | None, times: Sequence[float]) -> None:
+    """Refuse times at which data on the boundary would be extrapolated.
+
+    Parameters
+    ----------
+    boundary_data : BoundaryData or another callable, optional
+        By time, the field that is prescribed.
+    times : sequence of float
+        Times of the run.
+
+    Raises
+    ------
+    ValueError
+        Where some of them are before or after those of the `BoundaryData`.
+    """
+    if not isinstance(boundary_data, BoundaryData):
+        return
+    first, last = boundary_data.times[0], boundary_data.times[-1]
+    if times[0] < first or times[-1] > last:
+        found = f"{times[0]:g} to {times[-1]:g}"
+        raise ValueError(f"times: found {found}; accepted: those of the boundary data, {first:g} to {last:g}")
