@@ -2,7 +2,8 @@
 
 Learnt are a cubic mu_h(eta) and the direct correlation function C2 of the phase-field crystal,
 d eta/dt = lap(mu_h(eta) - C2 * eta), where C2 is a quartic polynomial of the wavenumber, which has one peak:
-figure 2(b) of Zhao et al., PRL 124, 060201 (2020). It takes CRYSTAL, and is run by
+figure 2(b) of Zhao et al., PRL 124, 060201 (2020). It takes more than seven minutes on one core;
+the figure is that of a run with degree=2, which took four. Run by
 `docker/env.sh run python demos/crystal/demo.py`.
 """
 
