@@ -115,7 +115,7 @@ def test_series_that_do_not_go_together_are_refused(movie):
     with pytest.raises(InputError, match="noise: found 0.1 beside 0 of .*; accepted: noise of all the series, or of"):
         joint([first, one(replace(movie, noise=0.1), SELF)])
     for other in (one(movie, SELF, size=3), one(movie, SELF, START | {"diffusivity": [0.1]})):
-        with pytest.raises(ValueError, match="the series differ in their model"):
+        with pytest.raises(ValueError, match="accepted: the same model and laws, learnt from the same start$"):
             joint([first, other])
     with pytest.raises(ValueError, match="are for one series of images"):
         joint([first, one(movie, SELF, heterogeneity=Matern(0.3, 0.3))])

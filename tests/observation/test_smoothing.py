@@ -87,9 +87,11 @@ def test_missing_pixels_do_not_count():
 @pytest.mark.parametrize("fit", [Smoother.fit, Smoother.unknown])
 @pytest.mark.parametrize("factor", [np.nan, 0.0])
 def test_a_frame_that_cannot_be_fitted_is_refused(fit, factor):
-    """Where the roughness is not finite, and where there is none, so that a frame without data tells nothing."""
+    """Where the roughness is not finite, and where there is none, so that a pixel tells nothing of the rest."""
     space = FunctionSpace(UnitSquareMesh(6, 6, quadrilateral=True), "CG", 2)
-    smoother = Smoother(Pixels(series(np.full((16, 16), np.nan if factor == 0 else 0.3)), space))
+    picture = np.full((16, 16), 0.3)
+    picture[1:] = np.nan
+    smoother = Smoother(Pixels(series(picture), space))
     smoother._roughness.scale(factor)
     with pytest.raises(InputError, match=r"images\[0\]: found a frame to which no field can be fitted"):
         fit(smoother, 0)
