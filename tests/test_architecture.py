@@ -30,7 +30,7 @@ LONGEST, MEDIAN = 350, 180
 LATE = {"matplotlib", "gmsh", "meshio", "PIL"}
 """Packages that are imported where they are used."""
 DISTRIBUTIONS = {"pyadjoint": "pyadjoint-ad", "ufl": "fenics-ufl", "PIL": "pillow"}
-INDIRECT = {"vtk"}
+INDIRECT = {"petsc4py", "vtk"}
 """What other packages need for what is asked of them here."""
 
 

@@ -105,7 +105,14 @@ def _load_series(case: Case, index: int) -> Loaded:
 
 
 def domain_of(case: Case, index: int) -> tuple[str, Domain]:
-    """Return the key and the section of the domain of a series of images."""
+    """Return the key and the section of the domain of a series of images.
+
+    Parameters
+    ----------
+    case : Case
+    index : int
+        Of the series.
+    """
     own = case.images[index].domain
     return ("domain", case.domain) if own is None else (f"{case.names[index]}.domain", own)
 
@@ -125,6 +132,10 @@ def _require_repetition(images: ImageSeries, key: str) -> None:
 def load_truth(case: Case) -> dict[str, Any] | None:
     """Read the true laws that a case names; None where it names none.
 
+    Parameters
+    ----------
+    case : Case
+
     Raises
     ------
     InputError
@@ -134,7 +145,12 @@ def load_truth(case: Case) -> dict[str, Any] | None:
 
 
 def build_model(case: Case) -> CahnHilliard | AllenCahn | PhaseFieldCrystal | QuarticCrystal:
-    """Build the model with the relations that a case asks for."""
+    """Build the model with the relations that a case asks for.
+
+    Parameters
+    ----------
+    case : Case
+    """
     relations = {name: relation(name, law) for name, law in _laws(case)}
     if isinstance(case.laws, CahnHilliardLaws):
         return CahnHilliard(**relations, weighted=case.laws.diffusivity.weighted)
@@ -143,7 +159,18 @@ def build_model(case: Case) -> CahnHilliard | AllenCahn | PhaseFieldCrystal | Qu
 
 
 def starting_laws(case: Case) -> tuple[dict[str, tuple[float, ...]], list[str]]:
-    """Give the coefficients to start from (or to stay at) by law, and the names of the fixed laws."""
+    """Return where the laws start, or stay, and the names of those that stay.
+
+    Parameters
+    ----------
+    case : Case
+
+    Returns
+    -------
+    start : dict of float or sequence of float
+        By law, a number or the first coefficients.
+    fixed : list of str
+    """
     laws = _laws(case)
     return {name: start_of(law) for name, law in laws}, [name for name, law in laws if law.fixed]
 
@@ -154,7 +181,16 @@ def _laws(case: Case) -> list[tuple[str, Curve | Number]]:
 
 
 def build_mesh(case: Case, index: int, images: ImageSeries, comm: MPI.Comm) -> tuple[Any, dict[str, int]]:
-    """Make or read the mesh that a case asks for a series of images.
+    """Make or read the mesh that a case asks for a series of images. Collective.
+
+    Parameters
+    ----------
+    case : Case
+    index : int
+        Of the series.
+    images : ImageSeries
+    comm : mpi4py.MPI.Comm
+        Of the mesh.
 
     Returns
     -------
@@ -197,7 +233,14 @@ def _require_inside(source: Path, key: str, mesh, images: ImageSeries) -> None:
 
 
 def default_cells(images: ImageSeries, laws: Any = None) -> int:
-    """Give the number of elements along the longer side where the user leaves it open."""
+    """Return the number of elements along the longer side where the user leaves it open.
+
+    Parameters
+    ----------
+    images : ImageSeries
+    laws : object, optional
+        Section of the laws; those of a crystal tell the length of its waves.
+    """
     if isinstance(laws, CrystalLaws):
         waves = max(images.extent) * laws.direct_correlation.wavenumber / (2 * np.pi)
         return max(FEWEST_CELLS[images.dimension], math.ceil(CELLS_PER_WAVE * waves - 1e-9))
@@ -207,7 +250,7 @@ def default_cells(images: ImageSeries, laws: Any = None) -> int:
 def build_problem(
     case: Case, loaded: Sequence[Loaded], comm: MPI.Comm, tolerances: Tolerances | None = None
 ) -> Problem:
-    """Build everything that an inversion needs, several series of images side by side on groups of ranks.
+    """Build everything that an inversion needs, several series of images side by side on groups of ranks. Collective.
 
     Parameters
     ----------

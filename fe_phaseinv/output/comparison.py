@@ -203,6 +203,10 @@ class _Source:
 def read_result(path: str | os.PathLike) -> dict[str, Any]:
     """Read a result.json.
 
+    Parameters
+    ----------
+    path : str or os.PathLike
+
     Raises
     ------
     InputError
@@ -250,7 +254,12 @@ def compare(
 
 
 def as_text(comparison: Comparison) -> str:
-    """Return a comparison as a table with a sentence below it."""
+    """Return a comparison as a table with a sentence below it.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    """
     row = "{:<7} {:<30} {:>12} {:>10} {:>12} {:>16}".format
     lines = [row("law", "range or ratio", "relative L2", "largest", "at", "95 % bands meet")]
     for curve in comparison.curves:

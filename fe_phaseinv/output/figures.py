@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from io import BytesIO
 from itertools import cycle, pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,9 +15,6 @@ from fe_phaseinv.laws.relations import Law
 from fe_phaseinv.output.result import KERNEL, POINTS, Fitted, Result, numbered
 from fe_phaseinv.output.summary import POTENTIAL, band, law_summary
 from fe_phaseinv.output.truth import ENERGY, TRUTH_KEYS, true_law
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 SYMBOLS = {
     POTENTIAL: r"\mu_h",
@@ -35,7 +32,7 @@ LEARNT, TRUE, SHADE, MISSING = "#0072B2", "#222222", "#F1F1F1", "#D0D0D0"
 STAGE_COLOURS = ("#E69F00", LEARNT, "#009E73", "#CC79A7")
 
 
-def figures(result: Result) -> dict[str, Callable[[], Figure]]:
+def figures(result: Result) -> dict[str, Callable]:
     """Return how to draw each figure, by its name.
 
     Parameters
@@ -52,7 +49,7 @@ def figures(result: Result) -> dict[str, Callable[[], Figure]]:
     return drawn if result.heterogeneity is None else drawn | {"heterogeneity": partial(_draw_map, result)}
 
 
-def rendered(figure: Figure, kind: str) -> bytes:
+def rendered(figure, kind: str) -> bytes:
     """Return a figure as a file.
 
     Parameters
