@@ -117,10 +117,12 @@ def test_scripts(tmp_path, monkeypatch):
     (script,) = snippets("README.md", "python")
     names = run_shortened(ROOT / "README.md", script, SHORTENED | {'"out"': f'"{tmp_path}"'})
     assert (tmp_path / "laws.pdf").stat().st_size > 1000
-    watched, solved, on_tape, together = snippets("in_python.md", "python")
+    watched, solved, penalised, on_tape, together = snippets("in_python.md", "python")
     exec(watched.replace("iterate()", "iterate(max_iterations=1)"), names)
     exec(solved, names)
     assert np.all(names["lower"] < names["upper"])
+    exec(penalised, names)
+    assert names["penalised"].problem.settings.term is names["term"]
     with set_working_tape(Tape()):
         exec(on_tape, names)
         pause_annotation()
