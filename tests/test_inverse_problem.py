@@ -8,7 +8,16 @@ import pytest
 from firedrake import Function, assemble, dx
 from mpi4py.MPI import COMM_SELF, COMM_WORLD
 
-from fe_phaseinv import CahnHilliard, InverseProblem, Legendre, Progress, Tolerances, ideal_entropy, rectangle_mesh
+from fe_phaseinv import (
+    CahnHilliard,
+    InverseProblem,
+    Legendre,
+    Matern,
+    Progress,
+    Tolerances,
+    ideal_entropy,
+    rectangle_mesh,
+)
 
 INITIAL = {"chemical_potential": [0, -2.5, 0.1], "diffusivity": [-0.4, -0.3], "gradient_energy": 4e-3}
 SETTINGS = {"initial": INITIAL, "degree": 2, "tolerances": Tolerances(rtol=3e-3, newton=1e-8), "regularisation": 1e-4}
@@ -68,3 +77,34 @@ def test_joint_problems_compare_their_laws(movie):
 def test_derivatives_are_proven(movie):
     checks = posed(movie).verify()
     assert [check.name for check in checks if not check.holds] == []
+
+
+def fourth_power(states):
+    """A functional of one's own: large where the pattern is, at the end and at the start."""
+    return assemble(30.0 * (states[-1] ** 4 + states[0] * states[1]) * dx)
+
+
+@pytest.mark.parallel([1, 3])
+def test_a_functional_of_ones_own_is_part_of_the_cost(movie):
+    problem, plain = (posed(movie, COMM_WORLD, **settings).problem for settings in ({"term": fourth_power}, {}))
+    costs = [each.objective("trajectory", each.first_regularisation) for each in (problem, plain)]
+    x = problem.coordinates.from_coefficients(problem.coordinates.start)
+    point, other = (cost.at(x) for cost in costs)
+    (fit,), segment = point.fits, costs[0].experiments[0].segments[0]
+    states = [Function(costs[0].experiments[0].forward.space, val=each) for each in (segment.start, *fit.states)]
+    assert point.value - other.value == pytest.approx(float(fourth_power(states)), rel=1e-9)
+    step = 1e-4 * np.random.default_rng(3).standard_normal(len(x))
+    ahead, behind = (costs[0].at(x + sign * step, like=point) for sign in (1, -1))
+    assert point.gradient @ step == pytest.approx((ahead.value - behind.value) / 2, rel=1e-5)
+    assert abs((point.gradient - other.gradient) @ step) > 1e-2 * abs(other.gradient @ step)
+
+
+def test_derivatives_of_a_functional_of_ones_own_with_unknown_fields(movie):
+    problem = posed(movie, term=fourth_power, hessian="newton", start_prior=Matern(0.05, 0.3))
+    assert [check.name for check in problem.verify() if not check.holds] == []
+
+
+def test_a_functional_that_is_not_on_the_tape_is_refused(movie):
+    problem = posed(movie, term=lambda states: 1.0).problem
+    with pytest.raises(ValueError, match="term: found 1.0; accepted: a number on the tape"):
+        problem.objective("trajectory", problem.first_regularisation)

@@ -12,6 +12,7 @@ from fe_phaseinv.forward.bdf import TimeGrid
 from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.trajectory import Tolerances, Trajectory
 from fe_phaseinv.inference.segments import Segment
+from fe_phaseinv.inference.term import TapedTerm
 from fe_phaseinv.observation.pixels import Pixels
 from fe_phaseinv.observation.unknown_field import UnknownField
 from fe_phaseinv.solvers.direct import StepFailed
@@ -44,12 +45,15 @@ class Squares:
         By the unknown coefficients of the laws, then the shares of the modes of an unknown start.
     hessian : numpy.ndarray, shape (n, n)
         Gauss-Newton Hessian.
+    term : float
+        What the user adds to the cost; gradient and Hessian hold its share.
     """
 
     misfit: float
     pixels: int
     gradient: np.ndarray
     hessian: np.ndarray
+    term: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +95,8 @@ class Experiment:
         In place of the start of the only segment, whose frames then begin with the one at the start.
     weight : float
         Of the squared differences, and of the prior of an unknown start, in the cost.
+    term : TapedTerm, optional
+        A functional of the only segment that is added to the cost, with a weight of one.
     """
 
     forward: ForwardModel
@@ -99,6 +105,7 @@ class Experiment:
     _: KW_ONLY
     field: UnknownField | None = None
     weight: float = 1.0
+    term: TapedTerm | None = None
 
     @property
     def modes(self) -> int:
@@ -156,12 +163,14 @@ class Experiment:
         if any_rank(comm, not all(np.isfinite(each).all() for each in (*predictions, gradient, hessian))):
             raise StepFailed("a prediction or its derivative is not finite")
         misfit, count = total(comm, misfit), int(total(comm, count))
+        term, by_term, by_term_twice = self._of_term(runs)
         return Fit(
             Squares(
                 misfit=weight * misfit,
                 pixels=count,
-                gradient=weight * total(comm, gradient),
-                hessian=weight * total(comm, hessian),
+                gradient=weight * total(comm, gradient) + by_term,
+                hessian=weight * total(comm, hessian) + by_term_twice,
+                term=term,
             ),
             misfit_rms=float(np.sqrt(2 * misfit / count)),
             grids=tuple(run.grid for run in runs),
@@ -192,6 +201,16 @@ class Experiment:
             return run
         derivatives = [self.forward.tangent(modes), *run.sensitivities]
         return replace(run, states=[start, *run.states], sensitivities=derivatives)
+
+    def _of_term(self, runs: Sequence[Trajectory]) -> tuple[float, np.ndarray | float, np.ndarray | float]:
+        """Return value, gradient and Hessian of the user's term."""
+        if self.term is None:
+            return 0.0, 0.0, 0.0
+        (run,) = runs
+        states, derivatives = run.states, run.sensitivities
+        if self.field is None:
+            states, derivatives = [self.segments[0].start, *states], [self.forward.tangent(None), *derivatives]
+        return (self.term.value(states), *self.term.by_columns(derivatives))
 
     def _compared(self, runs: Sequence[Trajectory]) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
         for segment, run in zip(self.segments, runs, strict=True):

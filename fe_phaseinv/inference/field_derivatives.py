@@ -30,6 +30,8 @@ class FieldDerivatives:
         Unknowns.
     m : numpy.ndarray, shape (n,)
         Coefficients of all laws.
+    start : numpy.ndarray
+        Local nodal values of c at the start.
     run : Trajectory
         With sensitivities.
     fit : FieldFit
@@ -48,8 +50,17 @@ class FieldDerivatives:
         Gauss-Newton Hessian by the unknowns of the laws alone, from the sensitivities.
     """
 
-    def __init__(self, objective: FieldUnknowns, x: np.ndarray, m: np.ndarray, run: Trajectory, fit: FieldFit):
-        self.objective, self.x, self.m, self.run, self.fit = objective, x, m, run, fit
+    def __init__(
+        self,
+        objective: FieldUnknowns,
+        x: np.ndarray,
+        m: np.ndarray,
+        *,
+        start: np.ndarray,
+        run: Trajectory,
+        fit: FieldFit,
+    ):
+        self.objective, self.x, self.m, self.start, self.run, self.fit = objective, x, m, start, run, fit
         self._chain = objective.coordinates.jacobian(x[objective.laws])
         self._seen_of_laws = self._seen()
         squares = total(objective.pixels.comm, sum(part.T @ part for part in self._seen_of_laws))
@@ -117,8 +128,20 @@ class FieldDerivatives:
         return self.objective.sweeps(self.run)
 
     @cached_property
+    def H_mm_of_term(self) -> np.ndarray:
+        """What the user's term adds to `H_mm`, shape (k, k); it need not be positive definite. Collective."""
+        of, into = self.objective, self._chain[self.objective.forward.unknown]
+        if of.term is None:
+            return np.zeros_like(self.H_mm)
+        self._go_there()
+        by_laws = [derivative @ into for derivative in self.run.sensitivities]
+        return of.term.by_columns([np.zeros_like(by_laws[0]), *by_laws])[1]
+
+    @cached_property
     def _loads(self) -> list[np.ndarray]:
-        return [self.objective.pixels.spread(difference) for difference in self.fit.differences]
+        of = self.objective
+        loads = [of.pixels.spread(difference) for difference in self.fit.differences]
+        return loads if of.term is None else self._with_term(loads, of.term.gradient())
 
     @cached_property
     def _g_inputs(self) -> Inputs:
@@ -132,12 +155,22 @@ class FieldDerivatives:
         change = Inputs(coefficients, of.field(v, "start"), of.field(v, "heterogeneity"))
         changes = [change.start] * of.starts_compared + self._sweeps.tangent(change)
         pairs = zip(changes, self.fit.used, strict=True)
-        return [of.pixels.spread(np.where(used, of.pixels.average(changed), 0.0)) for changed, used in pairs]
+        loads = [of.pixels.spread(np.where(used, of.pixels.average(changed), 0.0)) for changed, used in pairs]
+        if of.term is None:
+            return loads
+        return self._with_term(loads, of.term.curvature([change.start, *changes[of.starts_compared :]]))
+
+    def _with_term(self, loads: list[np.ndarray], of_term: list[np.ndarray]) -> list[np.ndarray]:
+        """Add the loads of the term, of which that of the start is the first, to those of the frames compared."""
+        compared = of_term[1 - self.objective.starts_compared :]
+        return [load + other for load, other in zip(loads, compared, strict=True)]
 
     def _go_there(self) -> None:
-        """Bring the forward model, which all points share, to this one."""
+        """Bring the forward model and the term, which all points share, to this point."""
         self.objective.forward.coefficients.assign(self.m)
         self.objective.set_map(self.x)
+        if self.objective.term is not None:
+            self.objective.term.value([self.start, *self.run.states])
 
     def _adjoint(self, loads: Sequence[np.ndarray]) -> Inputs:
         """Sweep with loads of the frames, of which that of the start comes first where it is compared."""

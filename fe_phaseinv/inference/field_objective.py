@@ -13,6 +13,7 @@ from fe_phaseinv.inference.field_point import FieldPoint, NoPoint
 from fe_phaseinv.inference.field_unknowns import FieldUnknowns
 from fe_phaseinv.inference.matern import FieldPrior
 from fe_phaseinv.inference.segments import Segment
+from fe_phaseinv.inference.term import TapedTerm
 from fe_phaseinv.laws.coordinates import Coordinates
 from fe_phaseinv.laws.priors import Prior
 from fe_phaseinv.observation.pixels import Pixels
@@ -37,6 +38,8 @@ class FieldObjective(FieldUnknowns):
         Of a pixel, by which the priors of the fields are weighted against the misfit.
     start, heterogeneity : FieldPrior, optional
         Priors of the fields that are unknown.
+    term : TapedTerm, optional
+        A functional that is added to the cost.
     storage : Storage
         What may be kept of a run.
     hessian : str
@@ -59,6 +62,7 @@ class FieldObjective(FieldUnknowns):
         variance: float,
         start: FieldPrior | None = None,
         heterogeneity: FieldPrior | None = None,
+        term: TapedTerm | None = None,
         storage: Storage = Storage(),  # noqa: B008 (a frozen value)
         hessian: Hessian = "gauss-newton",
     ):
@@ -72,6 +76,7 @@ class FieldObjective(FieldUnknowns):
             variance=variance,
             start=start,
             heterogeneity=heterogeneity,
+            term=term,
             storage=storage,
         )
 
@@ -87,15 +92,18 @@ class FieldObjective(FieldUnknowns):
         """
         return point.gradient_norm() if np.isfinite(point.value) else least
 
-    def with_prior(self, prior: Prior) -> FieldObjective:
-        """Return the objective with another prior of the laws.
+    def with_prior(self, prior: Prior, variance: float) -> FieldObjective:
+        """Return the objective with other priors.
 
         Parameters
         ----------
         prior : Prior
+            Of the laws.
+        variance : float
+            Of a pixel, by which the priors of the fields are weighted against the misfit.
         """
         other = copy(self)
-        other.prior = prior
+        other.prior, other.variance = prior, variance
         return other
 
     def carried(self, point: FieldPoint, before: FieldObjective) -> FieldPoint:

@@ -56,7 +56,7 @@ class FieldPoint:
     x : numpy.ndarray, shape (size,)
         Unknowns.
     value : float
-        Cost: misfit + priors.
+        Cost: misfit + priors + what the user adds.
     run : Trajectory
         With sensitivities.
     start : numpy.ndarray
@@ -104,7 +104,10 @@ class FieldPoint:
         states = [start] * objective.starts_compared + run.states
         fit = FieldFit.of(objective.pixels, objective.segment.frames, states)
         value = fit.misfit + objective.prior.value(m) + objective.value_of_field_priors(x)
-        return cls(objective, x, value, run, start, fit, FieldDerivatives(objective, x, m, run, fit), replayed)
+        if objective.term is not None:
+            value += objective.term.value([start, *run.states])
+        derivatives = FieldDerivatives(objective, x, m, start=start, run=run, fit=fit)
+        return cls(objective, x, value, run, start, fit, derivatives, replayed)
 
     @property
     def whole(self) -> np.ndarray:
@@ -208,7 +211,7 @@ class FieldPoint:
         pairs is positive definite whatever error is left, and too large by no more than the square of it.
         """
         if not self.objective.parts:
-            return self.derivatives.H_mm
+            return self.derivatives.H_mm + self.derivatives.H_mm_of_term
         solves = [self._eliminated(column) for column in np.linalg.cholesky(self.derivatives.H_mm).T]
         self._warn_of_unfinished(solves)
         pairs = [solve.trial.step for solve in solves]

@@ -16,6 +16,7 @@ from fe_phaseinv.forward.trajectory import Trajectory
 from fe_phaseinv.forward.weighted import Weighted
 from fe_phaseinv.inference.matern import FieldPrior
 from fe_phaseinv.inference.segments import Segment
+from fe_phaseinv.inference.term import TapedTerm
 from fe_phaseinv.laws.coordinates import Coordinates
 from fe_phaseinv.laws.priors import Prior
 from fe_phaseinv.observation.pixels import Pixels
@@ -42,6 +43,8 @@ class FieldUnknowns:
         Of a pixel, by which the priors of the fields are weighted against the misfit.
     start, heterogeneity : FieldPrior, optional
         Priors of the fields that are unknown.
+    term : TapedTerm, optional
+        A functional that is added to the cost.
     storage : Storage
         What may be kept of a run.
 
@@ -62,12 +65,13 @@ class FieldUnknowns:
         variance: float,
         start: FieldPrior | None = None,
         heterogeneity: FieldPrior | None = None,
+        term: TapedTerm | None = None,
         storage: Storage = Storage(),  # noqa: B008 (a frozen value)
     ):
         if (heterogeneity is None) != (forward.heterogeneity is None):
             raise ValueError("a map goes with a ForwardModel that is heterogeneous, and with no other")
         self.forward, self.pixels, self.coordinates, self.prior = forward, pixels, coordinates, prior
-        self.segment, self.variance, self.storage = segment, variance, storage
+        self.segment, self.variance, self.term, self.storage = segment, variance, term, storage
         fields = {"start": start, "heterogeneity": heterogeneity}
         self.fields = {name: field for name, field in fields.items() if field is not None}
         self.weighted, self._latest = Weighted(forward.step), None

@@ -26,7 +26,7 @@ class Linearisation:
     x : numpy.ndarray, shape (n,)
         Unknowns.
     value : float
-        Cost: misfit + prior.
+        Cost: misfit + what the user adds + prior.
     misfit : float
         Half the sum of the squared differences, weighted.
     pixels : int
@@ -211,7 +211,7 @@ class Objective:
         misfit = sum(part.misfit for part in squares)
         return Linearisation(
             x=x,
-            value=misfit + value,
+            value=misfit + sum(part.term for part in squares) + value,
             misfit=misfit,
             pixels=sum(part.pixels for part in squares),
             gradient=gradient,

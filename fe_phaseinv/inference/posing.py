@@ -74,6 +74,7 @@ def pose(images: ImageSeries, model, mesh, settings: Settings) -> Problem:
         fine=discretise(settings.degree, fine, settings.heterogeneity is not None),
         frames=frames,
         first_frame=settings.first_frame,
+        term=settings.term,
     )
     return Problem(
         series=(series,),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from fe_phaseinv.inference.matern import FieldPrior, Matern
 from fe_phaseinv.inference.objective import Objective
 from fe_phaseinv.inference.segments import Segment, multiple_shooting, trajectory, uncertain_trajectory
 from fe_phaseinv.inference.settings import Settings
+from fe_phaseinv.inference.term import TapedTerm
 from fe_phaseinv.laws.coordinates import Coordinates
 from fe_phaseinv.laws.priors import Prior
 from fe_phaseinv.observation.pixels import Pixels
@@ -62,12 +63,15 @@ class Series:
         Frames to compare with.
     first_frame : int
         Frame that starts the run.
+    term : callable, optional
+        A functional that is added to the cost of the trajectory, as in `Settings`.
     """
 
     coarse: Discretisation
     fine: Discretisation
     frames: tuple[int, ...]
     first_frame: int = 0
+    term: Callable | None = None
 
     @property
     def images(self) -> ImageSeries:
@@ -126,12 +130,16 @@ class Series:
         how, field = self.discretisation(stage), None
         if stage == "intervals":
             segments = multiple_shooting(how.smoother, self.first_frame, self.frames, limits=self.limits)
-        elif self.start_unknown:
+            return Experiment(how.forward, how.pixels, segments, weight=weight)
+        if self.start_unknown:
             segment, field = uncertain_trajectory(how.smoother, self.first_frame, self.frames, limits=self.limits)
-            segments = [segment]
         else:
-            segments = [self.trajectory()]
-        return Experiment(how.forward, how.pixels, segments, field=field, weight=weight)
+            segment = self.trajectory()
+        return Experiment(how.forward, how.pixels, [segment], field=field, weight=weight, term=self.taped_term())
+
+    def taped_term(self) -> TapedTerm | None:
+        """Return the functional that is added to the cost, on a tape of its own. Collective."""
+        return self.term and TapedTerm(self.term, self.fine.forward.space, len(self.frames) + 1)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -254,5 +262,6 @@ class Problem:
             variance=self.variance(regularisation),
             start=start and FieldPrior(start, how.forward.space),
             heterogeneity=heterogeneity and FieldPrior(heterogeneity, how.forward.space),
+            term=series.taped_term(),
             hessian=self.settings.hessian,
         )

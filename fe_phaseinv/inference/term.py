@@ -42,6 +42,7 @@ class TapedTerm:
     def __init__(self, functional: Callable[[list[Function]], AdjFloat], space: FunctionSpace, count: int):
         self._comm = space.mesh().comm
         self._fields = [Function(space) for _ in range(count)]
+        self._gradient: list[np.ndarray] = []
         with set_working_tape(Tape()) as tape:
             value = _annotated(functional, self._fields)
             if not isinstance(value, AdjFloat):
@@ -57,15 +58,16 @@ class TapedTerm:
             Local nodal values of the field at the start and at the frames.
         """
         with stop_annotating():
-            return float(self._reduced([self._filled(state) for state in states]))
+            value = float(self._reduced([self._filled(state) for state in states]))
+            self._gradient = [by.dat.data_ro.copy() for by in self._reduced.derivative(apply_riesz=False)]
+        return value
 
     def gradient(self) -> list[np.ndarray]:
-        """Return the derivatives by the fields, local integrals. Collective."""
-        with stop_annotating():
-            return [derivative.dat.data_ro.copy() for derivative in self._reduced.derivative(apply_riesz=False)]
+        """Return the derivatives by the fields at the last states, local integrals."""
+        return self._gradient
 
     def curvature(self, changes: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Return the change of `gradient`, which must have been asked for before. Collective.
+        """Return the change of `gradient`. Collective.
 
         Parameters
         ----------
