@@ -29,7 +29,7 @@ from fe_phaseinv.cli.schema import (
 from fe_phaseinv.cli.writing import lines, toml
 from fe_phaseinv.core.errors import InputError, read_toml, refusing_unreadable
 from fe_phaseinv.laws.bases import Legendre
-from fe_phaseinv.output.comparison import read_result
+from fe_phaseinv.output.reading import read_result
 
 
 @dataclass(frozen=True, kw_only=True)

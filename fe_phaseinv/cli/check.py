@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from fe_phaseinv.cli.build import build_problem, load_images
+from fe_phaseinv.cli.build import build_problem
 from fe_phaseinv.cli.folder import read, require_unknowns
+from fe_phaseinv.cli.images import load_images
 from fe_phaseinv.cli.session import DONE, NOT_CONVERGED, WORLD, Session, log
 from fe_phaseinv.core.parallel import on_root
 from fe_phaseinv.forward.trajectory import Tolerances

@@ -6,7 +6,8 @@ import argparse
 
 from fe_phaseinv.cli.session import DONE, WORLD, Session, log
 from fe_phaseinv.core.parallel import on_root
-from fe_phaseinv.output.comparison import as_text, compare, read_result
+from fe_phaseinv.output.comparison import as_text, compare
+from fe_phaseinv.output.reading import read_result
 
 
 def compare_results(options: argparse.Namespace, session: Session) -> int:

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from fe_phaseinv.cli.build import Loaded, build_problem, load_images
+from fe_phaseinv.cli.build import build_problem
 from fe_phaseinv.cli.case import Case, read_case
+from fe_phaseinv.cli.images import Loaded, load_images
 from fe_phaseinv.cli.session import WORLD, Session
 from fe_phaseinv.core.errors import InputError, refusing_unreadable
 from fe_phaseinv.core.parallel import on_root

@@ -53,6 +53,8 @@ class Session:
         category : type
         filename : str
         lineno : int
+        *_ : object
+            Not used.
         """
         if issubclass(category, DataWarning):
             self.doubt(str(message))
@@ -145,9 +147,9 @@ def _interrupt(*_) -> None:
 
 
 def _add(logger: logging.Logger, handler: logging.Handler) -> logging.Handler:
-    """Give the root's logger a handler."""
-    if WORLD.rank == 0:
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
+    """Give a logger a handler on the root; elsewhere one that does nothing, since without any it goes to stderr."""
+    handler = handler if WORLD.rank == 0 else logging.NullHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
     return handler

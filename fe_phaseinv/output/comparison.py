@@ -6,16 +6,14 @@ import json
 import os
 import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.integrate import trapezoid
-from scipy.interpolate import CubicSpline
 
-from fe_phaseinv.core.errors import InputError, real_numbers, refusing_unreadable
+from fe_phaseinv.core.errors import InputError
+from fe_phaseinv.output.reading import COMPARED, SLOPE, Compared, Curve, Source
 
-POTENTIAL, SLOPE = "chemical_potential", "mu_h'"
 NEGLIGIBLE = 1e-6
 """Bands that miss each other by this share of the law still touch: those of a fixed law have no width, and
 interpolation has an error."""
@@ -88,138 +86,6 @@ class Comparison:
     removed: str
 
 
-@dataclass(frozen=True)
-class _Compared:
-    """What is compared of a law: `key` names its values in a result; the freedom of scale multiplies them by s^power.
-
-    The slope stands for a potential whose constant changes no image; results hold no band of it. A law without an
-    argument is a number.
-    """
-
-    symbol: str
-    law: str
-    argument: str | None
-    key: str = "value"
-    power: int = 0
-
-
-COMPARED = {
-    "cahn-hilliard": (
-        _Compared(SLOPE, POTENTIAL, "c", "slope", power=1),
-        _Compared("D", "diffusivity", "c", power=-1),
-        _Compared("kappa", "gradient_energy", None, power=1),
-    ),
-    "allen-cahn": (
-        _Compared("mu_h", POTENTIAL, "c", power=1),
-        _Compared(SLOPE, POTENTIAL, "c", "slope", power=1),
-        _Compared("R0", "kinetic_prefactor", "c", power=-1),
-        _Compared("kappa", "gradient_energy", None, power=1),
-    ),
-    "phase-field-crystal": (
-        _Compared(SLOPE, POTENTIAL, "eta", "slope"),
-        _Compared("C2", "direct_correlation", "k"),
-    ),
-}
-"""By the name of a model."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Curve:
-    """Points z of a law and, at them, its values with their 95 % band: an array of 3 rows, or of 1 without a band."""
-
-    compared: _Compared
-    z: np.ndarray
-    rows: np.ndarray
-
-    def at(self, z: np.ndarray) -> np.ndarray:
-        """Return the rows at other points."""
-        return CubicSpline(self.z, self.rows * self._weight(self.z), axis=1)(z) / self._weight(z)
-
-    def _weight(self, z: np.ndarray) -> np.ndarray:
-        """Return a factor that makes the ideal entropy's part of mu_h' smooth, as a spline needs it."""
-        return z * (1 - z) if self.compared.argument == "c" else np.ones_like(z)
-
-
-@dataclass(frozen=True)
-class _Source:
-    """A result whose laws are checked as they are read."""
-
-    name: str | os.PathLike
-    laws: dict[str, Any]
-
-    @classmethod
-    def of(cls, name: str | os.PathLike, content: dict[str, Any], compared: tuple[_Compared, ...]) -> _Source:
-        laws, wanted = content.get("laws"), sorted({item.law for item in compared})
-        if not isinstance(laws, dict) or sorted(laws) != wanted:
-            found = ", ".join(laws) if isinstance(laws, dict) else json.dumps(laws)
-            raise InputError(name, "laws", found or "none", ", ".join(wanted))
-        return cls(name, laws)
-
-    def refusal(self, law: str, key: str, found: object, accepted: str) -> InputError:
-        return InputError(self.name, f"laws.{law}.{key}", found, accepted)
-
-    def number(self, item: _Compared) -> np.ndarray:
-        """Return a positive number, with the ends of its band if it has one."""
-        rows = self._table(item, (), 0)
-        if rows[0] <= 0:
-            raise self.refusal(item.law, item.key, rows[0], "a positive number")
-        return rows
-
-    def curve(self, item: _Compared) -> _Curve:
-        """Return a curve, of concentrations between 0 and 1 alone."""
-        z, *rows = self._table(item, ("z",), 1)
-        if (argument := self.laws[item.law].get("argument")) != item.argument:
-            raise self.refusal(item.law, "argument", json.dumps(argument), json.dumps(item.argument))
-        inside = (z > 0) & (z < 1) if argument == "c" else np.full(len(z), True)
-        if inside.sum() < 2 or np.any(np.diff(z) <= 0):
-            accepted = "increasing numbers, two or more" + (" of them between 0 and 1" if argument == "c" else "")
-            raise self.refusal(item.law, "z", f"[{', '.join(f'{point:.4g}' for point in z)}]", accepted)
-        return _Curve(item, z[inside], np.array(rows)[:, inside])
-
-    def _table(self, item: _Compared, before: tuple[str, ...], ndim: int) -> np.ndarray:
-        law = self.laws[item.law]
-        if not isinstance(law, dict):
-            raise InputError(self.name, f"laws.{item.law}", json.dumps(law), f"an object with {item.key}")
-        band = ("lower", "upper") if item.key == "value" and law.keys() & {"lower", "upper"} else ()
-        keys = (*before, item.key, *band)
-        rows = [self._numbers(item.law, key, ndim) for key in keys]
-        for key, row in zip(keys, rows, strict=True):
-            if row.size != rows[0].size:
-                raise self.refusal(item.law, key, f"{row.size} values", f"{rows[0].size}, as many as of {keys[0]}")
-        return np.array(rows)
-
-    def _numbers(self, law: str, key: str, ndim: int) -> np.ndarray:
-        accepted, value = "finite numbers" if ndim else "a finite number", self.laws[law].get(key)
-        if key not in self.laws[law]:
-            raise self.refusal(law, key, "nothing", accepted)
-        if value is None or (isinstance(value, list) and None in value):
-            raise self.refusal(law, key, "null", accepted)
-        array = real_numbers(self.name, f"laws.{law}.{key}", value, ndim)
-        if not np.isfinite(array).all():
-            raise self.refusal(law, key, "NaN or infinity", accepted)
-        return array
-
-
-def read_result(path: str | os.PathLike) -> dict[str, Any]:
-    """Read a result.json.
-
-    Parameters
-    ----------
-    path : str or os.PathLike
-
-    Raises
-    ------
-    InputError
-        Where the file is missing or holds no JSON object.
-    """
-    accepted = "the result.json of an inversion"
-    with refusing_unreadable(path, accepted):
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    if not isinstance(content, dict):
-        raise InputError(path, "file", json.dumps(content), accepted)
-    return content
-
-
 def compare(
     first: dict[str, Any], second: dict[str, Any], names: tuple[str | os.PathLike, ...] = ("first", "second")
 ) -> Comparison:
@@ -244,7 +110,7 @@ def compare(
     """
     model = _model(names[0], first, tuple(COMPARED))
     compared = COMPARED[_model(names[1], second, (model,))]
-    sources = [_Source.of(name, content, compared) for name, content in zip(names, (first, second), strict=True)]
+    sources = [Source.of(name, content, compared) for name, content in zip(names, (first, second), strict=True)]
     pairs = [[source.curve(item) for source in sources] for item in compared if item.argument]
     numbers = tuple(
         _number_difference(item, *(source.number(item) for source in sources)) for item in compared if not item.argument
@@ -281,7 +147,7 @@ def _model(source: str | os.PathLike, content: dict[str, Any], accepted: tuple[s
     return model
 
 
-def _scaled(pairs: list[list[_Curve]], s: float) -> tuple[list[list[_Curve]], str]:
+def _scaled(pairs: list[list[Curve]], s: float) -> tuple[list[list[Curve]], str]:
     """Bring the second of each pair into the gauge in which kappa is s times what it is, and say so."""
     scaled = [[ours, replace(theirs, rows=theirs.rows * s**theirs.compared.power)] for ours, theirs in pairs]
     (inverse,) = (ours.compared.symbol for ours, _ in pairs if ours.compared.power < 0)
@@ -293,7 +159,7 @@ def _scaled(pairs: list[list[_Curve]], s: float) -> tuple[list[list[_Curve]], st
     return scaled, removed if constant_counts else f"{removed}; nor does the constant of mu_h, which was left out"
 
 
-def _shifted(pairs: list[list[_Curve]], sources: list[_Source]) -> tuple[list[list[_Curve]], str]:
+def _shifted(pairs: list[list[Curve]], sources: list[Source]) -> tuple[list[list[Curve]], str]:
     """Subtract mu_h'(0) of either result from all its curves, and say so."""
     slopes = next(pair for pair in pairs if pair[0].compared.symbol == SLOPE)
     shifts = [_at_zero(*both) for both in zip(slopes, sources, strict=True)]
@@ -307,19 +173,19 @@ def _shifted(pairs: list[list[_Curve]], sources: list[_Source]) -> tuple[list[li
     return shifted, removed
 
 
-def _at_zero(curve: _Curve, source: _Source) -> float:
+def _at_zero(curve: Curve, source: Source) -> float:
     low, high = curve.z[[0, -1]]
     if not low <= 0 <= high:
         raise source.refusal(curve.compared.law, "z", f"{low:.4g} to {high:.4g}", "a range that holds 0")
     return float(curve.at(np.zeros(1))[0, 0])
 
 
-def _number_difference(item: _Compared, ours: np.ndarray, theirs: np.ndarray) -> NumberDifference:
+def _number_difference(item: Compared, ours: np.ndarray, theirs: np.ndarray) -> NumberDifference:
     overlap = _overlap(ours, theirs)
     return NumberDifference(item.symbol, float(ours[0]), float(theirs[0]), None if overlap is None else bool(overlap))
 
 
-def _curve_difference(ours: _Curve, theirs: _Curve, sources: list[_Source]) -> CurveDifference:
+def _curve_difference(ours: Curve, theirs: Curve, sources: list[Source]) -> CurveDifference:
     inside = (ours.z >= theirs.z[0]) & (ours.z <= theirs.z[-1])
     if inside.sum() < 2:
         found, wanted = (f"{curve.z[0]:.4g} to {curve.z[-1]:.4g}" for curve in (theirs, ours))

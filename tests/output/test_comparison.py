@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from fe_phaseinv.core.errors import InputError
-from fe_phaseinv.output.comparison import as_text, compare, read_result
+from fe_phaseinv.output.comparison import as_text, compare
+from fe_phaseinv.output.reading import read_result
 
 KINETICS = {"cahn-hilliard": "diffusivity", "allen-cahn": "kinetic_prefactor"}
 EVERY = (*KINETICS, "phase-field-crystal")

@@ -1,0 +1,95 @@
+"""The images that a case names, read and checked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from fe_phaseinv.cli.case import Case
+from fe_phaseinv.cli.schema import Domain
+from fe_phaseinv.core.errors import InputError
+from fe_phaseinv.data.images import ImageSeries
+from fe_phaseinv.models.phase_field_crystal import PhaseFieldCrystal
+
+SEAM = 2.0
+"""Pixels on either side of the edges of a periodic picture may differ by this factor more than any other neighbours."""
+FEWEST_PIXELS = 2
+"""In each direction; fewer show no pattern."""
+
+Loaded = tuple[ImageSeries, tuple[int, ...]]
+"""All frames of a file, and the indices of those after the initial one, to compare with."""
+
+
+def load_images(case: Case) -> list[Loaded]:
+    """Read and check all series of images of a case.
+
+    Parameters
+    ----------
+    case : Case
+
+    Returns
+    -------
+    list of tuple
+        For each series its `ImageSeries`, with all frames of the file, and the indices of those after the initial one.
+
+    Raises
+    ------
+    InputError
+        Where file, frames or values are not what the case says.
+    """
+    return [_load_series(case, index) for index in range(len(case.images))]
+
+
+def domain_of(case: Case, index: int) -> tuple[str, Domain]:
+    """Return the key and the section of the domain of a series of images.
+
+    Parameters
+    ----------
+    case : Case
+    index : int
+        Of the series.
+    """
+    own = case.images[index].domain
+    return ("domain", case.domain) if own is None else (f"{case.names[index]}.domain", own)
+
+
+def _load_series(case: Case, index: int) -> Loaded:
+    section, key = case.images[index], case.names[index]
+    images = ImageSeries.load(section.file)
+    noise = images.estimate_noise() if section.noise == "estimate" else section.noise
+    images = replace(images, noise=noise)
+    if min(images.shape) < FEWEST_PIXELS:
+        found = f"{' x '.join(map(str, images.shape))} pixels"
+        raise InputError(section.file, "images", found, f"at least {FEWEST_PIXELS} pixels in each direction")
+    count = len(images.times)
+    chosen = range(count) if section.frames is None else section.frames
+    for name, indices in (("frames", chosen), ("initial", [section.initial])):
+        for frame in indices:
+            if not 0 <= frame < count:
+                raise InputError(section.file, f"{key}.{name}", frame, f"indices of its {count} frames, from 0")
+    frames = tuple(sorted({frame for frame in chosen if frame > section.initial}))
+    if not frames:
+        accepted = f"at least one frame after the initial {section.initial}"
+        raise InputError(section.file, f"{key}.frames", list(chosen), accepted)
+    used = images.select([section.initial, *frames])
+    where, domain = domain_of(case, index)
+    if case.model != PhaseFieldCrystal.name:
+        (images if domain.boundary == "from-images" else used).require_concentration()
+    if domain.boundary == "periodic":
+        _require_repetition(used, f"{where}.boundary")
+    if np.nanmin(used.frames) == np.nanmax(used.frames):
+        raise InputError(section.file, "images", "the same value in every pixel", "frames that show a pattern")
+    return images, frames
+
+
+def _require_repetition(images: ImageSeries, key: str) -> None:
+    """Refuse pictures whose opposite edges do not fit together."""
+    for axis, name in zip(range(images.dimension, 0, -1), "xyz", strict=False):
+        steps = np.diff(images.frames, axis=axis, append=np.take(images.frames, [0], axis=axis))
+        sizes = np.sqrt(np.nanmean(np.moveaxis(steps, axis, -1) ** 2, axis=tuple(range(images.dimension))))
+        if sizes[-1] > SEAM * sizes[:-1].max():
+            found = (
+                f"pixels at the two ends of {name} that differ by {sizes[-1]:.3g}, neighbours by {sizes[:-1].max():.3g}"
+            )
+            raise InputError(images.source, key, found, "a picture that repeats, for a periodic domain")
