@@ -31,7 +31,7 @@ def posed(movie, comm=COMM_SELF, **settings):
 @pytest.mark.parallel([1, 3])
 def test_the_script(movie, tmp_path):
     problem = posed(movie, COMM_WORLD)
-    solution = problem.solve(max_iterations=3)
+    solution = problem.solve(max_iterations=1)
     folder = COMM_WORLD.bcast(tmp_path)
     files = solution.write(folder)
     assert {path.name for path in files} >= {"result.json", "curves.csv", "laws.png", "frames.pdf", "history.png"}
