@@ -240,6 +240,6 @@ class FieldPoint:
         if unfinished:
             text = (
                 f"the bands of the laws may be too narrow: for {unfinished} of {len(solves)} changes of the laws, "
-                f"{MOST_SOLVES} iterations did not find the changes of the fields that go with them"
+                "conjugate gradients did not find the changes of the fields that go with them"
             )
             warnings.warn(text, DataWarning, stacklevel=3)

@@ -132,7 +132,7 @@ class Ending(Enum):
 
     CONVERGED = "the residual is as small as was asked for"
     BOUNDED = "the region bounds the step"
-    CURVED_DOWN = "the model curves down, and the region bounds the step"
+    CURVED_DOWN = "the model curves down: the step goes to the boundary of the region, or stops where there is none"
     EXHAUSTED = "the iterations allowed are used up"
 
 
@@ -178,6 +178,7 @@ def steihaug(
     dot : callable
         Sum of the products of two arrays.
     radius : float
+        Of the region; infinite where there is none.
     allowed : float
         Norm, dual to that of M, of a residual that is small enough.
     most : int
@@ -197,6 +198,9 @@ def steihaug(
         curvature = dot(direction, curved)
         share = squared / curvature if curvature > 0 else np.inf
         outside = not within + 2 * share * along + share**2 * across < radius**2
+        if outside and np.isinf(radius):  # there is no boundary to go to
+            ending = Ending.CURVED_DOWN
+            break
         if outside:
             share = (-along + np.sqrt(along**2 + across * (radius**2 - within))) / across
         step, image = step + share * direction, image + share * curved

@@ -70,6 +70,8 @@ def test_downward_curvature_without_a_bound():
     found = solve(np.array([1.0, 0.0]), -np.eye(2), np.eye(2), 7.0)
     np.testing.assert_allclose(found.trial.step, [-7.0, 0.0])
     assert found.iterations == 1 and found.ending is Ending.CURVED_DOWN
+    endless = solve(np.array([1.0, 1.0]), np.diag([2.0, -1.0]), np.eye(2), np.inf)
+    assert np.isfinite(endless.trial.step).all() and endless.ending is Ending.CURVED_DOWN
 
 
 def test_a_vanishing_gradient():
