@@ -2,8 +2,8 @@
 
 Learnt are a cubic mu_h(eta) and the direct correlation function C2 of the phase-field crystal, which is a sum of ten
 Hermite functions of the wavenumber; the shaded bands are the estimated errors: figure 2(d) of Zhao et al., PRL 124,
-060201 (2020). It takes more than seven minutes on one core; the figure is that of a run with degree=2. Run by
-`docker/env.sh run python demos/correlation/demo.py`.
+060201 (2020). It takes more than seven minutes on one core; the figure is that of a run with frames=[1, 2], which took
+three. Run by `docker/env.sh run python demos/correlation/demo.py`.
 """
 
 import json

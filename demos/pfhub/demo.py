@@ -3,8 +3,8 @@
 Nothing is learnt: the laws are given, and the forward model solves dc/dt = div(M grad(f'(c) - kappa lap c)) with
 f = 5 (c - 0.3)^2 (0.7 - c)^2, M = 5 and kappa = 2 on a periodic square of side 200 (1a), the same without flux (1b), a
 T (1c) and a sphere of radius 100 (1d), as Jokisaari et al., Comput. Mater. Sci. 126, 139 (2017), ask for. It takes
-about 50 minutes on one core, of which the sphere takes 38; the figure is that of elements of size 12, in PFTIME.
-It is run by `docker/env.sh run python demos/pfhub/demo.py`, or under mpiexec.
+about 50 minutes on one core, of which the sphere takes 38; the figure is that of 1a and 1c with elements of size 5, in
+three and a half. Run by `docker/env.sh run python demos/pfhub/demo.py`, or under mpiexec.
 """
 
 import csv
