@@ -12,7 +12,7 @@ from fe_phaseinv.forward.bdf import TimeGrid
 from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.trajectory import Tolerances, Trajectory
 from fe_phaseinv.inference.segments import Segment
-from fe_phaseinv.inference.term import TapedTerm
+from fe_phaseinv.inference.term import TapedTerm, TermShare
 from fe_phaseinv.observation.pixels import Pixels
 from fe_phaseinv.observation.unknown_field import UnknownField
 from fe_phaseinv.solvers.direct import StepFailed
@@ -45,15 +45,15 @@ class Squares:
         By the unknown coefficients of the laws, then the shares of the modes of an unknown start.
     hessian : numpy.ndarray, shape (n, n)
         Gauss-Newton Hessian.
-    term : float
-        What the user adds to the cost; gradient and Hessian hold its share.
+    term : TermShare, optional
+        What the user adds to the cost.
     """
 
     misfit: float
     pixels: int
     gradient: np.ndarray
     hessian: np.ndarray
-    term: float = 0.0
+    term: TermShare | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,14 +163,13 @@ class Experiment:
         if any_rank(comm, not all(np.isfinite(each).all() for each in (*predictions, gradient, hessian))):
             raise StepFailed("a prediction or its derivative is not finite")
         misfit, count = total(comm, misfit), int(total(comm, count))
-        term, by_term, by_term_twice = self._of_term(runs)
         return Fit(
             Squares(
                 misfit=weight * misfit,
                 pixels=count,
-                gradient=weight * total(comm, gradient) + by_term,
-                hessian=weight * total(comm, hessian) + by_term_twice,
-                term=term,
+                gradient=weight * total(comm, gradient),
+                hessian=weight * total(comm, hessian),
+                term=self._of_term(runs),
             ),
             misfit_rms=float(np.sqrt(2 * misfit / count)),
             grids=tuple(run.grid for run in runs),
@@ -202,15 +201,14 @@ class Experiment:
         derivatives = [self.forward.tangent(modes), *run.sensitivities]
         return replace(run, states=[start, *run.states], sensitivities=derivatives)
 
-    def _of_term(self, runs: Sequence[Trajectory]) -> tuple[float, np.ndarray | float, np.ndarray | float]:
-        """Return value, gradient and Hessian of the user's term."""
+    def _of_term(self, runs: Sequence[Trajectory]) -> TermShare | None:
         if self.term is None:
-            return 0.0, 0.0, 0.0
+            return None
         (run,) = runs
         states, derivatives = run.states, run.sensitivities
         if self.field is None:
             states, derivatives = [self.segments[0].start, *states], [self.forward.tangent(None), *derivatives]
-        return (self.term.value(states), *self.term.by_columns(derivatives))
+        return self.term.share(states, derivatives)
 
     def _compared(self, runs: Sequence[Trajectory]) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
         for segment, run in zip(self.segments, runs, strict=True):

@@ -45,7 +45,7 @@ class FieldDerivatives:
     Attributes
     ----------
     sensitivity : float
-        Sum of the squares of the derivatives of the pixels by the unknowns of the laws.
+        Sum of the squares of the derivatives of the pixels by the unknowns of the laws; infinite where there is none.
     H_mm : numpy.ndarray, shape (k, k)
         Gauss-Newton Hessian by the unknowns of the laws alone, from the sensitivities.
     """
@@ -66,7 +66,7 @@ class FieldDerivatives:
         squares = total(objective.pixels.comm, sum(part.T @ part for part in self._seen_of_laws))
         if not np.isfinite(squares).all():
             raise StepFailed("a sensitivity is not finite")
-        self.sensitivity = float(np.trace(squares))
+        self.sensitivity = float(np.trace(squares)) if len(squares) else np.inf
         self.H_mm = squares + self._chain.T @ objective.prior.hessian(m) @ self._chain
 
     def _seen(self) -> list[np.ndarray]:
@@ -133,9 +133,8 @@ class FieldDerivatives:
         of, into = self.objective, self._chain[self.objective.forward.unknown]
         if of.term is None:
             return np.zeros_like(self.H_mm)
-        self._go_there()
         by_laws = [derivative @ into for derivative in self.run.sensitivities]
-        return of.term.by_columns([np.zeros_like(by_laws[0]), *by_laws])[1]
+        return of.term.share([self.start, *self.run.states], [np.zeros_like(by_laws[0]), *by_laws]).hessian
 
     @cached_property
     def _loads(self) -> list[np.ndarray]:

@@ -204,14 +204,18 @@ class Objective:
         for index, part in enumerate(squares):
             these = np.r_[: len(laws), self.ends[index] : self.ends[index + 1]]
             into = block_diag(chain, np.eye(len(these) - len(laws)))
-            gradient[these] += into.T @ part.gradient
             seen = into.T @ part.hessian @ into
-            hessian[np.ix_(these, these)] += seen
             sensitivity += float(np.trace(seen[: len(laws), : len(laws)]))
+            gradient[these] += into.T @ part.gradient
+            hessian[np.ix_(these, these)] += seen
+            if part.term is not None:
+                value += part.term.value
+                gradient[these] += into.T @ part.term.gradient
+                hessian[np.ix_(these, these)] += into.T @ part.term.hessian @ into
         misfit = sum(part.misfit for part in squares)
         return Linearisation(
             x=x,
-            value=misfit + sum(part.term for part in squares) + value,
+            value=misfit + value,
             misfit=misfit,
             pixels=sum(part.pixels for part in squares),
             gradient=gradient,
@@ -219,7 +223,7 @@ class Objective:
             grids=tuple(fit.grids for fit in fits),
             replayed=like is not None,
             fits=tuple(fits),
-            sensitivity=sensitivity,
+            sensitivity=sensitivity if len(laws) else np.inf,
         )
 
     def with_prior(self, prior: Prior, variance: float) -> Objective:

@@ -10,9 +10,9 @@ import numpy as np
 
 from fe_phaseinv.forward.trajectory import Tolerances
 from fe_phaseinv.inference.matern import Matern
+from fe_phaseinv.optimisation.newton_cg import Hessian
 
 Boundary = Literal["no-flux", "from-images", "periodic"]
-Hessian = Literal["gauss-newton", "newton", "both"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from firedrake import Function, FunctionSpace
@@ -19,6 +20,22 @@ from pyadjoint import (
 )
 
 from fe_phaseinv.core.parallel import total
+
+
+@dataclass(frozen=True, eq=False)
+class TermShare:
+    """What a term adds to the cost and its derivatives by unknowns on which the fields depend linearly.
+
+    Parameters
+    ----------
+    value : float
+    gradient : numpy.ndarray, shape (n,)
+    hessian : numpy.ndarray, shape (n, n)
+    """
+
+    value: float
+    gradient: np.ndarray
+    hessian: np.ndarray
 
 
 class TapedTerm:
@@ -78,25 +95,23 @@ class TapedTerm:
             actions = self._reduced.hessian([self._filled(change) for change in changes], apply_riesz=False)
         return [action.dat.data_ro.copy() for action in actions]
 
-    def by_columns(self, derivatives: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Return gradient and Hessian by unknowns on which the fields depend linearly. Collective.
+    def share(self, states: Sequence[np.ndarray], derivatives: Sequence[np.ndarray]) -> TermShare:
+        """Return value, gradient and Hessian by unknowns on which the fields depend linearly. Collective.
 
         Parameters
         ----------
+        states : sequence of numpy.ndarray
+            Local nodal values of the field at the start and at the frames.
         derivatives : sequence of numpy.ndarray, shape (local size, n)
             Of the fields by the unknowns.
-
-        Returns
-        -------
-        gradient : numpy.ndarray, shape (n,)
-        hessian : numpy.ndarray, shape (n, n)
         """
+        value = self.value(states)
         gradient = sum(by.T @ load for by, load in zip(derivatives, self.gradient(), strict=True))
         columns = []
         for column in range(len(gradient)):
             loads = self.curvature([by[:, column] for by in derivatives])
             columns.append(sum(by.T @ load for by, load in zip(derivatives, loads, strict=True)))
-        return total(self._comm, gradient), total(self._comm, np.array(columns).T)
+        return TermShare(value, total(self._comm, gradient), total(self._comm, np.array(columns).T))
 
     def _filled(self, values: np.ndarray) -> Function:
         function = Function(self._fields[0].function_space())
