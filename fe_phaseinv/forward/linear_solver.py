@@ -112,6 +112,7 @@ class DirectSolver(LinearSolver):
 
     def __init__(self, matrix: PETSc.Mat):
         self.matrix, self.ksp = matrix, mumps_solver(matrix)
+        self._comm = matrix.comm
 
     def prepare(self, shift: float) -> None:
         """Factorise."""
@@ -136,7 +137,7 @@ class DirectSolver(LinearSolver):
 
     def _solve_columns(self, sides: np.ndarray) -> np.ndarray:
         solution = np.empty_like(sides, order="F")
-        self.ksp.matSolve(dense(self.matrix.comm, sides), dense(self.matrix.comm, solution))
+        self.ksp.matSolve(dense(self._comm, sides), dense(self._comm, solution))
         return solution
 
 

@@ -48,8 +48,10 @@ class LumpedNorm:
         c : numpy.ndarray, shape (nodes,)
             Local nodal values.
         """
-        local = np.array([c.min(initial=np.inf), -c.max(initial=-np.inf)])
-        local[np.isnan(local)] = -np.inf  # the smallest of several numbers may not be the NaN among them
+        low, high = c.min(initial=np.inf), c.max(initial=-np.inf)
+        # The smallest of several numbers may not be the NaN among them.
+        local = np.full(2, -np.inf) if np.isnan(low) else np.array([low, -high])
         extremes = np.empty(2)
         self.comm.Allreduce(local, extremes, op=MPI.MIN)
-        return (np.nan, np.nan) if np.isneginf(extremes).any() else (float(extremes[0]), -float(extremes[1]))
+        low, high = float(extremes[0]), -float(extremes[1])
+        return (np.nan, np.nan) if low == -np.inf or high == np.inf else (low, high)

@@ -33,6 +33,8 @@ class Step:
         Number of local nodes and of fields.
     dirichlet_nodes : numpy.ndarray of int
         Local numbers of the nodes where c is prescribed.
+    shift : float
+        Weight of c in its time derivative, as the equations hold it.
     factorised_shift : float
         The shift of the last `factorise`; zero where its factor is not to be used.
     factorisations, residuals, solves : int
@@ -45,13 +47,8 @@ class Step:
         self.linear = linear_solver(self.operators)
         self.norm = LumpedNorm(forms.space, forms.quadrature)
         self.shape, self.dirichlet_nodes = self.operators.shape, self.operators.dirichlet_nodes
-        self.factorised_shift = 0.0
+        self.shift, self.factorised_shift = 1.0, 0.0
         self.factorisations = self.residuals = self.solves = 0
-
-    @property
-    def shift(self) -> float:
-        """Weight of c in its time derivative."""
-        return float(self.forms.shift)
 
     def set_state(self, values: np.ndarray) -> None:
         """Write a local array into the state.
@@ -73,8 +70,19 @@ class Step:
         history : numpy.ndarray, shape (nodes,)
             What the states before contribute, a local array.
         """
-        self.forms.shift.assign(shift)
+        self.set_shift(shift)
         self.forms.history.dat.data_wo[:] = history
+
+    def set_shift(self, shift: float) -> None:
+        """Set the weight of c in its time derivative, on which the Jacobian depends.
+
+        Parameters
+        ----------
+        shift : float
+            Leading weight of the formula.
+        """
+        self.shift = float(shift)
+        self.forms.shift.assign(self.shift)
 
     def residual(self) -> np.ndarray:
         """Return the residual at the state, a local array of shape (nodes, fields). Collective."""

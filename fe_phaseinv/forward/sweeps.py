@@ -223,7 +223,7 @@ class Sweeps:
         order = grid.orders[n - 1]
         formula = derivative_weights(np.array(grid.times[n - order : n + 1][::-1]))
         step.set_state(state)
-        step.forms.shift.assign(formula[0])
+        step.set_shift(formula[0])
         data = self.trajectory.boundary_data
         if data is not None:
             step.forms.dirichlet.prescribe(data(grid.times[n]))
