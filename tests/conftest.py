@@ -1,9 +1,18 @@
 """What several test files share."""
 
+import gc
+
 import numpy as np
 import pytest
+from firedrake.petsc import PETSc
 
 from fe_phaseinv.data.images import ImageSeries
+
+
+def pytest_sessionfinish():
+    """Free on all ranks together what Python no longer holds: later on they would wait for each other."""
+    gc.collect()
+    PETSc.garbage_cleanup(PETSc.COMM_WORLD)
 
 
 @pytest.fixture

@@ -10,7 +10,18 @@ PACKAGE = Path(__file__).parents[1] / "fe_phaseinv"
 TREES = {path: ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
 CLASSES = {node.name: node for tree in TREES.values() for node in tree.body if isinstance(node, ast.ClassDef)}
 ROOMS = sorted({path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in TREES})
-COLLECTIVE = {"allreduce", "Allreduce", "bcast", "allgather", "Barrier", "total", "extremes", "on_root", "gather"}
+COLLECTIVE = {
+    "allreduce",
+    "Allreduce",
+    "bcast",
+    "allgather",
+    "Barrier",
+    "total",
+    "extremes",
+    "on_root",
+    "any_rank",
+    "gather",
+}
 """Calls that communicate by themselves."""
 
 

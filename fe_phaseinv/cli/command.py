@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -38,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             status = options.command(options, opened)
             opened.all_doubts()
+            _free()
             return status
         except InputError as error:
             return _refuse(error, opened)
@@ -49,6 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 raise
             traceback.print_exc()
             return _leave(FAILED)
+
+
+def _free() -> None:
+    """Free on all ranks together what Python no longer holds: when the process ends they might wait for each other."""
+    gc.collect()
+    PETSc.garbage_cleanup(PETSc.COMM_WORLD)
 
 
 def _refuse(error: InputError, opened: Session) -> int:
