@@ -87,11 +87,13 @@ def starting_laws(case: Case) -> tuple[dict[str, tuple[float, ...]], list[str]]:
     Returns
     -------
     start : dict of float or sequence of float
-        By law, a number or the first coefficients.
+        By law, a number or the first coefficients; laws of which the case says nothing are left to the model.
     fixed : list of str
     """
     laws = _laws(case)
-    return {name: start_of(law) for name, law in laws}, [name for name, law in laws if law.fixed]
+    starts = {name: start_of(law) for name, law in laws}
+    given = {name: start for name, start in starts.items() if np.size(start)}
+    return given, [name for name, law in laws if law.fixed]
 
 
 def _laws(case: Case) -> list[tuple[str, Curve | Number]]:

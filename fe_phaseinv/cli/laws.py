@@ -40,9 +40,7 @@ def relation(name: str, law: Curve | Number) -> Relation:
 
 
 def start_of(law: Curve | Number) -> float | tuple[float, ...] | np.ndarray:
-    """Return where a law starts: the number, or the first coefficients.
-
-    Those of the case; else, for a crystal, those with which waves of its wavenumber neither grow nor decay.
+    """Return where a case has a law start: the number, or the first coefficients, none where the model decides.
 
     Parameters
     ----------
@@ -53,9 +51,7 @@ def start_of(law: Curve | Number) -> float | tuple[float, ...] | np.ndarray:
     if isinstance(law, Kernel):
         basis = _kernel_basis(law)
         given = np.pad(law.coefficients, (0, basis.size - len(law.coefficients)))
-        return np.linalg.solve(basis.standard(), given) if law.coefficients else basis.peak()
-    if isinstance(law, Polynomial):
-        return law.coefficients or (1.0,)
+        return np.linalg.solve(basis.standard(), given) if law.coefficients else ()
     return law.starting if isinstance(law, ChemicalPotential) else law.coefficients
 
 

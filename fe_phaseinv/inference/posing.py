@@ -171,9 +171,10 @@ def _start(model, parameters: CoefficientLayout, settings: Settings) -> tuple[np
         for name in names:
             if name not in relations:
                 raise ValueError(f"{key}: found {name!r}; accepted: laws of {model.name}: {', '.join(relations)}")
+    initial = {**model.starts, **settings.initial}
     start, fixed = np.zeros(parameters.size), np.zeros(parameters.size, bool)
     for name, part in parameters.slices.items():
-        start[part] = relations[name].coefficients(settings.initial.get(name, ()))
+        start[part] = relations[name].coefficients(initial.get(name, ()))
         fixed[part] = name in settings.fixed
     return start, fixed
 

@@ -23,7 +23,8 @@ class Settings:
     ----------
     initial : mapping of str to float or sequence of float
         By law, where to start: a number for a law that is one (kappa, not its logarithm), or for a constant function;
-        otherwise the first coefficients in the basis, before the law's transform. What is not given is zero.
+        otherwise the first coefficients in the basis, before the law's transform, of which the others are zero. Laws
+        not given start where the model has them start.
     fixed : sequence of str
         Laws that stay as they start.
     frames : sequence of int, optional

@@ -42,7 +42,7 @@ class AllenCahn(Model):
     laws: ClassVar[tuple[FunctionLaw | NumberLaw, ...]] = (
         FunctionLaw("chemical_potential"),
         FunctionLaw("kinetic_prefactor", positive=True),
-        NumberLaw("gradient_energy"),
+        NumberLaw("gradient_energy", initial=1e-3),
     )
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     kinetics: ClassVar[str] = "kinetic_prefactor"

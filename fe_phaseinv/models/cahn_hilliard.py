@@ -56,7 +56,7 @@ class CahnHilliard(Model):
     laws: ClassVar[tuple[FunctionLaw | NumberLaw, ...]] = (
         FunctionLaw("chemical_potential", constant=False),
         FunctionLaw("diffusivity", positive=True),
-        NumberLaw("gradient_energy"),
+        NumberLaw("gradient_energy", initial=1e-3),
     )
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     conserved: ClassVar[bool] = True

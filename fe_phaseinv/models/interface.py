@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -59,9 +59,12 @@ class NumberLaw:
     ----------
     name : str
         Key of the law in case files and results.
+    initial : float
+        Where it starts unless told otherwise.
     """
 
     name: str
+    initial: float = 1.0
     constant: ClassVar[bool] = True
 
     def relation(self, given: Relation | None) -> Relation:
@@ -139,6 +142,11 @@ class Model:
     def relations(self) -> tuple[Relation, ...]:
         """The laws, in the order of their coefficients."""
         return tuple(getattr(self, law.name) for law in self.laws)
+
+    @property
+    def starts(self) -> dict[str, float | Sequence[float]]:
+        """Where laws start unless told otherwise, as numbers or first coefficients; zeros for those left out."""
+        return {law.name: law.initial for law in self.laws if isinstance(law, NumberLaw)}
 
     @property
     def free_constants(self) -> tuple[str, ...]:

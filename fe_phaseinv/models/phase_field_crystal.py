@@ -23,6 +23,13 @@ class _Crystal(Model):
     conserved: ClassVar[bool] = True
     invariance: ClassVar[str] = "(mu_h', C2) and (mu_h' + a, C2 + a)"
 
+    @property
+    def starts(self) -> dict[str, np.ndarray]:
+        """Laws with which waves of the crystal neither grow nor decay: mu_h' is one, and so is the peak of C2."""
+        eta = np.linspace(-1.0, 1.0, 101)
+        line = np.linalg.lstsq(np.transpose(self.chemical_potential.basis.functions(eta)), eta)[0]
+        return {"chemical_potential": line, "direct_correlation": self.direct_correlation.basis.peak()}
+
 
 @dataclass(frozen=True)
 class PhaseFieldCrystal(_Crystal):

@@ -9,7 +9,7 @@ from fe_phaseinv.inference.matern import Matern
 from fe_phaseinv.inference.posing import coordinates_for, pose
 from fe_phaseinv.inference.settings import Settings
 from fe_phaseinv.laws.bases import Hermite, Legendre, Powers
-from fe_phaseinv.laws.relations import Relation, ideal_entropy
+from fe_phaseinv.laws.relations import Law, Relation, ideal_entropy
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
 from fe_phaseinv.models.phase_field_crystal import PhaseFieldCrystal, QuarticCrystal
 
@@ -81,7 +81,16 @@ def test_numbers_are_numbers():
         Relation("mu", Powers(3)).coefficients(1.0)
 
 
-def unknown(model, **fixed):
+@pytest.mark.parametrize("potential", [Powers(3), Legendre(3)])
+def test_laws_start_where_the_model_has_them_start(potential):
+    assert MODEL.starts == {"gradient_energy": 1e-3}
+    crystal, k = PhaseFieldCrystal(potential, Hermite(10, 5.0)), np.linspace(3, 7, 401)
+    laws = {r.name: Law(r, r.coefficients(crystal.starts[r.name])) for r in crystal.relations}
+    np.testing.assert_allclose(laws["chemical_potential"](np.array([-0.5, 0.7])), [-0.5, 0.7], atol=1e-12)
+    assert laws["direct_correlation"](k).max() == pytest.approx(1, abs=1e-2)
+
+
+def unknown(model):
     """Which coefficients are unknown, by law."""
     sizes = {relation.name: relation.basis.size for relation in model.relations}
     ends = np.cumsum([0, *sizes.values()])
