@@ -636,6 +636,7 @@ def test_series_are_checked(several, capsys):
     assert [line[-5:] for line in capsys.readouterr().out.splitlines()] == ["holds"] * 3
 
 
+@pytest.mark.slow  # on three ranks tests/inference/test_joint.py has the like
 def test_series_are_inverted_side_by_side_and_resumed_one_after_the_other(several, tmp_path, capsys):
     command = ("invert", several, "--output", tmp_path)
     once = settings("optimizer.max_iterations=4")
@@ -687,7 +688,7 @@ def test_refusal_of_several_ranks_is_one_line(folder, tmp_path):
     mesh, output = tmp_path / "bad.msh", tmp_path / "out"
     mesh.write_text("$MeshFormat\nno mesh\n")
     command = [*COMMAND, "invert", folder / "case.toml", "--output", output, "--set", f"domain.mesh={mesh}"]
-    status, out, err = finish(start(["mpiexec", "-q", "-n", 3, *command]))
+    status, out, err = finish(start(["mpiexec", "-q", "-n", 2, *command]))
     assert (status, out) == (2, "")
     assert err.startswith(f"{mesh}: mesh: found unreadable")
     assert len(err.splitlines()) == 1

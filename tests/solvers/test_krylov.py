@@ -85,10 +85,10 @@ def counts(kind, cells, degree, quadrilateral, prescribed, time_step):
     [
         pytest.param(CahnHilliard, 1, True, False, 30, 2, marks=pytest.mark.slow),
         (CahnHilliard, 2, False, False, 30, 2),
-        (CahnHilliard, 3, True, False, 30, 2),
+        pytest.param(CahnHilliard, 3, True, False, 30, 2, marks=pytest.mark.slow),
         (CahnHilliard, 2, False, True, 36, 8),
         (AllenCahn, 3, False, False, 30, 2),
-        (AllenCahn, 2, True, True, 30, 2),
+        pytest.param(AllenCahn, 2, True, True, 30, 2, marks=pytest.mark.slow),
     ],
 )
 def test_iterations_depend_on_neither_mesh_nor_time_step(solver, kind, degree, quadrilateral, prescribed, most, more):
