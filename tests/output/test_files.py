@@ -15,7 +15,7 @@ from fe_phaseinv.laws.bases import ConstantBasis, Legendre
 from fe_phaseinv.laws.relations import Relation, ideal_entropy, positive
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
 from fe_phaseinv.output.figures import draw_laws
-from fe_phaseinv.output.files import write, write_atomically, write_values, write_figures, write_values
+from fe_phaseinv.output.files import write, write_atomically, write_figures, write_values
 from fe_phaseinv.output.result import Fitted, Result
 from fe_phaseinv.output.summary import summary
 
