@@ -93,7 +93,7 @@ docs_tools() { pip install --constraint "$env/freeze.txt" "sphinx==9.*" "myst-pa
 
 setup() {
   system_packages
-  [ -e "$env/.stages/meshing" ] && return
+  [ -e "$env/.stages/side_by_side" ] && return
   mkdir -p "$env/.stages"
   exec 9>"$env/.stages/lock"
   flock 9
@@ -106,6 +106,7 @@ setup() {
   stage build_firedrake build_firedrake
   stage python_tools python_tools
   stage meshing pip install gmsh==4.15.2
+  stage side_by_side pip install "pytest-xdist==3.*"
   flock -u 9
   exec 9>&-
 }
@@ -137,9 +138,11 @@ activate() {
 
 # Tests on 3 ranks run in one mpiexec of their own: Open MPI cannot start one from inside a process that uses MPI.
 run_tests() {
-  local args=() every="not slow" arg serial=0 parallel=0
+  local args=() side_by_side=() every="not slow" arg serial=0 parallel=0
   for arg; do [ "$arg" = --all ] && every="slow or not slow" || args+=("$arg"); done
-  python -m pytest -m "not parallel[3] and ($every)" "${args[@]}" || serial=$?
+  # The files of the whole suite are dealt to the cores; a few tests are sooner done by one process.
+  [ ${#args[@]} = 0 ] && side_by_side=(-n "$(nproc)" --maxprocesses 8 --dist loadfile)
+  python -m pytest -m "not parallel[3] and ($every)" "${side_by_side[@]}" "${args[@]}" || serial=$?
   # Only the root reports. Where one rank fails, others may wait for it for ever.
   PETSC_OPTIONS="-options_left 0" mpiexec -n 3 --timeout 900 bash -c '[ "$OMPI_COMM_WORLD_RANK" = 0 ] || exec >/dev/null; exec "$@"' - \
     python -m pytest -p no:cacheprovider -m "parallel[3] and ($every)" "${args[@]}" || parallel=$?
