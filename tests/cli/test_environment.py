@@ -29,15 +29,19 @@ def environment(tmp_path):
     define = re.search(r"^pins_hash.*$", SCRIPT.read_text(), re.M)[0]
     command = ["bash", "-c", f"here={SCRIPT.parent}; {define}; pins_hash"]
     name = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    (tmp_path / f"env-{name}" / ".stages").mkdir(parents=True)
-    (tmp_path / f"env-{name}" / ".stages" / "meshing").touch()
+    stages = tmp_path / f"env-{name}" / ".stages"
+    stages.mkdir(parents=True)
+    for stage in re.findall(r"^ +stage (\w+)", SCRIPT.read_text(), re.M):
+        (stages / stage).touch()
     return tmp_path / f"env-{name}"
 
 
 def variables(environment: Path, **more: str) -> dict[str, str]:
     """Return the variables of a command that the script runs."""
     before = {"PATH": "/usr/bin:/bin", "FE_PHASEINV_CACHE": str(environment.parent), "TMPDIR": str(environment.parent)}
-    run = subprocess.run([SCRIPT, "run", "env"], env=before | more, capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [SCRIPT, "run", "env"], env=before | more, capture_output=True, text=True, check=True, timeout=60
+    )
     assert run.stderr == ""
     return dict(line.split("=", 1) for line in run.stdout.splitlines())
 
