@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
-import numpy as np
 from firedrake import CheckpointFile, Function, FunctionSpace, VTKFile
 from mpi4py import MPI
 
@@ -87,8 +86,8 @@ def _require_checkpoint(path: str | os.PathLike, accepted: str) -> None:
                 raise InputError(path, "file", f"only {', '.join(file) or 'nothing'}", accepted)
 
 
-def onto(field: Function, space: FunctionSpace) -> np.ndarray:
-    """Return the local nodal values of a field in a space on another mesh of the same domain.
+def onto(field: Function, space: FunctionSpace) -> Function:
+    """Return a field in a space on another mesh of the same domain. Collective.
 
     Parameters
     ----------
@@ -96,4 +95,4 @@ def onto(field: Function, space: FunctionSpace) -> np.ndarray:
         A scalar one.
     space : firedrake.FunctionSpace
     """
-    return Function(space).interpolate(field).dat.data_ro.copy()
+    return Function(space).interpolate(field)
