@@ -141,7 +141,7 @@ run_tests() {
   local args=() side_by_side=() every="not slow" arg serial=0 parallel=0
   for arg; do [ "$arg" = --all ] && every="slow or not slow" || args+=("$arg"); done
   # The files of the whole suite are dealt to the cores; a few tests are sooner done by one process.
-  [ ${#args[@]} = 0 ] && side_by_side=(-n "$(nproc)" --maxprocesses 8 --dist loadfile)
+  [ ${#args[@]} = 0 ] && side_by_side=(-n "$(env -u OMP_NUM_THREADS nproc)" --maxprocesses 8 --dist loadfile)
   python -m pytest -m "not parallel[3] and ($every)" "${side_by_side[@]}" "${args[@]}" || serial=$?
   # Only the root reports. Where one rank fails, others may wait for it for ever.
   PETSC_OPTIONS="-options_left 0" mpiexec -n 3 --timeout 900 bash -c '[ "$OMPI_COMM_WORLD_RANK" = 0 ] || exec >/dev/null; exec "$@"' - \
