@@ -92,9 +92,15 @@ def settings(*overrides: str) -> list[str]:
     return [argument for override in overrides for argument in ("--set", override)]
 
 
+OF_MPI = ("OMPI_", "PMIX_", "ORTE_", "PRTE_", "OPAL_")
+ASKED = ("OMPI_ALLOW_", "OMPI_MCA_rmaps_", "OMPI_MCA_btl_", "OMPI_MCA_plm", "OMPI_MCA_ras")
+"""Beginnings of variables of MPI, and of those that do not come from a process which uses it."""
+
+
 def start(command, **options) -> subprocess.Popen:
-    """Start a process that knows nothing of this one's MPI: only the C library's environment tells of it."""
-    environment = os.environ | {"PYTHONPATH": str(Path(fe_phaseinv.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+    """Start a process that knows nothing of this one's MPI, nor of that of a process which has started this one."""
+    others = {key: value for key, value in os.environ.items() if key.startswith(ASKED) or not key.startswith(OF_MPI)}
+    environment = others | {"PYTHONPATH": str(Path(fe_phaseinv.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
     environment["OMPI_MCA_mpi_yield_when_idle"] = "1"  # there may be fewer cores than ranks
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen([str(part) for part in command], env=environment, text=True, **pipes, **options)
