@@ -132,7 +132,7 @@ def test_scripts(tmp_path, monkeypatch):
     assert [series.frames for series in names["together"].problem.series] == [(1,), (1, 2)]
     (again,) = snippets("domains.md", "python")
     exec(again.replace('"out/', f'"{tmp_path}/').replace(", 32, ", ", 6, "), names)
-    assert len(names["start"]) == names["finer"].space.dim()
+    assert names["start"].function_space() == names["finer"].space
 
 
 def test_scripts_that_extend():
