@@ -84,8 +84,9 @@ class LinearSolver:
         ----------
         sides : numpy.ndarray, shape (rows, columns), Fortran order
             Local blocks of the right-hand sides.
-        expected : numpy.ndarray, shape (nodes, columns)
-            The first field of the solutions as far as it can be told beforehand, where an iteration can begin.
+        expected : numpy.ndarray, shape (nodes, columns - 1)
+            Less the first field of the solutions but the last one, as far as it can be told beforehand; an iteration
+            can begin there.
 
         Returns
         -------
@@ -200,7 +201,8 @@ class NonlocalSolver(DirectSolver):
 
     def solve(self, sides: np.ndarray, expected: np.ndarray) -> np.ndarray:
         """Solve for all columns together."""
-        return self._system(roughly=False).solve(sides, EXACT, expected)
+        guess = -np.column_stack([expected, np.zeros(len(expected))])
+        return self._system(roughly=False).solve(sides, EXACT, guess)
 
     def _system(self, roughly: bool) -> NonlocalSystem:
         return NonlocalSystem(self.matrix, self.ksp, lambda columns: self.operators.nonlocal_part(columns, roughly))

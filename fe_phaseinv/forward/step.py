@@ -155,7 +155,7 @@ class Step:
         sides = self.operators.sensitivity_sides(history)
         self.residuals += 1
         self.solves += 1
-        solution = self.linear.solve(sides, -np.column_stack([expected, np.zeros(len(expected))]))
+        solution = self.linear.solve(sides, expected)
         nodes, fields = self.shape
         return -solution[:, -1].reshape(nodes, fields), np.asfortranarray(-solution[::fields, :-1])
 
