@@ -192,14 +192,14 @@ class ForwardModel:
         return trajectory
 
     def function(self, values: np.ndarray) -> Function:
-        """Return a field as a function.
+        """Return values of the first field as a function of its name.
 
         Parameters
         ----------
         values : numpy.ndarray, shape (nodes,)
             Its local nodal values.
         """
-        function = Function(self.space)
+        function = Function(self.space, name=self.model.fields[0])
         function.dat.data_wo[:] = values
         return function
 

@@ -91,10 +91,7 @@ class Solution:
         list of firedrake.Function
         """
         forward = self.problem.series[series].discretisation(self.progress.stage).forward
-        found = [Function(forward.space, name=forward.model.fields[0]) for _ in self._fit(series).states]
-        for function, values in zip(found, self._fit(series).states, strict=True):
-            function.dat.data_wo[:] = values
-        return found
+        return [forward.function(values) for values in self.progress.state.point.fits[series].states]
 
     def write(self, folder: str | os.PathLike) -> list[Path]:
         """Write numbers, fields and figures, in this order, so that what fails loses nothing. Collective.
@@ -115,6 +112,3 @@ class Solution:
         for number, index in enumerate(self.problem.ensemble.own):
             write_states(folder, self.states(number), self.result.images[index].times, file=files[index])
         return values + on_root(comm, write_figures, folder, self.result)
-
-    def _fit(self, series: int):
-        return self.progress.state.point.fits[series]
