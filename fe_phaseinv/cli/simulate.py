@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from firedrake import Function
 
 from fe_phaseinv.cli.folder import open_folder, pose_case, read
 from fe_phaseinv.cli.session import DONE, NOT_CONVERGED, WORLD, Session, log
@@ -66,7 +65,7 @@ def _run(problem: Problem, series: Series, folder: Path, name: str) -> tuple[Ima
     except StepFailed as error:
         return None, str(error)
     states = [segment.start, *run.states]
-    fields = [Function(forward.space, state, name=forward.model.fields[0]) for state in states]
+    fields = [forward.function(state) for state in states]
     simulated = np.array([pixels.picture(pixels.average(state)) for state in states])
     write_states(folder, fields, segment.times, name)
     images = ImageSeries(simulated, np.array(segment.times), pixels.images.extent, pixels.images.origin)

@@ -712,6 +712,15 @@ def test_results_are_compared_by_the_root_alone(finished, capsys):
     assert finish(start(["mpiexec", "-q", "-n", 2, *COMMAND, *command])) == (0, alone, "")
 
 
+def test_ranks_simulate(folder, tmp_path):
+    command = "simulate", folder / "case.toml", "--output"
+    status, _, err = finish(start(["mpiexec", "-q", "-n", 2, *COMMAND, *command, tmp_path / "two"]))
+    assert (status, err) == (0, "")
+    assert run(*command, tmp_path / "one") == 0
+    one, two = (ImageSeries.load(tmp_path / name / "images.npz") for name in ("one", "two"))
+    np.testing.assert_allclose(two.frames, one.frames, atol=1e-6)
+
+
 def test_ranks_agree(folder, tmp_path):
     """Both stages on one and on two processes; few iterations, for there may be less than two cores."""
     command = ("invert", folder / "case.toml", *settings("optimizer.max_iterations=3"), "--output")
