@@ -11,7 +11,7 @@ from fe_phaseinv.inference.inversion import Progress, iterate
 from fe_phaseinv.inference.posing import joint, pose
 from fe_phaseinv.inference.problem import Problem
 from fe_phaseinv.inference.settings import Settings
-from fe_phaseinv.inference.verification import Check, verify, verify_fields
+from fe_phaseinv.inference.verification import Check, verify_problem
 from fe_phaseinv.output.result import collect
 from fe_phaseinv.output.solution import Solution
 
@@ -137,10 +137,4 @@ class InverseProblem:
             Each with the figure found and the one expected; tolerances in time such as
             ``Tolerances(rtol=3e-3, newton=1e-7)`` make them sharp.
         """
-        problem = self.problem
-        x = problem.coordinates.from_coefficients(problem.coordinates.start)
-        checks = verify(problem.objective("intervals", problem.first_regularisation), x)
-        if problem.by_fields:
-            objective = problem.objective("trajectory", problem.first_regularisation)
-            checks += verify_fields(objective, objective.begin(x))
-        return checks
+        return verify_problem(self.problem)

@@ -10,7 +10,7 @@ from fe_phaseinv.cli.images import load_images
 from fe_phaseinv.cli.session import DONE, NOT_CONVERGED, WORLD, Session, log
 from fe_phaseinv.core.parallel import on_root
 from fe_phaseinv.forward.trajectory import Tolerances
-from fe_phaseinv.inference.verification import verify, verify_fields
+from fe_phaseinv.inference.verification import verify_problem
 
 
 def check(options: argparse.Namespace, session: Session) -> int:
@@ -30,11 +30,7 @@ def check(options: argparse.Namespace, session: Session) -> int:
     case = read(options)
     problem = build_problem(case, on_root(WORLD, load_images, case), WORLD, Tolerances(rtol=3e-3, newton=1e-7))
     require_unknowns(problem, options)
-    x = problem.coordinates.from_coefficients(problem.coordinates.start)
-    checks = verify(problem.objective("intervals", problem.first_regularisation), x)
-    if problem.by_fields:
-        trajectory = problem.objective("trajectory", problem.first_regularisation)
-        checks += verify_fields(trajectory, trajectory.begin(x))
+    checks = verify_problem(problem)
     for item in checks:
         log.info(
             "%-50s %10.5f  (to be %g within %g): %s",

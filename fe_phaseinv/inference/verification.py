@@ -9,6 +9,7 @@ import numpy as np
 from fe_phaseinv.core.parallel import extremes
 from fe_phaseinv.inference.field_objective import FieldObjective
 from fe_phaseinv.inference.objective import Linearisation, Objective
+from fe_phaseinv.inference.problem import Problem
 
 STEPS = (1.0, 0.5, 0.25, 0.125)
 
@@ -105,6 +106,22 @@ def verify_fields(objective: FieldObjective, x: np.ndarray, *, size: float = 1e-
         *_taylor(objective, base, direction, base.dot(base.gradient, direction), "fields: "),
         Check("fields: Hessian against central differences, ratio", ratio, 1.0, 1e-3),
     ]
+
+
+def verify_problem(problem: Problem) -> list[Check]:
+    """Prove the derivatives of a problem at the laws to start from, those by unknown fields, too. Collective.
+
+    Parameters
+    ----------
+    problem : Problem
+        With tight tolerances of the nonlinear solves.
+    """
+    x = problem.coordinates.from_coefficients(problem.coordinates.start)
+    checks = verify(problem.objective("intervals", problem.first_regularisation), x)
+    if problem.by_fields:
+        objective = problem.objective("trajectory", problem.first_regularisation)
+        checks += verify_fields(objective, objective.begin(x))
+    return checks
 
 
 def _taylor(objective: Objective | FieldObjective, base, direction: np.ndarray, slope: float, prefix="") -> list[Check]:
