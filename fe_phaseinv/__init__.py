@@ -27,8 +27,11 @@ from fe_phaseinv.laws.priors import Prior
 from fe_phaseinv.laws.relations import Law, Relation, ideal_entropy, identity, positive
 from fe_phaseinv.models.allen_cahn import AllenCahn
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
-from fe_phaseinv.models.interface import FunctionLaw, Model, NumberLaw
+from fe_phaseinv.models.declarations import Dirichlet, Field, FunctionLaw, KernelLaw, NumberLaw, Scalar
+from fe_phaseinv.models.driven_reaction import DrivenReaction
+from fe_phaseinv.models.interface import Model
 from fe_phaseinv.models.phase_field_crystal import PhaseFieldCrystal, QuarticCrystal
+from fe_phaseinv.models.strain_coupled import StrainCoupled
 from fe_phaseinv.observation.boundary import from_images
 from fe_phaseinv.observation.pixels import Pixels
 from fe_phaseinv.optimisation.trust_region import Outcome
@@ -47,7 +50,10 @@ __all__ = [
     "ConstantBasis",
     "Coordinates",
     "DataWarning",
+    "Dirichlet",
+    "DrivenReaction",
     "EvenPowers",
+    "Field",
     "FieldObjective",
     "ForwardModel",
     "FunctionLaw",
@@ -55,6 +61,7 @@ __all__ = [
     "ImageSeries",
     "InputError",
     "InverseProblem",
+    "KernelLaw",
     "Laplace",
     "Law",
     "Legendre",
@@ -73,11 +80,13 @@ __all__ = [
     "ReducedObjective",
     "Relation",
     "Result",
+    "Scalar",
     "SeriesEnsemble",
     "Settings",
     "Solution",
     "StepFailed",
     "Storage",
+    "StrainCoupled",
     "TimeGrid",
     "Tolerances",
     "coefficient_functions",

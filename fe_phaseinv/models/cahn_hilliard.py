@@ -1,15 +1,10 @@
 """Cahn-Hilliard equation with learnt chemical potential, diffusivity and gradient energy."""
 
-from __future__ import annotations
+from ufl import conditional, dot, exp, grad, gt, min_value
 
-from dataclasses import dataclass
-from typing import ClassVar
-
-import ufl
-
-from fe_phaseinv.laws.bases import Basis, Expansion
-from fe_phaseinv.laws.relations import ENTROPY_CUT, Relation
-from fe_phaseinv.models.interface import FunctionLaw, Model, NumberLaw
+from fe_phaseinv.laws.relations import ENTROPY_CUT
+from fe_phaseinv.models.declarations import Field, FunctionLaw, NumberLaw
+from fe_phaseinv.models.interface import Model
 
 
 def kept_positive(c):
@@ -20,10 +15,9 @@ def kept_positive(c):
     c : ufl.core.expr.Expr
     """
     cut = ENTROPY_CUT
-    return ufl.conditional(ufl.gt(c, cut), c, cut * ufl.exp((ufl.min_value(c, cut) - cut) / cut))
+    return conditional(gt(c, cut), c, cut * exp((min_value(c, cut) - cut) / cut))
 
 
-@dataclass(frozen=True)
 class CahnHilliard(Model):
     """dc/dt = div(D(c) c grad mu), mu = mu_h(c) - kappa lap c, with no flux and zero normal gradient.
 
@@ -39,41 +33,27 @@ class CahnHilliard(Model):
         kappa, a positive number in units of length^2.
     weighted : bool
         Whether the mobility is D(c) c, as that of particles which move independently; otherwise it is D(c) alone.
-
-    Raises
-    ------
-    ValueError
-        Where a law is none of these, or a relation has the name of another law.
     """
 
-    chemical_potential: Basis | Expansion | Relation
-    diffusivity: Basis | Relation
-    gradient_energy: Relation | None = None
-    weighted: bool = True
-
-    name: ClassVar[str] = "cahn-hilliard"
-    fields: ClassVar[tuple[str, ...]] = ("c", "mu")
-    laws: ClassVar[tuple[FunctionLaw | NumberLaw, ...]] = (
-        FunctionLaw("chemical_potential", constant=False),
-        FunctionLaw("diffusivity", positive=True),
-        NumberLaw("gradient_energy", initial=1e-3),
+    fields = Field("c", bounds=(0.0, 1.0)), Field("mu", rate=False)
+    laws = (
+        FunctionLaw("chemical_potential", constant=False, unit="kT", symbol="mu_h"),
+        FunctionLaw("diffusivity", positive=True, unit="length^2/time", symbol="D"),
+        NumberLaw("gradient_energy", initial=1e-3, positive=True, unit="length^2", symbol="kappa"),
     )
-    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    conserved: ClassVar[bool] = True
-    kinetics: ClassVar[str] = "diffusivity"
-    gauge: ClassVar[dict[str, int]] = {"chemical_potential": 1, "gradient_energy": 1, "diffusivity": -1}
-    scale: ClassVar[str] = "gradient_energy"
-    invariance: ClassVar[str] = "(mu_h, kappa, D) and (s mu_h, s kappa, D/s)"
+    options = ("weighted",)
+    weighted = True
+    conserved = True
+    gauge = {"chemical_potential": 1, "gradient_energy": 1, "diffusivity": -1}
 
-    def residual(self, fields, rate, laws, tests):
-        """Return the integrand of the weak form of c and mu; the arguments are those of `Model.residual`."""
+    def residual(self, fields, rates, laws, tests, at):
+        """Return the weak form of c and mu; the arguments are those of `Model.residual`."""
         (c, mu), (v, q) = fields, tests
-        mobility = laws["diffusivity"](c) * (kept_positive(c) if self.weighted else 1)
-        kappa = laws["gradient_energy"](c)
-        balance = rate * v + mobility * ufl.dot(ufl.grad(mu), ufl.grad(v))
-        potential = (mu - laws["chemical_potential"](c)) * q - kappa * ufl.dot(ufl.grad(c), ufl.grad(q))
-        return balance + potential
+        mobility = laws.diffusivity(c) * at.map * (kept_positive(c) if self.weighted else 1)
+        balance = rates.c * v + mobility * dot(grad(mu), grad(v))
+        potential = (mu - laws.chemical_potential(c)) * q - laws.gradient_energy * dot(grad(c), grad(q))
+        return (balance + potential) * at.dx
 
-    def boundary(self, fields, slope, laws, tests):
+    def boundary(self, fields, slope, laws, tests, at):
         """Return the integrand over the boundary where the normal gradient of c is a given slope."""
-        return laws["gradient_energy"](fields[0]) * slope * tests[1]
+        return laws.gradient_energy * slope * tests.mu

@@ -2,141 +2,102 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
-from fe_phaseinv.laws.bases import Basis, ConstantBasis, Expansion
-from fe_phaseinv.laws.relations import Relation, identity, positive
-
-
-@dataclass(frozen=True)
-class FunctionLaw:
-    """A law that is a function of a field, or of the wavenumber k.
-
-    Parameters
-    ----------
-    name : str
-        Key of the law in case files and results.
-    of : str
-        Name of its argument.
-    positive : bool
-        Whether the law is positive everywhere: the expansion is then that of its logarithm.
-    constant : bool
-        Whether a constant that is added to the law changes anything; where it does not, it is not learnt.
-    """
-
-    name: str
-    of: str = "c"
-    positive: bool = False
-    constant: bool = True
-
-    def relation(self, given: Relation | Basis | Expansion) -> Relation:
-        """Return the relation that a user's basis stands for; a relation stays what it is.
-
-        Parameters
-        ----------
-        given : Basis, Expansion or Relation
-
-        Raises
-        ------
-        ValueError
-            Where it is none of these, or a relation of another name.
-        """
-        transform = positive if self.positive else identity
-        if isinstance(given, Basis):
-            return Relation(self.name, given, transform, argument=self.of)
-        if isinstance(given, Expansion):
-            return Relation(self.name, given.basis, transform, known=given.known, argument=self.of)
-        return _named(self.name, given, "a basis such as Legendre(10), or Legendre(10) + ideal_entropy")
-
-
-@dataclass(frozen=True)
-class NumberLaw:
-    """A law that is a positive number; its only coefficient is its logarithm.
-
-    Parameters
-    ----------
-    name : str
-        Key of the law in case files and results.
-    initial : float
-        Where it starts unless told otherwise.
-    """
-
-    name: str
-    initial: float = 1.0
-    constant: ClassVar[bool] = True
-
-    def relation(self, given: Relation | None) -> Relation:
-        """Return the relation of the number; one that is given stays what it is.
-
-        Parameters
-        ----------
-        given : Relation or None
-
-        Raises
-        ------
-        ValueError
-            Where it is none of these, or a relation of another name.
-        """
-        if given is None:
-            return Relation(self.name, ConstantBasis(), positive)
-        return _named(self.name, given, "nothing, or a relation in the basis ConstantBasis()")
-
-
-def _named(name: str, given: object, accepted: str) -> Relation:
-    if not isinstance(given, Relation):
-        raise ValueError(f"{name}: found {given!r}; accepted: {accepted}")
-    if given.name != name:
-        raise ValueError(f"{name}: found a relation with the name {given.name!r}; accepted: {name!r}")
-    return given
+from fe_phaseinv.laws.bases import Basis, Expansion
+from fe_phaseinv.laws.relations import Relation
+from fe_phaseinv.models.declarations import Dirichlet, Field, FunctionLaw, KernelLaw, NumberLaw, Scalar
 
 
 class Model:
-    """Base of all models: a frozen dataclass with a field for every law, in the order of `laws`.
+    """Base of all models: a subclass declares fields and laws, and has a `residual`.
+
+    Parameters
+    ----------
+    *laws : Basis, Expansion or Relation
+        The laws, in the order of `laws`; a law that is a number needs none.
+    **others : object
+        The same by name, and values of the `options`.
 
     Attributes
     ----------
     name : str
-        Of the model, in case files and results.
-    fields : tuple of str
-        Names of the fields; the first one is what the images show and carries the time derivative.
+        Of the model, in case files and results; that of the class in lower case where not given.
+    fields : tuple of Field
+        The first one has a rate and is what the images show, unless `observe` says otherwise.
     laws : tuple of FunctionLaw or NumberLaw
-        What is to be learnt; the dataclass has a field of the name of each.
-    bounds : tuple of float
-        Admissible values of the first field.
+        What is to be learnt; an instance has the relation of each as an attribute of its name.
+    scalars : tuple of Scalar
+        Numbers that are unknown at each time.
+    data : tuple of str
+        Names of numbers that are given in time, such as a prescribed mean.
+    options : tuple of str
+        Names of class attributes that an instance may be given otherwise.
     conserved : bool
         Whether the integral of the first field changes by what passes the boundary alone.
-    kinetics : str, optional
-        The law that sets the pace and that a map of the heterogeneity multiplies.
-    kernel : str, optional
-        A law that is a function of the wavenumber, by which the first field is convolved.
     gauge : mapping of int, optional
         By law, the exponent with which it scales in the transformation that leaves the dynamics unchanged.
-    scale : str, optional
-        The law that is a number and tells the gauge: with it known, nothing is left of that freedom.
-    invariance : str
-        What no image can tell apart, in words.
     negative : tuple of (str, int)
         Coefficients that stay below zero, by law and number.
+
+    Raises
+    ------
+    ValueError
+        Where the model lacks or misnames something, or a law is given by what it cannot be.
     """
 
     name: ClassVar[str]
-    fields: ClassVar[tuple[str, ...]]
-    laws: ClassVar[tuple[FunctionLaw | NumberLaw, ...]]
-    bounds: ClassVar[tuple[float, float]]
+    fields: ClassVar[tuple[Field, ...]] = ()
+    laws: ClassVar[tuple[FunctionLaw | NumberLaw, ...]] = ()
+    scalars: ClassVar[tuple[Scalar, ...]] = ()
+    data: ClassVar[tuple[str, ...]] = ()
+    options: ClassVar[tuple[str, ...]] = ()
     conserved: ClassVar[bool] = False
-    kinetics: ClassVar[str | None] = None
-    kernel: ClassVar[str | None] = None
     gauge: ClassVar[Mapping[str, int] | None] = None
-    scale: ClassVar[str | None] = None
-    invariance: ClassVar[str]
     negative: ClassVar[tuple[tuple[str, int], ...]] = ()
 
-    def __post_init__(self):
-        """Turn what is given for each law into a relation."""
+    def __init_subclass__(cls):
+        """Name a model after its class, where it has no name of its own."""
+        if "name" not in vars(cls):
+            cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", cls.__name__).lower()
+
+    def __init__(self, *laws: Basis | Expansion | Relation, **others: Any):
+        self._require_declared()
+        names = [law.name for law in self.laws]
+        if len(laws) > len(names):
+            raise ValueError(f"{self.name}: found {len(laws)} laws; accepted: {', '.join(names)}")
+        given = dict(zip(names, laws, strict=False))
+        for name in others:
+            if name in given or name not in (*names, *self.options):
+                accepted = ", ".join((*names[len(laws) :], *self.options))
+                raise ValueError(f"{self.name}: found {name!r}; accepted: {accepted}")
+        given |= others
         for law in self.laws:
-            object.__setattr__(self, law.name, law.relation(getattr(self, law.name)))
+            setattr(self, law.name, law.relation(given.get(law.name)))
+        for name in self.options:
+            setattr(self, name, given.get(name, getattr(self, name)))
+
+    def _require_declared(self) -> None:
+        """Refuse a model that could not be understood."""
+        if not self.fields or not self.fields[0].rate:
+            raise ValueError(f"{self.name}: found no field with a rate; accepted: a first one among `fields` that has it")
+        groups = {"fields": self.fields, "laws": self.laws, "scalars": self.scalars}
+        for group, items in groups.items():
+            names = [item.name for item in items]
+            wrong = [name for name in names if not name.isidentifier() or name.startswith("_") or names.count(name) > 1]
+            if wrong:
+                raise ValueError(f"{self.name}: {group}: found {wrong[0]!r}; accepted: different names of variables")
+        names = {law.name for law in self.laws}
+        for key in (*(self.gauge or ()), *(name for name, _ in self.negative)):
+            if key not in names:
+                raise ValueError(f"{self.name}: found {key!r}; accepted: laws, {', '.join(sorted(names))}")
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Admissible values of the first field."""
+        return self.fields[0].bounds
 
     @property
     def relations(self) -> tuple[Relation, ...]:
@@ -146,45 +107,99 @@ class Model:
     @property
     def starts(self) -> dict[str, float | Sequence[float]]:
         """Where laws start unless told otherwise, as numbers or first coefficients; zeros for those left out."""
-        return {law.name: law.initial for law in self.laws if isinstance(law, NumberLaw)}
+        return {law.name: law.start for law in self.laws if isinstance(law, NumberLaw)}
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Numbers that stay where they start unless told otherwise."""
+        return tuple(law.name for law in self.laws if isinstance(law, NumberLaw) and law.fixed)
 
     @property
     def free_constants(self) -> tuple[str, ...]:
         """Laws whose constant changes nothing."""
         return tuple(law.name for law in self.laws if not law.constant)
 
-    def residual(self, fields, rate, laws: Mapping[str, Callable], tests):
-        """Return the integrand of the weak form.
+    @property
+    def kernel(self) -> str | None:
+        """The law by which the only field is convolved."""
+        return next((law.name for law in self.laws if isinstance(law, KernelLaw)), None)
+
+    @property
+    def scale(self) -> str | None:
+        """The positive number that tells the gauge: with it known, nothing is left of that freedom."""
+        numbers = (law for law in self.laws if isinstance(law, NumberLaw) and law.positive)
+        return next((law.name for law in numbers if (self.gauge or {}).get(law.name) == 1), None)
+
+    @property
+    def invariance(self) -> str | None:
+        """What no image can tell apart, in words; None where there is nothing."""
+        if not self.gauge:
+            return None
+        symbols = {law.symbol or law.name: self.gauge[law.name] for law in self.laws if law.name in self.gauge}
+        scaled = [_scaled(symbol, exponent) for symbol, exponent in symbols.items()]
+        return f"({', '.join(symbols)}) and ({', '.join(scaled)})"
+
+    def residual(self, fields, rates, laws, tests, at):
+        """Return the weak form.
 
         Parameters
         ----------
-        fields : tuple of ufl.core.expr.Expr
-            In the order of `fields`.
-        rate : ufl.core.expr.Expr
-            Time derivative of the first field.
-        laws : mapping of callable
-            By name: argument -> value, as UFL.
-        tests : tuple of ufl.core.expr.Expr
-            Test functions of the equations, as many as there are fields.
+        fields : named tuple of ufl.core.expr.Expr
+            By the names of `fields`, scalars and vectors.
+        rates : named tuple of ufl.core.expr.Expr
+            Time derivatives of the fields that have one.
+        laws : namespace
+            By name: functions of UFL expressions, and numbers.
+        tests : named tuple of ufl.core.expr.Expr
+            Test functions, one for each field.
+        at : namespace
+            What else holds at the place and time: `mesh`, `x`, `normal`, `t`, `dx`, `ds`; `map`, which multiplies the
+            kinetics; `start_mean`, the mean of the first field at the start; `scalars`; and `data` by their names.
 
         Returns
         -------
-        ufl.core.expr.Expr
+        ufl.Form
+            Integrals over cells and the boundary, linear in the tests.
         """
         raise NotImplementedError
 
-    def boundary(self, fields, slope, laws: Mapping[str, Callable], tests):
-        """Return the integrand over the boundary where the normal gradient of the first field is a given slope.
+    def constraints(self, fields, scalars, laws, at) -> dict[str, Any]:
+        """Return the equations of the scalars: by the name of each, integrals that vanish.
 
         Parameters
         ----------
-        fields, laws, tests
+        fields, laws, at
             As for `residual`.
-        slope : ufl.core.expr.Expr
-            Normal gradient of the first field.
-
-        Returns
-        -------
-        ufl.core.expr.Expr
+        scalars : named tuple of ufl.core.expr.Expr
+            By the names of `scalars`.
         """
-        raise NotImplementedError
+        return {}
+
+    def conditions(self, at) -> Sequence[Dirichlet]:
+        """Return the values that hold on the boundary at any time, but for those that images give.
+
+        Parameters
+        ----------
+        at : namespace
+            As for `residual`.
+        """
+        return ()
+
+    def observe(self, fields, at) -> Sequence[Any]:
+        """Return what the channels of an image show, linear in the fields.
+
+        Parameters
+        ----------
+        fields, at
+            As for `residual`.
+        """
+        return (fields[0],)
+
+    boundary: ClassVar[Any] = None
+    """A method ``boundary(fields, slope, laws, tests, at)`` of a model whose images may be cropped: the integrand over the
+    boundary, where the values of the first field are prescribed and its normal gradient is the slope."""
+
+
+def _scaled(symbol: str, exponent: int) -> str:
+    power = "s" if abs(exponent) == 1 else f"s^{abs(exponent)}"
+    return f"{power} {symbol}" if exponent > 0 else f"{symbol}/{power}"
