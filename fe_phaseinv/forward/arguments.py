@@ -9,7 +9,7 @@ import numpy as np
 from firedrake import FunctionSpace
 
 from fe_phaseinv.core.parallel import any_rank
-from fe_phaseinv.forward.boundary_data import BoundaryData
+from fe_phaseinv.forward.given import BoundaryData, DataInTime, InTime
 
 
 def require_degree(degree: int) -> None:
@@ -52,7 +52,7 @@ def checked_unknown(unknown: np.ndarray | None, size: int) -> np.ndarray:
     return found
 
 
-def require_nodes(name: str, shape: tuple[int, ...], space: FunctionSpace) -> None:
+def require_nodes(name: str, shape: tuple[int, ...], space: FunctionSpace, parts: int = 1) -> None:
     """Refuse, on all ranks, what has on one of them another number of values than there are nodes. Collective.
 
     Parameters
@@ -63,15 +63,17 @@ def require_nodes(name: str, shape: tuple[int, ...], space: FunctionSpace) -> No
         Shape of the values of this rank.
     space : firedrake.FunctionSpace
         The space that has the nodes.
+    parts : int
+        Number of values at each of them.
 
     Raises
     ------
     ValueError
         Where the shape is another one on any rank.
     """
-    nodes = space.dof_dset.size
+    nodes = parts * space.dof_dset.size
     if any_rank(space.mesh().comm, shape != (nodes,)):
-        raise ValueError(f"{name}: found shape {shape}; accepted: values at the {nodes} local nodes")
+        raise ValueError(f"{name}: found shape {shape}; accepted: the {nodes} values at local nodes")
 
 
 def require_boundary_data(boundary_data: Callable | None, space: FunctionSpace) -> None:
@@ -95,24 +97,48 @@ def require_boundary_data(boundary_data: Callable | None, space: FunctionSpace) 
         require_nodes("boundary_data", boundary_data.fields.shape[1:], space)
 
 
-def require_within(boundary_data: Callable | None, times: Sequence[float]) -> None:
-    """Refuse times at which data on the boundary would be extrapolated.
+def require_data(data: DataInTime | None, model) -> None:
+    """Refuse numbers in time that are not those that a model is to be given.
 
     Parameters
     ----------
-    boundary_data : BoundaryData or another callable, optional
-        By time, the field that is prescribed.
+    data : DataInTime, optional
+        The numbers.
+    model : Model
+        The equations.
+
+    Raises
+    ------
+    ValueError
+        Where the model has other data.
+    """
+    wanted = len(model.data)
+    found = 0 if data is None else data.values.shape[1]
+    if found != wanted:
+        accepted = f"DataInTime with {', '.join(model.data)}" if wanted else "none"
+        raise ValueError(f"{model.name}: data: found {found or 'none'}; accepted: {accepted}")
+
+
+def require_within(name: str, given: Callable | None, times: Sequence[float]) -> None:
+    """Refuse times at which what is given in time would be extrapolated.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument.
+    given : BoundaryData, DataInTime or another callable, optional
+        What is given by time.
     times : sequence of float
         Times of the run.
 
     Raises
     ------
     ValueError
-        Where some of them are before or after those of the `BoundaryData`.
+        Where some of them are before or after those at which it is given.
     """
-    if not isinstance(boundary_data, BoundaryData):
+    if not isinstance(given, InTime):
         return
-    first, last = boundary_data.times[0], boundary_data.times[-1]
+    first, last = given.times[0], given.times[-1]
     if times[0] < first or times[-1] > last:
         found = f"{times[0]:g} to {times[-1]:g}"
-        raise ValueError(f"times: found {found}; accepted: those of the boundary data, {first:g} to {last:g}")
+        raise ValueError(f"times: found {found}; accepted: those of {name}, {first:g} to {last:g}")

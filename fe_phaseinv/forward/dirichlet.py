@@ -1,13 +1,15 @@
-"""The part of the boundary where c and its normal gradient are those of a given field."""
+"""Parts of the boundary where fields take given values."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-from firedrake import Function, FunctionSpace
+import ufl
+from firedrake import Function, FunctionSpace, assemble, interpolate
 
 from fe_phaseinv.core.spaces import boundary_measure, boundary_nodes, interpolation
+from fe_phaseinv.models.declarations import Dirichlet
 
 
 def boundary_space(space: FunctionSpace) -> FunctionSpace:
@@ -55,16 +57,9 @@ class DirichletBoundary:
         """
         return boundary_measure(self.tags)(degree=quadrature)
 
-    def prescribe(self, values: np.ndarray) -> np.ndarray:
-        """Set the given field, and return its values at the nodes of c. Collective.
-
-        Parameters
-        ----------
-        values : numpy.ndarray
-            Local nodal values in the `boundary_space`.
-        """
-        self.field.dat.data_wo[:] = values
-        return self.trace(values)
+    def values(self) -> np.ndarray:
+        """Return the values of the given field at the nodes of c. Collective."""
+        return self.trace(self.field.dat.data_ro)
 
     def trace(self, values: np.ndarray) -> np.ndarray:
         """Return the values at the nodes of c. Collective.
@@ -91,3 +86,55 @@ class DirichletBoundary:
         c.array[self.nodes] = values
         self._trace.multTranspose(c, given)
         return given.array.copy()
+
+
+class StrongConditions:
+    """Values that a model prescribes for its fields on parts of the boundary.
+
+    Parameters
+    ----------
+    forms : StepForms
+        The equations of the step, which hold the model and the time.
+
+    Attributes
+    ----------
+    rows : numpy.ndarray of int
+        Local numbers of the values of a state that are prescribed.
+
+    Raises
+    ------
+    ValueError
+        Where a condition names no field, or its value depends on more than place and time.
+    """
+
+    def __init__(self, forms):
+        self._space, places, self._parts = forms.space, [], []
+        for condition in forms.weak.conditions():
+            for part, value in self._values(forms, condition):
+                tags = None if condition.on == "on_boundary" else condition.on
+                nodes = boundary_nodes(self._space, (tags,) if isinstance(tags, int) else tags)
+                places.append(forms.components * nodes + part)
+                self._parts.append((nodes, value))
+        self.rows = np.concatenate([np.empty(0, int), *places])
+
+    def values(self) -> np.ndarray:
+        """Return what is prescribed at the time that the equations hold, in the order of `rows`. Collective."""
+        found = [np.empty(0)]
+        for nodes, value in self._parts:
+            found.append(assemble(interpolate(value, self._space)).dat.data_ro[nodes])
+        return np.concatenate(found)
+
+    @staticmethod
+    def _values(forms, condition: Dirichlet) -> list[tuple[int, ufl.core.expr.Expr]]:
+        """Return the components that a condition prescribes, with the value of each."""
+        model = forms.model
+        names = [field.name for field in model.fields]
+        if condition.field not in names:
+            raise ValueError(f"{model.name}: conditions: found {condition.field!r}; accepted: {', '.join(names)}")
+        parts, value = forms.parts[names.index(condition.field)], ufl.as_ufl(condition.value)
+        given = {*ufl.algorithms.extract_coefficients(value)} & {*forms.all_functions}
+        if given:
+            accepted = "a value of place and time alone"
+            raise ValueError(f"{model.name}: conditions: {condition.field}: found {given.pop()}; accepted: {accepted}")
+        components = [value] * len(parts) if value.ufl_shape == () else [value[i] for i in range(len(parts))]
+        return list(zip(parts, components, strict=True))

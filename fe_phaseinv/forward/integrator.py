@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from fe_phaseinv.core.parallel import any_rank
 from fe_phaseinv.forward.bdf import TimeGrid, derivative_weights
+from fe_phaseinv.forward.given import Given
 from fe_phaseinv.forward.newton import ChordNewton
 from fe_phaseinv.forward.past import Past, combine
 from fe_phaseinv.forward.step import Step
@@ -26,24 +28,22 @@ class Integrator:
     ----------
     step : Step
         The equations of one step.
-    bounds : tuple of float
-        Admissible values of c.
     tolerances : Tolerances
         Accuracy in time.
     """
 
-    def __init__(self, step: Step, bounds: tuple[float, float], tolerances: Tolerances):
+    def __init__(self, step: Step, tolerances: Tolerances):
         self.step, self.tolerances = step, tolerances
-        self.newton = ChordNewton(step, bounds)
+        self.newton = ChordNewton(step)
 
     def march(
         self,
         start: np.ndarray,
         times: Sequence[float],
         *,
+        given: Given = Given(),  # noqa: B008 (a frozen value)
         grid: TimeGrid | None = None,
         tangent: np.ndarray | None = None,
-        boundary_data: Callable[[float], np.ndarray] | None = None,
         record: float = 0,
         max_steps: float = np.inf,
     ) -> Trajectory:
@@ -51,17 +51,16 @@ class Integrator:
 
         Parameters
         ----------
-        start : numpy.ndarray, shape (nodes,)
-            Local array of c at times[0].
+        start : numpy.ndarray, shape (rated * nodes,)
+            Local array of the components with rates at times[0].
         times : sequence of float
             Start, then the frame times, on which steps land.
+        given : Given
+            What else the run is given; the mean at the start is worked out.
         grid : TimeGrid, optional
             Steps to take; chosen by the error estimate where not given.
-        tangent : numpy.ndarray, shape (nodes, columns), optional
+        tangent : numpy.ndarray, shape (carried * nodes + border, columns), optional
             Derivatives of the start by the unknowns, the coefficients first; they are carried along.
-        boundary_data : callable, optional
-            By time, the field whose values and normal gradient hold on the boundary of a step that has such a part: a
-            local array of the elements of a degree more than those of c.
         record : float
             Largest number of steps after which to keep the states.
         max_steps : float
@@ -72,10 +71,10 @@ class Integrator:
         StepFailed
             Where the equations cannot be solved.
         """
-        past = self._beginning(start, times[0], tangent, boundary_data)
+        past = self._beginning(start, times[0], tangent, given)
         control = GridSteps(self, grid) if grid else AdaptiveSteps(self, times)
         first, states, derivatives = past.states[0], [], []
-        steps = [first] if record else []
+        steps = [self._record(first)] if record else []
         for target in times[1:]:
             most = len(past.orders) + max_steps
             while past.times[-1] < target:
@@ -84,16 +83,16 @@ class Integrator:
                 control.advance(past, target)
                 self.step.release()
                 if len(past.orders) <= record:
-                    steps.append(past.states[0])
-            states.append(past.states[0][:, 0].copy())
+                    steps.append(self._record(past.states[0]))
+            states.append(past.states[0].copy())
             derivatives += past.derivatives[:1]
         self._require_finite(past)
         grid = TimeGrid(tuple(past.times), tuple(past.orders))
         kept = steps if len(grid.orders) <= record else []
-        return Trajectory(grid, states, derivatives, first, tuple(times[1:]), boundary_data, kept)
+        return Trajectory(grid, states, derivatives, first, tuple(times[1:]), past.given, kept)
 
     def replay(self, trajectory: Trajectory, number: int, states: list[np.ndarray]) -> np.ndarray:
-        """Return the state after a step of a trajectory again. Collective.
+        """Return the record of a step of a trajectory again. Collective.
 
         Parameters
         ----------
@@ -101,7 +100,7 @@ class Integrator:
             What this step is a part of.
         number : int
             Number of the step, from 1.
-        states : list of numpy.ndarray, shape (nodes, fields)
+        states : list of numpy.ndarray, shape (size,)
             Those before it, newest first: `max_order` + 1, or all.
 
         Raises
@@ -110,8 +109,8 @@ class Integrator:
             Where the equations cannot be solved.
         """
         times, orders = trajectory.grid.times, trajectory.grid.orders
-        past = Past(list(times[:number]), list(orders[: number - 1]), states, trajectory.boundary_data)
-        return self.attempt(past, times[number], orders[number - 1])
+        past = Past(list(times[:number]), list(orders[: number - 1]), states, trajectory.given)
+        return self._record(self.attempt(past, times[number], orders[number - 1]))
 
     def attempt(self, past: Past, time: float, order: int) -> np.ndarray:
         """Predict the state at the end of a step and correct it by Newton's method. Collective.
@@ -127,7 +126,7 @@ class Integrator:
 
         Returns
         -------
-        numpy.ndarray, shape (nodes, fields)
+        numpy.ndarray, shape (size,)
 
         Raises
         ------
@@ -135,11 +134,11 @@ class Integrator:
             Where the equations cannot be solved.
         """
         prediction = past.extrapolated(past.states, time, order + 1)
-        self._prescribe(prediction, past.boundary_data, time)
+        self.prescribe(prediction, past.given, time)
         weights = derivative_weights(past.nodes(time, order))
-        self.step.set_rate(weights[0], combine(weights[1:], [state[:, 0] for state in past.states]))
-        goal = self.tolerances.newton * self.tolerance(past)
-        return self.newton.solve(prediction, goal * POLISHED if past.derivatives else goal)
+        self.step.set_rate(weights[0], combine(weights[1:], [self.step.layout.rates(s) for s in past.states[:order]]))
+        share = self.tolerances.newton * (POLISHED if past.derivatives else 1.0)
+        return self.newton.solve(prediction, self.tolerance(past), share)
 
     def accept(self, past: Past, time: float, order: int, state: np.ndarray) -> None:
         """Append a solved step and, where they are carried, its sensitivities. Collective.
@@ -152,7 +151,7 @@ class Integrator:
             Its end.
         order : int
             Its order.
-        state : numpy.ndarray, shape (nodes, fields)
+        state : numpy.ndarray, shape (size,)
             Its solution.
 
         Raises
@@ -163,38 +162,64 @@ class Integrator:
         if past.derivatives:
             state = state + self._carry_derivatives(past, time, order)
         if not past.orders:
-            past.states[0][:, 1:] = state[:, 1:]  # the start has no algebraic part of its own
+            self.step.layout.copy_algebraic(state, past.states[0])  # the start has none of its own
         past.append(time, order, state, keep=self.tolerances.max_order + 2)
 
-    def tolerance(self, past: Past) -> float:
-        """Return the allowed local error of a step (root mean square of c). Collective.
+    def tolerance(self, past: Past) -> np.ndarray:
+        """Return the allowed local error of each component with a rate, a root mean square. Collective.
 
         Parameters
         ----------
         past : Past
             The steps before it.
         """
-        return self.tolerances.rtol * max(self.step.norm.fluctuation(past.states[0][:, 0]), QUIET)
+        return self.tolerances.rtol * np.maximum(self.step.fluctuations(past.states[0]), QUIET)
 
-    def _beginning(self, start: np.ndarray, time: float, tangent: np.ndarray | None, boundary_data) -> Past:
-        nodes, fields = self.step.shape
-        first = np.column_stack([start, np.zeros((nodes, fields - 1))])
-        self._prescribe(first, boundary_data, time)
+    def prescribe(self, state: np.ndarray, given: Given, time: float) -> None:
+        """Set what is given at a time, and write what holds on the boundary into a state. Collective.
+
+        Parameters
+        ----------
+        state : numpy.ndarray, shape (size,)
+            A state.
+        given : Given
+            What is given.
+        time : float
+            The time.
+        """
+        operators, forms = self.step.operators, self.step.forms
+        self.step.set_given(given, time)
+        state[operators.conditions.rows] = operators.conditions.values()
+        if given.boundary is not None:
+            state[operators.given] = forms.dirichlet.values()
+
+    def _beginning(self, start: np.ndarray, time: float, tangent: np.ndarray | None, given: Given) -> Past:
+        layout, norm = self.step.layout, self.step.norm
+        first = layout.from_rates(start)
+        given = replace(given, start_mean=float(norm.mean(layout.component(first, 0))))
+        self.prescribe(first, given, time)
         self.step.factorised_shift = 0.0
-        derivatives = [] if tangent is None else [np.asfortranarray(tangent)]
-        return Past([time], [], [first], boundary_data, derivatives)
+        if tangent is None:
+            return Past([time], [], [first], given)
+        others = np.asfortranarray(tangent)
+        means = norm.mean(layout.carried_component(others, 0)[:, self.step.forms.columns :])
+        return Past([time], [], [first], given, [others], means)
 
-    def _prescribe(self, state: np.ndarray, boundary_data, time: float) -> None:
-        """Set what holds on the boundary at a time, and write it into a state."""
-        if boundary_data is not None:
-            state[self.step.dirichlet_nodes, 0] = self.step.forms.dirichlet.prescribe(boundary_data(time))
+    def _record(self, state: np.ndarray) -> np.ndarray:
+        """Return what is kept of a step: with its history, where the derivatives of its equations depend on that."""
+        forms = self.step.forms
+        if forms.plain_rate:
+            return state
+        return self.step.layout.record(state, np.concatenate([history.dat.data_ro for history in forms.history]))
 
     def _carry_derivatives(self, past: Past, time: float, order: int) -> np.ndarray:
         """Add the derivatives at the end of a step; gives a last correction of its state."""
-        weights = derivative_weights(past.nodes(time, order))[1:]
-        self.step.factorise()
+        step, weights = self.step, derivative_weights(past.nodes(time, order))[1:]
+        step.factorise()
+        step.operators.update_rate()
         expected = past.extrapolated(past.derivatives, time, len(past.derivatives))
-        update, derivatives = self.step.sensitivity(combine(weights, past.derivatives), expected)
+        history = combine(weights, [step.layout.carried_rates(before) for before in past.derivatives])
+        update, derivatives = step.sensitivity(history, expected, past.means)
         past.derivatives.insert(0, derivatives)
         del past.derivatives[self.tolerances.max_order :]
         return update

@@ -8,6 +8,7 @@ from firedrake.petsc import PETSc
 from fe_phaseinv.forward.forms import StepForms
 from fe_phaseinv.forward.operators import StepOperators
 from fe_phaseinv.solvers.auxiliary import AuxiliaryOperators
+from fe_phaseinv.solvers.bordered import BorderedFactor, Factor, KSPFactor
 from fe_phaseinv.solvers.direct import StepFailed, factorise, mumps_solver, solve_with
 from fe_phaseinv.solvers.krylov import krylov_solver, tolerance
 from fe_phaseinv.solvers.linear_algebra import dense
@@ -37,6 +38,11 @@ class LinearSolver:
     ksp: PETSc.KSP | None
     patience: float
 
+    @property
+    def factor(self) -> Factor:
+        """What solves as `prepare` has left it, with the transposed matrix, too."""
+        return KSPFactor(self.ksp)
+
     def prepare(self, shift: float) -> None:
         """Be ready to solve with the matrix as it is now. Collective.
 
@@ -52,7 +58,7 @@ class LinearSolver:
         """
         raise NotImplementedError
 
-    def separate(self, shift: float) -> PETSc.KSP:
+    def separate(self, shift: float) -> Factor:
         """Return a solver with the matrix as it is now that is not changed by what comes later. Collective.
 
         Parameters
@@ -67,7 +73,7 @@ class LinearSolver:
 
         Parameters
         ----------
-        rhs : numpy.ndarray, shape (nodes, fields)
+        rhs : numpy.ndarray, shape (rows,)
             Local array.
 
         Raises
@@ -84,9 +90,9 @@ class LinearSolver:
         ----------
         sides : numpy.ndarray, shape (rows, columns), Fortran order
             Local blocks of the right-hand sides.
-        expected : numpy.ndarray, shape (nodes, columns - 1)
-            Less the first field of the solutions but the last one, as far as it can be told beforehand; an iteration
-            can begin there.
+        expected : numpy.ndarray, shape (carried rows, columns - 1)
+            Less what is carried along of the solutions but the last one, as far as it can be told beforehand; an
+            iteration can begin there.
 
         Returns
         -------
@@ -123,14 +129,14 @@ class DirectSolver(LinearSolver):
             self.ksp = mumps_solver(self.matrix)  # one that has failed once fails for ever
             raise
 
-    def separate(self, shift: float) -> PETSc.KSP:
+    def separate(self, shift: float) -> Factor:
         """Factorise a copy."""
         matrix = self.matrix.copy()
-        return factorise(mumps_solver(matrix), matrix)
+        return KSPFactor(factorise(mumps_solver(matrix), matrix))
 
     def correct(self, rhs: np.ndarray) -> np.ndarray:
         """Solve with the factor."""
-        return self._solve_columns(rhs.reshape(-1, 1)).reshape(rhs.shape)
+        return self._solve_columns(rhs.reshape(-1, 1)).ravel()
 
     def solve(self, sides: np.ndarray, expected: np.ndarray) -> np.ndarray:
         """Solve with the factor."""
@@ -168,9 +174,9 @@ class KrylovSolver(LinearSolver):
             self.ksp = None
         self.ksp = krylov_solver(self.matrix, self.auxiliary, self.fields, shift)
 
-    def separate(self, shift: float) -> PETSc.KSP:
+    def separate(self, shift: float) -> Factor:
         """Set another preconditioner up, for a copy."""
-        return krylov_solver(self.matrix.copy(), self.auxiliary, self.fields, shift)
+        return KSPFactor(krylov_solver(self.matrix.copy(), self.auxiliary, self.fields, shift))
 
     def correct(self, rhs: np.ndarray) -> np.ndarray:
         """Solve roughly."""
@@ -208,6 +214,61 @@ class NonlocalSolver(DirectSolver):
         return NonlocalSystem(self.matrix, self.ksp, lambda columns: self.operators.nonlocal_part(columns, roughly))
 
 
+class BorderedSolver(LinearSolver):
+    """Factors of the equations of the fields, and elimination of the scalars by them.
+
+    Parameters
+    ----------
+    operators : StepOperators
+        Those of a model with scalars, or with floating means.
+    """
+
+    def __init__(self, operators: StepOperators):
+        self.operators, self.inner = operators, DirectSolver(operators.matrix)
+        self.patience = self.inner.patience
+        self._factor: BorderedFactor | None = None
+
+    @property
+    def ksp(self) -> PETSc.KSP:
+        """Solver of the equations of the fields."""
+        return self.inner.ksp
+
+    @property
+    def factor(self) -> Factor:
+        """What solves as `prepare` has left it."""
+        return self._factor
+
+    def prepare(self, shift: float) -> None:
+        """Factorise, and solve for the columns of the border."""
+        self.inner.prepare(shift)
+        self._factor = self._bordered(self.inner.factor)
+
+    def separate(self, shift: float) -> Factor:
+        """Do the same with a copy."""
+        return self._bordered(self.inner.separate(shift))
+
+    def correct(self, rhs: np.ndarray) -> np.ndarray:
+        """Solve with the factor."""
+        return self._factor.solve(rhs)
+
+    def solve(self, sides: np.ndarray, expected: np.ndarray) -> np.ndarray:
+        """Solve with the factor."""
+        return self._factor.solve(sides)
+
+    def _bordered(self, factor: KSPFactor) -> BorderedFactor:
+        operators = self.operators
+        border = operators.border
+        return BorderedFactor(
+            operators.forms.space.mesh().comm,
+            factor,
+            right=border.right(),
+            left=border.left(),
+            corner=border.corner(),
+            pins=border.pins,
+            heights=operators.pin_heights(),
+        )
+
+
 def linear_solver(operators: StepOperators) -> LinearSolver:
     """Choose how to solve: by iteration where the equations are many, or the user wants it. Collective.
 
@@ -225,7 +286,9 @@ def linear_solver(operators: StepOperators) -> LinearSolver:
     if _iterative(forms):
         tags = forms.dirichlet.tags if forms.dirichlet else None
         auxiliary = AuxiliaryOperators.of(forms.space, forms.quadrature, forms.dirichlet is not None, tags)
-        return KrylovSolver(operators.matrix, auxiliary, forms.fields)
+        return KrylovSolver(operators.matrix, auxiliary, forms.components)
+    if forms.border:
+        return BorderedSolver(operators)
     return NonlocalSolver(operators) if forms.convolution else DirectSolver(operators.matrix)
 
 
@@ -234,8 +297,8 @@ def _iterative(forms: StepForms) -> bool:
     asked = PETSc.Options(PREFIX).getString("solver", "")
     if asked and asked not in SOLVERS:
         raise ValueError(f"-{PREFIX}solver: found {asked!r}; accepted: {' or '.join(SOLVERS)}")
-    possible = forms.fields <= 2 and forms.convolution is None
+    possible = forms.components <= 2 and forms.convolution is None and not forms.border
     if asked == "krylov" and not possible:
         raise ValueError(f"-{PREFIX}solver: found 'krylov' for {forms.model.name}; accepted: direct")
-    large = forms.fields * forms.space.dim() > LARGE[forms.space.mesh().topological_dimension]
+    large = forms.components * forms.space.dim() > LARGE[forms.space.mesh().topological_dimension]
     return asked == "krylov" or (possible and large and asked != "direct")

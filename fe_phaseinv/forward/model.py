@@ -7,16 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from firedrake import Function, FunctionSpace
+from firedrake import Function, FunctionSpace, VectorFunctionSpace
 from mpi4py import MPI
 
 from fe_phaseinv.forward import arguments
 from fe_phaseinv.forward.bdf import TimeGrid, checked_times
-from fe_phaseinv.forward.boundary_data import BoundaryData
 from fe_phaseinv.forward.checkpoints import Storage
 from fe_phaseinv.forward.counts import Counts
 from fe_phaseinv.forward.dirichlet import DirichletBoundary, boundary_space
 from fe_phaseinv.forward.forms import StepForms
+from fe_phaseinv.forward.given import BoundaryData, DataInTime, Given
 from fe_phaseinv.forward.integrator import Integrator
 from fe_phaseinv.forward.parameters import CoefficientFunctions, CoefficientLayout
 from fe_phaseinv.forward.step import Step
@@ -44,11 +44,15 @@ class ForwardModel:
         Where it is no `BoundaryData`, it holds on the whole boundary, and sweeps need it to be one.
     heterogeneous : bool
         Whether the kinetics are multiplied by exp(h), where the map h is that of `ForwardModel.heterogeneity`.
+    data : DataInTime, optional
+        The numbers that the model is given in time, where it has any.
 
     Attributes
     ----------
     space : firedrake.FunctionSpace
-        Scalar space of every field.
+        Scalar space of every component of the fields.
+    layout : StateLayout
+        Where fields and scalars are in a state.
     parameters : CoefficientLayout
         Where the coefficients of each law are in the flat array.
     coefficients : CoefficientFunctions
@@ -57,8 +61,8 @@ class ForwardModel:
     Raises
     ------
     ValueError
-        Where an argument is none of these, a model without kinetics is to be heterogeneous, or the residual of the
-        model multiplies the time derivative.
+        Where an argument is none of these, a model without kinetics is to be heterogeneous, or the model lacks or
+        misnames something.
     """
 
     def __init__(
@@ -71,6 +75,7 @@ class ForwardModel:
         tolerances: Tolerances = Tolerances(),  # noqa: B008 (a frozen value)
         boundary_data: Callable[[float], np.ndarray] | None = None,
         heterogeneous: bool = False,
+        data: DataInTime | None = None,
     ):
         arguments.require_degree(degree)
         self.model, self.mesh, self.degree = model, mesh, degree
@@ -80,28 +85,38 @@ class ForwardModel:
         self.unknown = arguments.checked_unknown(unknown, self.parameters.size)
         self.boundary_data = boundary_data
         arguments.require_boundary_data(boundary_data, self.boundary_space)
-        self.step = Step(self._forms(heterogeneous))
-        self.integrator = Integrator(self.step, model.bounds, tolerances)
+        arguments.require_data(data, model)
+        self.data = data
+        forms = self._forms(heterogeneous)
+        self.step = Step(forms, forms.seen)
+        self.layout = self.step.layout
+        self.integrator = Integrator(self.step, tolerances)
         self.work = Counts()
 
     def solve(
-        self, laws: Mapping[str, float | Sequence[float]], start: Function, times: Sequence[float]
-    ) -> list[Function]:
+        self,
+        laws: Mapping[str, float | Sequence[float]],
+        start: Function | Sequence[Function],
+        times: Sequence[float],
+        fields: Sequence[str] | None = None,
+    ) -> list[Function] | list[tuple[Function | float, ...]]:
         """Solve with given laws from times[0] to the other times. Collective.
 
         Parameters
         ----------
         laws : mapping of float or of sequence of float
             By law, a number (kappa, not its logarithm) or the coefficients of its expansion.
-        start : firedrake.Function
-            The first field of the model at times[0], in `space`.
+        start : firedrake.Function or sequence of firedrake.Function
+            The fields with rates at times[0], each in `field_space` of its name.
         times : sequence of float
             At least two, which increase.
+        fields : sequence of str, optional
+            Names of the fields and scalars wanted; the first field where not given.
 
         Returns
         -------
-        list of firedrake.Function
-            The first field at the other times.
+        list of firedrake.Function, or of tuple
+            The first field at the other times, or all those named in the order of their names; scalars as numbers.
 
         Raises
         ------
@@ -110,10 +125,11 @@ class ForwardModel:
         ValueError
             Where an argument is none of these.
         """
-        if not isinstance(start, Function) or start.function_space() != self.space:
-            raise ValueError(f"start: found {start!r}; accepted: a Function in the space of the ForwardModel")
-        trajectory = self.run(self.parameters.from_laws(laws), start.dat.data_ro.copy(), times)
-        return [self.function(state) for state in trajectory.states]
+        m, begin = self.parameters.from_laws(laws), self.start_values(start)
+        trajectory = self.run(m, begin, times)
+        if fields is None:
+            return [self.part(state, self.model.fields[0].name) for state in trajectory.states]
+        return [tuple(self.part(state, name) for name in fields) for state in trajectory.states]
 
     def run(
         self,
@@ -125,6 +141,7 @@ class ForwardModel:
         sensitivities: bool = False,
         modes: np.ndarray | None = None,
         boundary_data: Callable[[float], np.ndarray] | None = None,
+        data: DataInTime | None = None,
         record: float = 0,
         max_steps: float = np.inf,
     ) -> Trajectory:
@@ -134,8 +151,8 @@ class ForwardModel:
         ----------
         m : numpy.ndarray, shape (n,)
             Flat coefficients of all laws.
-        start : numpy.ndarray, shape (nodes,)
-            Local nodal values of the first field.
+        start : numpy.ndarray, shape (rated * nodes,)
+            Local nodal values of the components of the fields with rates, one component after the other.
         times : sequence of float
             At least two, which increase.
         grid : TimeGrid, optional
@@ -143,8 +160,10 @@ class ForwardModel:
             where not given.
         sensitivities : bool
             Whether to carry derivatives by the unknown coefficients along.
-        modes : numpy.ndarray, shape (nodes, k), optional
+        modes : numpy.ndarray, shape (rated * nodes, k), optional
             Fields whose shares in the start are unknown too: their derivatives follow those of the coefficients.
+        data : DataInTime, optional
+            In place of that of the `ForwardModel`, for this run.
         boundary_data : BoundaryData or another callable, optional
             In place of that of the `ForwardModel`, for this run, and for the same parts of the boundary.
         record : float
@@ -162,17 +181,21 @@ class ForwardModel:
         times = checked_times(times)
         if np.shape(m) != (self.parameters.size,):
             raise ValueError(f"m: found shape {np.shape(m)}; accepted: ({self.parameters.size},)")
-        arguments.require_nodes("start", np.shape(start), self.space)
+        parts = len(self.layout.rated)
+        arguments.require_nodes("start", np.shape(start), self.space, parts)
         if grid is not None:
             grid.require(times, self.integrator.tolerances.max_order)
         if modes is not None:
-            arguments.require_nodes("modes", np.shape(modes)[:1], self.space)
+            arguments.require_nodes("modes", np.shape(modes)[:1], self.space, parts)
             if not sensitivities:
                 raise ValueError("modes: found without sensitivities; accepted: with sensitivities=True")
         if boundary_data is not None and self.boundary_data is None:
             raise ValueError("boundary_data: found for a ForwardModel without; accepted: one that has it too")
-        boundary_data = self.boundary_data if boundary_data is None else boundary_data
-        arguments.require_within(boundary_data, times)
+        given = Given(
+            self.boundary_data if boundary_data is None else boundary_data, self.data if data is None else data
+        )
+        arguments.require_within("boundary_data", given.boundary, times)
+        arguments.require_within("data", given.data, times)
         self.coefficients.assign(m)
         tangent = self.tangent(modes) if sensitivities else None
         began = time.perf_counter()
@@ -180,9 +203,9 @@ class ForwardModel:
             trajectory = self.integrator.march(
                 start,
                 times,
+                given=given,
                 grid=grid,
                 tangent=tangent,
-                boundary_data=boundary_data,
                 record=record,
                 max_steps=max_steps,
             )
@@ -199,9 +222,72 @@ class ForwardModel:
         values : numpy.ndarray, shape (nodes,)
             Its local nodal values.
         """
-        function = Function(self.space, name=self.model.fields[0])
+        function = Function(self.space, name=self.model.fields[0].name)
         function.dat.data_wo[:] = values
         return function
+
+    def part(self, state: np.ndarray, name: str) -> Function | float:
+        """Return a field of a state as a function of its name, or a scalar as a number.
+
+        Parameters
+        ----------
+        state : numpy.ndarray, shape (size,)
+            As a `Trajectory` has it.
+        name : str
+            Of the field or scalar.
+
+        Raises
+        ------
+        ValueError
+            Where there is none of this name.
+        """
+        layout = self.layout
+        if name in layout.scalars:
+            return float(state[layout.inner + layout.scalars.index(name)])
+        function = Function(self.field_space(name), name=name)
+        parts = [layout.component(state, number) for number in layout.of_field(name)]
+        function.dat.data_wo.reshape(layout.nodes, -1)[:] = np.column_stack(parts)
+        return function
+
+    def field_space(self, name: str) -> FunctionSpace:
+        """Return the space of a field, with the values of vectors for those that are.
+
+        Parameters
+        ----------
+        name : str
+            Of the field.
+
+        Raises
+        ------
+        ValueError
+            Where there is none of this name.
+        """
+        if name not in self.layout.names:
+            accepted = ", ".join((*self.layout.names, *self.layout.scalars))
+            raise ValueError(f"{self.model.name}: found {name!r}; accepted: {accepted}")
+        components = len(self.layout.of_field(name))
+        return self.space if components == 1 else VectorFunctionSpace(self.mesh, "CG", self.degree, dim=components)
+
+    def start_values(self, start: Function | Sequence[Function]) -> np.ndarray:
+        """Return the values of a start, component by component, shape (rated * nodes,).
+
+        Parameters
+        ----------
+        start : firedrake.Function or sequence of firedrake.Function
+            The fields with rates, in their order.
+
+        Raises
+        ------
+        ValueError
+            Where they are no functions of the spaces of these fields.
+        """
+        names = [field.name for field in self.model.fields if field.rate]
+        functions = [start] if isinstance(start, Function) or not isinstance(start, Sequence) else list(start)
+        spaces = [self.field_space(name) for name in names]
+        if [getattr(f, "function_space", lambda: None)() for f in functions] != spaces:
+            accepted = f"Functions in the spaces of {', '.join(names)} of the ForwardModel"
+            raise ValueError(f"start: found {start!r}; accepted: {accepted}")
+        return np.concatenate([f.dat.data_ro.reshape(self.layout.nodes, -1).T.ravel() for f in functions])
 
     @property
     def counts(self) -> Counts:
@@ -226,22 +312,26 @@ class ForwardModel:
         storage : Storage
             What may be kept.
         """
-        return storage.states / self.mesh.comm.allreduce(8 * int(np.prod(self.step.shape)), MPI.MAX) - 1
+        return storage.states / self.mesh.comm.allreduce(8 * self.layout.size, MPI.MAX) - 1
 
     def tangent(self, modes: np.ndarray | None) -> np.ndarray:
         """Return the derivatives of the start: by the coefficients, on which it does not depend, then by the modes.
 
         Parameters
         ----------
-        modes : numpy.ndarray, shape (nodes, k), optional
+        modes : numpy.ndarray, shape (rated * nodes, k), optional
             Fields whose shares in the start are unknown.
 
         Returns
         -------
-        numpy.ndarray, shape (nodes, columns + k)
+        numpy.ndarray, shape (carried * nodes + border, columns + k)
         """
-        by_coefficients = np.zeros((self.step.shape[0], self.step.forms.columns))
-        return by_coefficients if modes is None else np.hstack([by_coefficients, modes])
+        layout = self.layout
+        rows = len(layout.carried) * layout.nodes + layout.border
+        by_coefficients = np.zeros((rows, self.step.forms.columns))
+        if modes is None:
+            return by_coefficients
+        return np.hstack([by_coefficients, np.pad(modes, ((0, rows - len(modes)), (0, 0)))])
 
     def _forms(self, heterogeneous: bool) -> StepForms:
         dirichlet = None

@@ -11,7 +11,7 @@ from fe_phaseinv.forward.step import Step
 from fe_phaseinv.solvers.direct import StepFailed
 
 OVERSHOOT = 0.2
-"""A state that leaves the model's bounds by more than this share of their distance has failed."""
+"""A field that leaves its bounds by more than this share of their distance (of one, where there is none) has failed."""
 STALE_SHIFT = 2.0
 """A factor is not used for steps whose leading weight differs by more than this factor."""
 MAX_FACTORISATIONS = 6
@@ -26,41 +26,45 @@ class ChordNewton:
     ----------
     step : Step
         The equations.
-    bounds : tuple of float
-        Admissible values of c.
     """
 
-    def __init__(self, step: Step, bounds: tuple[float, float]):
-        margin = OVERSHOOT * (bounds[1] - bounds[0])
-        self.step, self.lowest, self.highest = step, bounds[0] - margin, bounds[1] + margin
+    def __init__(self, step: Step):
+        self.step, self._limits = step, []
+        for field, parts in zip(step.forms.model.fields, step.forms.parts, strict=True):
+            low, high = field.bounds
+            if field.rate or np.isfinite(low) or np.isfinite(high):
+                margin = OVERSHOOT * (high - low if np.isfinite(high - low) else 1.0)
+                self._limits += [(field.name, part, low - margin, high + margin) for part in parts]
 
-    def solve(self, guess: np.ndarray, goal: float) -> np.ndarray:
+    def solve(self, guess: np.ndarray, tolerances: np.ndarray, share: float) -> np.ndarray:
         """Return the state that solves the equations of the step. Collective.
 
         Parameters
         ----------
-        guess : numpy.ndarray, shape (nodes, fields)
-            Where to begin; right where c is prescribed.
-        goal : float
-            Error of c to reach, a root mean square.
+        guess : numpy.ndarray, shape (size,)
+            Where to begin; right where values are prescribed.
+        tolerances : numpy.ndarray, shape (rated,)
+            Allowed local error of each component with a rate, a root mean square.
+        share : float
+            Error to reach, as a share of these.
 
         Raises
         ------
         StepFailed
-            Where c leaves its bounds, a linear solve fails, or corrections do not become small enough.
+            Where a field leaves its bounds, a linear solve fails, or corrections do not become small enough.
         """
         step, state = self.step, guess.copy()
         step.set_state(state)
         if self._factor_is_stale():
             step.factorise()
-        contraction = _Contraction(goal, step.linear.patience)
+        contraction = _Contraction(share, step.linear.patience)
         last = step.factorisations + MAX_FACTORISATIONS
         while step.factorisations < last:
             correction = self._correction()
             state += correction
             step.set_state(state)
             self._require_bounds(state)
-            verdict = contraction.judge(step.norm(correction[:, 0]))
+            verdict = contraction.judge(step.relative_size(correction, tolerances))
             if verdict is _Verdict.CONVERGED:
                 return state
             if verdict is _Verdict.TOO_SLOW:
@@ -74,17 +78,21 @@ class ChordNewton:
     def _correction(self) -> np.ndarray:
         """Solve for a correction; the factor's shift is another one than the step's.
 
-        The mean of the two shifts fits slow and stiff modes alike.
+        The mean of the two shifts fits slow and stiff modes alike; constraints, which have no rates, are met in full.
         """
         step = self.step
-        return step.solve(step.residual()) * (-2 / (1 + step.shift / step.factorised_shift))
+        share, residual = 2 / (1 + step.shift / step.factorised_shift), step.residual()
+        residual[step.layout.inner :] /= share
+        return step.solve(residual) * -share
 
     def _require_bounds(self, state: np.ndarray) -> None:
-        low, high = self.step.norm.range(state[:, 0])
-        if np.isnan(low):
-            raise self._failure("c is not finite")
-        if not (low > self.lowest and high < self.highest):
-            raise self._failure(f"c left its bounds: {low:.3g} to {high:.3g}")
+        step = self.step
+        for name, part, lowest, highest in self._limits:
+            low, high = step.norm.range(step.layout.component(state, part))
+            if np.isnan(low):
+                raise self._failure(f"{name} is not finite")
+            if not (low > lowest and high < highest):
+                raise self._failure(f"{name} left its bounds: {low:.3g} to {high:.3g}")
 
     def _failure(self, why: str) -> StepFailed:
         """Return the exception to raise; the factor of a state that has failed serves no other."""

@@ -18,12 +18,39 @@ class LumpedNorm:
         Scalar space of the field.
     quadrature : int
         Degree of the quadrature.
+
+    Attributes
+    ----------
+    mean_weights : numpy.ndarray, shape (nodes,)
+        Weights of the nodal values in the mean.
     """
 
     def __init__(self, space: FunctionSpace, quadrature: int):
         self.comm = space.mesh().comm
-        self._masses = np.abs(assemble(TestFunction(space) * dx(degree=quadrature)).dat.data_ro)
+        integrals = assemble(TestFunction(space) * dx(degree=quadrature)).dat.data_ro.copy()
+        self._masses = np.abs(integrals)  # rounding leaves some below zero
         self._volume = total(self.comm, self._masses.sum())
+        self.mean_weights = integrals / total(self.comm, integrals.sum())
+
+    def total(self, values: np.ndarray) -> np.ndarray:
+        """Return the sum of arrays over the ranks. Collective.
+
+        Parameters
+        ----------
+        values : numpy.ndarray
+            The addend of this rank.
+        """
+        return total(self.comm, values)
+
+    def mean(self, values: np.ndarray) -> float | np.ndarray:
+        """Return the mean over the domain of a local array, or of each column. Collective.
+
+        Parameters
+        ----------
+        values : numpy.ndarray, shape (nodes,) or (nodes, columns)
+            Local nodal values.
+        """
+        return total(self.comm, self.mean_weights @ values)
 
     def __call__(self, c: np.ndarray) -> float:
         """Return the root mean square of a local array. Collective."""

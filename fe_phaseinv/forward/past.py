@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from fe_phaseinv.forward.bdf import interpolation_weights
+from fe_phaseinv.forward.given import Given
 
 
 @dataclass(eq=False)
@@ -20,19 +20,23 @@ class Past:
         Ends of all steps, the start first.
     orders : list of int
         Orders of all steps.
-    states : list of numpy.ndarray, shape (nodes, fields)
+    states : list of numpy.ndarray, shape (size,)
         The last states, newest first.
-    boundary_data : callable, optional
-        By time, the field whose values and normal gradient hold on the boundary, a local array.
-    derivatives : list of numpy.ndarray, shape (nodes, columns)
-        Derivatives of c by the unknowns in the last states, newest first; empty where they are not carried.
+    given : Given
+        What else the run is given.
+    derivatives : list of numpy.ndarray, shape (carried * nodes + border, columns)
+        Derivatives by the unknowns of the last states, newest first, as `StateLayout.carry` gives them; empty where
+        they are not carried.
+    means : numpy.ndarray, shape (others,)
+        Derivatives of the mean of the first field at the start by the unknowns that are no coefficients.
     """
 
     times: list[float]
     orders: list[int]
     states: list[np.ndarray]
-    boundary_data: Callable[[float], np.ndarray] | None = None
+    given: Given
     derivatives: list[np.ndarray] = field(default_factory=list)
+    means: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     def nodes(self, new: float, count: int) -> np.ndarray:
         """Return the times of a formula, newest first.
@@ -69,7 +73,7 @@ class Past:
             Its end.
         order : int
             Its order.
-        state : numpy.ndarray, shape (nodes, fields)
+        state : numpy.ndarray, shape (size,)
             The state there.
         keep : int
             Number of states to keep.

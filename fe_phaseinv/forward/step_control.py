@@ -106,13 +106,13 @@ class AdaptiveSteps:
 
     def _errors(self, past: Past, time: float, state: np.ndarray) -> dict[int, float]:
         """Return the errors of a step by order, of its own order and its neighbours, in units of the tolerance."""
-        norm, tolerance = self.integrator.step.norm, self.integrator.tolerance(past)
-        arrays = [state[:, 0], *(before[:, 0] for before in past.states)]
+        step, tolerance = self.integrator.step, self.integrator.tolerance(past)
+        arrays = [state, *past.states]
         if len(past.orders) == 0:
-            return {1: 0.5 * norm(arrays[0] - arrays[1]) / tolerance}
+            return {1: 0.5 * step.relative_size(arrays[0] - arrays[1], tolerance)}
         errors = {}
         for order in (self.order - 1, self.order, self.order + 1):
             nodes = past.nodes(time, order + 1)
             if order >= 1 and len(nodes) == order + 2 and len(arrays) >= order + 2:
-                errors[order] = norm(combine(error_weights(nodes, order), arrays)) / tolerance
+                errors[order] = step.relative_size(combine(error_weights(nodes, order), arrays), tolerance)
         return errors

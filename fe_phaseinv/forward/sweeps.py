@@ -1,10 +1,11 @@
 """Derivatives along a trajectory by one sweep each: tangent, adjoint, and second-order adjoint.
 
-With R_n(u_n, c_{n-1}, ...; m) = 0 the equations of step n, u = (c, ...), J_n = dR_n/du_n, H_nj = dR_n/dc_{n-j}:
+With R_n(u_n, u_{n-1}, ...; m) = 0 the equations of step n, those of scalars among them, J_n = dR_n/du_n and
+H_nj = dR_n/du_{n-j}, of which only components with rates have any:
 
-    tangent         J_n du_n = - sum_j H_nj dc_{n-j} - R_m dm
+    tangent         J_n du_n = - sum_j H_nj du_{n-j} - R_m dm
     adjoint         J_n^T l_n = w_n - sum_j H_{n+j,j}^T l_{n+j},                gradient = - sum_n R_m^T l_n
-    second order    the same for dl_n with - (l_n . R_n)_uu du_n - (l_n . R_n)_um dm added to its right-hand side
+    second order    the same for dl_n with the changes of J_n^T l_n and H_{n+j,j}^T l_{n+j} on its right-hand side
 
 (Ghattas and Willcox, Acta Numer. 30, 445 (2021), section 3.2, for the frozen grid of a multistep formula.)
 """
@@ -15,20 +16,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from firedrake.petsc import PETSc
 from mpi4py import MPI
 
 from fe_phaseinv.forward.bdf import derivative_weights
-from fe_phaseinv.forward.boundary_data import BoundaryData
 from fe_phaseinv.forward.checkpoints import History, Item, Storage
+from fe_phaseinv.forward.given import BoundaryData
 from fe_phaseinv.forward.inputs import Inputs
 from fe_phaseinv.forward.integrator import Integrator
 from fe_phaseinv.forward.multipliers import Multipliers
 from fe_phaseinv.forward.past import combine
 from fe_phaseinv.forward.trajectory import Trajectory
 from fe_phaseinv.forward.weighted import Weighted
-from fe_phaseinv.solvers.direct import solve_with
-from fe_phaseinv.solvers.linear_algebra import factor_bytes
+from fe_phaseinv.solvers.bordered import Factor
 
 
 @dataclass(eq=False)
@@ -56,20 +55,21 @@ class Sweeps:
     integrator: Integrator
     trajectory: Trajectory
     storage: Storage = Storage()  # noqa: RUF009 (a frozen value)
-    _factors: dict[int, PETSc.KSP] = field(default_factory=dict)
+    _factors: dict[int, Factor] = field(default_factory=dict)
     _kept_bytes: float = 0.0
     _change: Inputs | None = None
+    _mean_change: float = 0.0
     _pairs: History | None = None
-    """States, and their changes by the last tangent."""
+    """Records, and their changes by the last tangent."""
 
     def __post_init__(self):
         """Refuse what is prescribed in a way that has no derivative."""
-        data = self.trajectory.boundary_data
+        data = self.trajectory.given.boundary
         if data is not None and not isinstance(data, BoundaryData):
             raise ValueError(f"boundary_data: found {data!r}; accepted: BoundaryData, of which sweeps know the fields")
 
     def tangent(self, change: Inputs) -> list[np.ndarray]:
-        """Return the changes of c at the frames by a change of the inputs, as local arrays. Collective.
+        """Return the changes of the states at the frames by a change of the inputs. Collective.
 
         Parameters
         ----------
@@ -78,37 +78,38 @@ class Sweeps:
 
         Returns
         -------
-        list of numpy.ndarray, shape (nodes,)
+        list of numpy.ndarray, shape (size,)
 
         Raises
         ------
         StepFailed
             Where a linear solve fails, or a state cannot be computed again.
         """
-        frames, found = self._frames, {}
+        frames, found, size = self._frames, {}, self.weighted.step.layout.size
 
         def advance(n: int, past: list[Item]) -> Item:
-            state = self._state(n, [item[0] for item in past])
-            changed = self._tangent_step(n, state, [item[1] for item in past], change)
+            record = self._record(n, [item[0] for item in past])
+            changed = self._tangent_step(n, record, [item[1] for item in past], change)
             if n in frames:
-                found[n] = changed[:, 0].copy()
-            return state, changed
+                found[n] = changed[:size].copy()
+            return record, changed
 
-        first = np.zeros(self.weighted.step.shape)
-        first[:, 0] = change.start
+        first = self.weighted.step.layout.from_rates(change.start)
+        self._change, self._mean_change = change, self._mean(change)
         self._prescribe_change(first, self._boundary_change(0, change))
+        changed = np.zeros_like(self._first)
+        changed[:size] = first
         # Where the states are at hand, only their changes need room.
-        self._pairs = self._history((self.trajectory.start, first), advance, 1 if self.trajectory.steps else 2)
-        self._change = change
+        self._pairs = self._history((self._first, changed), advance, 1 if self.trajectory.steps else 2)
         return [found[n] for n in frames]
 
     def adjoint(self, weights: Sequence[np.ndarray]) -> Inputs:
-        """Return the derivative by the inputs of a sum of weights times c at the frames. Collective.
+        """Return the derivative by the inputs of a sum of weights times states at the frames. Collective.
 
         Parameters
         ----------
-        weights : sequence of numpy.ndarray, shape (nodes,)
-            For each frame, local integrals: the derivative by its nodal values.
+        weights : sequence of numpy.ndarray, shape (size,)
+            For each frame, local integrals: the derivative by its nodal values, then by the scalars.
 
         Raises
         ------
@@ -116,8 +117,8 @@ class Sweeps:
             Where a linear solve fails, or a state cannot be computed again.
         """
         multipliers = self._multipliers(weights)
-        for n, state in self._states_backwards():
-            solver, formula = self._visit(n, state)
+        for n, record in self._records_backwards():
+            solver, formula = self._visit(n, record)
             multipliers.solve(n, solver, formula)
         return multipliers.derivative()
 
@@ -126,9 +127,9 @@ class Sweeps:
 
         Parameters
         ----------
-        weights : sequence of numpy.ndarray, shape (nodes,)
+        weights : sequence of numpy.ndarray, shape (size,)
             Those of the adjoint.
-        changes : sequence of numpy.ndarray, shape (nodes,)
+        changes : sequence of numpy.ndarray, shape (size,)
             Their changes.
 
         Raises
@@ -140,15 +141,15 @@ class Sweeps:
         """
         if self._pairs is None:
             raise ValueError("the second-order adjoint needs a tangent of its own before it")
-        weighted = self.weighted
+        weighted, size = self.weighted, self.weighted.step.layout.size
         first, second = self._multipliers(weights), self._multipliers(changes)
-        for n, (state, changed) in self._pairs.backwards():
-            solver, formula = self._visit(n, state)
+        for n, (record, changed) in self._pairs.backwards():
+            solver, formula = self._visit(n, record)
             multiplier = first.solve(n, solver, formula)
             weighted.set_multiplier(multiplier)
-            weighted.set_change(changed)
-            weighted.set_inputs(self._change, self._boundary_change(n, self._change))
-            second.add(n, weighted.second())
+            weighted.set_change(changed[:size], changed[size:] if len(changed) > size else None)
+            self._set_inputs(n, self._change)
+            second.add(n, formula, weighted.second())
             second.solve(n, solver, formula, weighted.curvature())
         self._pairs = None
         return second.derivative()
@@ -171,6 +172,14 @@ class Sweeps:
     def _multipliers(self, weights: Sequence[np.ndarray]) -> Multipliers:
         return Multipliers(self.weighted, self.trajectory, dict(zip(self._frames, weights, strict=True)))
 
+    @property
+    def _first(self) -> np.ndarray:
+        """Record of the start."""
+        layout, start = self.weighted.step.layout, self.trajectory.start
+        if self.weighted.step.forms.plain_rate:
+            return start
+        return layout.record(start, np.zeros(len(layout.rated) * layout.nodes))
+
     def _history(self, first: Item, advance: Callable[[int, list[Item]], Item], parts: int) -> History:
         """Return a history of items that take the room of so many states."""
         comm = self.weighted.step.norm.comm
@@ -178,32 +187,55 @@ class Sweeps:
         window = self.integrator.tolerances.max_order + 1
         return History(first, self._count, advance, window=window, size=size, storage=self.storage, comm=comm)
 
-    def _state(self, n: int, past: list[np.ndarray]) -> np.ndarray:
-        """State after step n, given those before it."""
-        return self.trajectory.steps[n] if self.trajectory.steps else self.integrator.replay(self.trajectory, n, past)
+    def _record(self, n: int, past: list[np.ndarray]) -> np.ndarray:
+        """Record of step n, given those before it."""
+        if self.trajectory.steps:
+            return self.trajectory.steps[n]
+        size = self.weighted.step.layout.size
+        return self.integrator.replay(self.trajectory, n, [record[:size] for record in past])
 
-    def _states_backwards(self) -> Iterator[tuple[int, np.ndarray]]:
-        """Give the number of a step and the state after it, from the last one to the first."""
+    def _records_backwards(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Give the number and the record of a step, from the last one to the first."""
         if self.trajectory.steps:
             return ((n, self.trajectory.steps[n]) for n in range(self._count, 0, -1))
 
         def advance(n: int, past: list[Item]) -> Item:
-            return (self._state(n, [item[0] for item in past]),)
+            return (self._record(n, [item[0] for item in past]),)
 
-        return ((n, item[0]) for n, item in self._history((self.trajectory.start,), advance, 1).backwards())
+        return ((n, item[0]) for n, item in self._history((self._first,), advance, 1).backwards())
 
-    def _tangent_step(self, n: int, state: np.ndarray, past: list[np.ndarray], change: Inputs) -> np.ndarray:
-        solver, formula = self._visit(n, state)
-        boundary_change = self._boundary_change(n, change)
-        self.weighted.set_inputs(change, boundary_change)
-        history = combine(formula[1:], [before[:, 0] for before in past])
-        rhs = -(self.weighted.step.operators.rate(history) + self.weighted.explicit())
-        self._prescribe_change(rhs, boundary_change)
-        return solve_with(solver, rhs)
+    def _tangent_step(self, n: int, record: np.ndarray, past: list[np.ndarray], change: Inputs) -> np.ndarray:
+        """Return the change of the state after step n, and that of its history where records have it."""
+        solver, formula = self._visit(n, record)
+        step = self.weighted.step
+        history = combine(formula[1:], [step.layout.rates(before) for before in past[: len(formula) - 1]])
+        self._set_inputs(n, change)
+        rhs = -self.weighted.explicit()
+        rhs[: step.layout.inner] -= step.operators.rate(history)
+        self._prescribe_change(rhs, self._boundary_change(n, change))
+        changed = solver.solve(rhs)
+        return changed if step.forms.plain_rate else step.layout.record(changed, history)
+
+    def _set_inputs(self, n: int, change: Inputs) -> None:
+        """Write the change of what is given at the end of step n."""
+        self.weighted.set_inputs(change, self._number_change(n, change), self._boundary_change(n, change))
+
+    def _mean(self, change: Inputs) -> float:
+        """Return the change of the mean of the first field at the start."""
+        step = self.weighted.step
+        return float(step.norm.mean(step.layout.component(step.layout.from_rates(change.start), 0)))
+
+    def _number_change(self, n: int, change: Inputs) -> np.ndarray:
+        data = self.trajectory.given.data
+        if data is None:
+            return np.array([self._mean_change])
+        if not len(change.data):
+            return np.append(np.zeros(data.values.shape[1]), self._mean_change)
+        return np.append(data.weights(self.trajectory.grid.times[n]) @ change.data, self._mean_change)
 
     def _boundary_change(self, n: int, change: Inputs) -> np.ndarray | None:
         """Change of the field that is prescribed at the end of step n; that of the start has number 0."""
-        data = self.trajectory.boundary_data
+        data = self.trajectory.given.boundary
         if data is None:
             return None
         if not len(change.boundary):
@@ -212,28 +244,30 @@ class Sweeps:
 
     def _prescribe_change(self, values: np.ndarray, boundary_change: np.ndarray | None) -> None:
         """Write the change of what is prescribed where it is."""
+        step = self.weighted.step
+        values[step.operators.prescribed] = 0.0
         if boundary_change is not None:
-            step = self.weighted.step
-            values[step.dirichlet_nodes, 0] = step.forms.dirichlet.trace(boundary_change)
+            values[step.operators.given] = step.forms.dirichlet.trace(boundary_change)
 
-    def _visit(self, n: int, state: np.ndarray) -> tuple[PETSc.KSP, np.ndarray]:
+    def _visit(self, n: int, record: np.ndarray) -> tuple[Factor, np.ndarray]:
         """Go to the state after step n; gives the factor of its Jacobian and the weights of its formula."""
-        step, grid = self.weighted.step, self.trajectory.grid
+        step, grid, given = self.weighted.step, self.trajectory.grid, self.trajectory.given
         step.release()
-        order = grid.orders[n - 1]
+        order, size = grid.orders[n - 1], step.layout.size
         formula = derivative_weights(np.array(grid.times[n - order : n + 1][::-1]))
-        step.set_state(state)
+        step.set_state(record[:size])
         step.set_shift(formula[0])
-        data = self.trajectory.boundary_data
-        if data is not None:
-            step.forms.dirichlet.prescribe(data(grid.times[n]))
+        if len(record) > size:
+            step.set_history(record[size:])
+        step.set_given(given, grid.times[n])
+        step.operators.update_rate()
         if n in self._factors:
             return self._factors[n], formula
         if self._kept_bytes >= self.storage.factors:
             step.factorise()
-            return step.linear.ksp, formula
-        solver = step.factor()
-        self._kept_bytes += factor_bytes(solver)
+            return step.linear.factor, formula
+        factor = step.factor()
+        self._kept_bytes += factor.bytes
         if self._kept_bytes <= self.storage.factors:
-            self._factors[n] = solver
-        return solver, formula
+            self._factors[n] = factor
+        return factor, formula

@@ -12,8 +12,8 @@ from firedrake import Cofunction, Function, FunctionSpace
 from pyadjoint import Block, annotate_tape, get_working_tape, stop_annotating
 
 from fe_phaseinv.forward.bdf import TimeGrid
-from fe_phaseinv.forward.boundary_data import BoundaryData
 from fe_phaseinv.forward.checkpoints import Storage
+from fe_phaseinv.forward.given import BoundaryData
 from fe_phaseinv.forward.inputs import Inputs
 from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.sweeps import Sweeps
@@ -141,7 +141,7 @@ def _require_fitting(forward: ForwardModel, inputs: TapedInputs) -> None:
         raise ValueError(f"coefficients: found {len(inputs.laws)}; accepted: all {forward.parameters.size}")
     if (inputs.heterogeneity is None) != (forward.heterogeneity is None):
         raise ValueError("a map goes with a ForwardModel that is heterogeneous, and with no other")
-    data = forward.boundary_data
+    data = forward.given
     wanted = len(data.times) if isinstance(data, BoundaryData) else 0
     if len(inputs.boundary) not in (0, wanted):
         raise ValueError(f"{len(inputs.boundary)} fields on the boundary, for a ForwardModel that takes {wanted}")
@@ -153,7 +153,7 @@ class _TrajectoryBlock(Block):
     def __init__(self, forward: ForwardModel, inputs: TapedInputs, times: Sequence[float], storage: Storage):
         super().__init__()
         self.forward, self.taped, self.times, self.storage = forward, inputs, tuple(times), storage
-        self.boundary_data = forward.boundary_data
+        self.boundary_data = forward.given
         self.grid: TimeGrid | None = None
         self.sweeps: Sweeps | None = None
         self.weighted = Weighted(forward.step)

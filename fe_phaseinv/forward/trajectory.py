@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from numbers import Integral
 
 import numpy as np
 
 from fe_phaseinv.forward.bdf import MAX_ORDER, TimeGrid
+from fe_phaseinv.forward.given import Given
 
 QUIET = 0.02
 """Fluctuations of c below this do not tighten the tolerance any further."""
@@ -56,18 +56,19 @@ class Trajectory:
     ----------
     grid : TimeGrid
         The steps taken.
-    states : list of numpy.ndarray, shape (nodes,)
-        Local arrays of c at the frame times.
-    sensitivities : list of numpy.ndarray, shape (nodes, columns)
-        Their derivatives by the unknowns; empty where not asked for.
-    start : numpy.ndarray, shape (nodes, fields)
-        State of all fields at the start.
+    states : list of numpy.ndarray, shape (size,)
+        States at the frame times, as `StateLayout` has them.
+    sensitivities : list of numpy.ndarray, shape (carried * nodes + border, columns)
+        Their derivatives by the unknowns, as `StateLayout.carry` gives them; empty where not asked for.
+    start : numpy.ndarray, shape (size,)
+        State at the start.
     times : tuple of float
         The frame times.
-    boundary_data : callable, optional
-        By time, the field that held on the boundary, a local array.
-    steps : list of numpy.ndarray, shape (nodes, fields)
-        States of all fields at the start and after every step; empty where not asked for, or where there are more.
+    given : Given
+        What else the run was given.
+    steps : list of numpy.ndarray, shape (size,) or more
+        Records of the start and of every step, with the history where derivatives depend on it; empty where not asked
+        for, or where there are more.
     """
 
     grid: TimeGrid
@@ -75,5 +76,5 @@ class Trajectory:
     sensitivities: list[np.ndarray]
     start: np.ndarray
     times: tuple[float, ...]
-    boundary_data: Callable[[float], np.ndarray] | None = None
+    given: Given
     steps: list[np.ndarray] = field(default_factory=list)

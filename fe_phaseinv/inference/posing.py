@@ -10,7 +10,7 @@ import numpy as np
 from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.core.parallel import total
 from fe_phaseinv.data.images import ImageSeries
-from fe_phaseinv.forward.boundary_data import BoundaryData
+from fe_phaseinv.forward.given import BoundaryData
 from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.parameters import CoefficientLayout
 from fe_phaseinv.forward.trajectory import QUIET, Tolerances

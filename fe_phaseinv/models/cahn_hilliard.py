@@ -48,7 +48,7 @@ class CahnHilliard(Model):
 
     def residual(self, fields, rates, laws, tests, at):
         """Return the weak form of c and mu; the arguments are those of `Model.residual`."""
-        (c, mu), (v, q) = fields, tests
+        c, mu, v, q = fields.c, fields.mu, tests.c, tests.mu
         mobility = laws.diffusivity(c) * at.map * (kept_positive(c) if self.weighted else 1)
         balance = rates.c * v + mobility * dot(grad(mu), grad(v))
         potential = (mu - laws.chemical_potential(c)) * q - laws.gradient_energy * dot(grad(c), grad(q))

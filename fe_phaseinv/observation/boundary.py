@@ -12,7 +12,7 @@ from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.core.parallel import total
 from fe_phaseinv.core.spaces import boundary_nodes
 from fe_phaseinv.data.images import ImageSeries
-from fe_phaseinv.forward.boundary_data import BoundaryData
+from fe_phaseinv.forward.given import BoundaryData
 from fe_phaseinv.observation.pixels import Pixels
 from fe_phaseinv.observation.smoothing import Smoother
 

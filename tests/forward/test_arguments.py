@@ -6,9 +6,9 @@ from firedrake import Function, FunctionSpace, SpatialCoordinate, UnitSquareMesh
 from mpi4py.MPI import COMM_SELF, COMM_WORLD
 
 from fe_phaseinv.forward.bdf import TimeGrid
-from fe_phaseinv.forward.boundary_data import BoundaryData
 from fe_phaseinv.forward.checkpoints import Storage
 from fe_phaseinv.forward.forms import StepForms
+from fe_phaseinv.forward.given import BoundaryData
 from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.norms import LumpedNorm
 from fe_phaseinv.forward.parameters import CoefficientFunctions, CoefficientLayout

@@ -110,7 +110,7 @@ def test_the_boundary_follows_its_data(movie):
     forward, segment = only(objective)
     run = forward.run(START, segment.start, segment.times)
     for time, state in zip(segment.times[1:], run.states, strict=True):
-        given = forward.step.forms.dirichlet.prescribe(forward.boundary_data(time))
+        given = forward.step.forms.dirichlet.prescribe(forward.given(time))
         assert state[forward.step.dirichlet_nodes] == pytest.approx(given, abs=1e-14)
         assert np.ptp(given) > 0.1
 

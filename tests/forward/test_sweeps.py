@@ -8,8 +8,8 @@ from firedrake import SpatialCoordinate, assemble, interpolate, sin
 from mpi4py import MPI
 
 from fe_phaseinv.data import meshes
-from fe_phaseinv.forward.boundary_data import BoundaryData
 from fe_phaseinv.forward.checkpoints import Storage
+from fe_phaseinv.forward.given import BoundaryData
 from fe_phaseinv.forward.inputs import Inputs
 from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.sweeps import Sweeps
@@ -67,7 +67,7 @@ class Setting:
         m = LAWS.copy()
         m[UNKNOWN] = inputs.coefficients
         self.forward.heterogeneity.dat.data_wo[:] = inputs.heterogeneity
-        data = replace(self.forward.boundary_data, fields=inputs.boundary) if len(inputs.boundary) else None
+        data = replace(self.forward.given, fields=inputs.boundary) if len(inputs.boundary) else None
         return self.forward.run(m, inputs.start, TIMES, grid=grid, boundary_data=data, record=1000)
 
     def moved(self, share):

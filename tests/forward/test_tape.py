@@ -8,8 +8,8 @@ from mpi4py import MPI
 from pyadjoint import Tape, set_working_tape
 
 from fe_phaseinv.data import meshes
-from fe_phaseinv.forward.boundary_data import BoundaryData
 from fe_phaseinv.forward.checkpoints import Storage
+from fe_phaseinv.forward.given import BoundaryData
 from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.tape import coefficient_functions, run_on_tape
 from fe_phaseinv.forward.trajectory import Tolerances
@@ -142,7 +142,7 @@ def test_runs_on_the_tape_leave_the_model_as_it_was(tape, movie):
     """Each block follows its own laws, map and boundary data, whatever others are given later."""
     forward = forward_model(CahnHilliard, MPI.COMM_SELF, movie, True, cropped=True)
     forward.coefficients.assign(2 * LAWS)
-    space, data = forward.space, forward.boundary_data
+    space, data = forward.space, forward.given
     laws, start, h = coefficient_functions(forward, LAWS), waves(space, 1, 0.5, 0.2), waves(space, 2)
     edges = [waves(forward.boundary_space, number, 0.5, 0.2) for number in (1, 2, 3)]
     ends = [run_on_tape(forward, laws, start, TIMES, heterogeneity=h, boundary=edges)[-1]]
@@ -156,7 +156,7 @@ def test_runs_on_the_tape_leave_the_model_as_it_was(tape, movie):
     derivatives = [ReducedFunctional(J, Control(edges[1])).derivative() for J in (first, second)]
     assert np.abs(derivatives[0].dat.data_ro).max() > 1e-3 and np.abs(derivatives[1].dat.data_ro).max() == 0
     assert ReducedFunctional(first, Control(h))(h) == pytest.approx(first, rel=1e-8)
-    assert forward.boundary_data is data
+    assert forward.given is data
     np.testing.assert_array_equal(forward.coefficients.values(), 2 * LAWS)
     assert not forward.heterogeneity.dat.data_ro.any()
 

@@ -8,7 +8,7 @@ from firedrake.petsc import PETSc
 from mpi4py.MPI import COMM_SELF, COMM_WORLD
 from pyadjoint import Control, ReducedFunctional, Tape, set_working_tape
 
-from fe_phaseinv.forward.boundary_data import BoundaryData
+from fe_phaseinv.forward.given import BoundaryData
 from fe_phaseinv.forward.linear_solver import KrylovSolver
 from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.tape import coefficient_functions, run_on_tape
