@@ -101,5 +101,5 @@ def _describe_series(series: Series) -> str:
 
 def _boundary_error(series: Series) -> float | None:
     forward = series.fine.forward
-    boundary_data = forward.given
+    boundary_data = forward.boundary_data
     return None if boundary_data is None else interpolation_error(boundary_data, forward.mesh, forward.degree)

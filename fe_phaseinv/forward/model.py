@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 from firedrake import Function, FunctionSpace, VectorFunctionSpace
 from mpi4py import MPI
+from pyadjoint import stop_annotating
 
 from fe_phaseinv.forward import arguments
 from fe_phaseinv.forward.bdf import TimeGrid, checked_times
@@ -87,8 +88,9 @@ class ForwardModel:
         arguments.require_boundary_data(boundary_data, self.boundary_space)
         arguments.require_data(data, model)
         self.data = data
-        forms = self._forms(heterogeneous)
-        self.step = Step(forms, forms.seen)
+        with stop_annotating():
+            forms = self._forms(heterogeneous)
+            self.step = Step(forms, forms.seen)
         self.layout = self.step.layout
         self.integrator = Integrator(self.step, tolerances)
         self.work = Counts()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -37,18 +38,21 @@ def coefficient_functions(forward: ForwardModel, m: np.ndarray) -> list[Function
 def run_on_tape(
     forward: ForwardModel,
     coefficients: Sequence[Function],
-    start: Function,
+    start: Function | Sequence[Function],
     times: Sequence[float],
     *,
     heterogeneity: Function | None = None,
     boundary: Sequence[Function] | None = None,
+    data: Sequence[Function] | None = None,
+    fields: Sequence[str] | None = None,
     grid: TimeGrid | None = None,
     storage: Storage = Storage(),  # noqa: B008 (a frozen value)
-) -> list[Function]:
+) -> list[Function] | list[tuple[Function, ...]]:
     """Solve, and put the run on the tape where it is annotated. Collective.
 
     Afterwards a `ReducedFunctional` of the frames can be evaluated, differentiated and have its Hessian applied, by one
-    sweep over the time steps each; its controls may be the coefficients, the start, the map, and the boundary data.
+    sweep over the time steps each; its controls may be the coefficients, the start, the map, the boundary data, and
+    the data in time.
     Coefficients that are not among `forward.unknown` count as constants. The `ForwardModel` is left as it was, and
     what it is given later does not change what is on the tape.
 
@@ -58,8 +62,8 @@ def run_on_tape(
         A model whose laws are local.
     coefficients : sequence of firedrake.Function
         Coefficients of all laws, in the order of `forward.parameters`, in the real space.
-    start : firedrake.Function
-        Field at times[0], in `forward.space`.
+    start : firedrake.Function or sequence of firedrake.Function
+        The fields with rates at times[0], in `forward.space`; of a vector field in `forward.field_space` of its name.
     times : sequence of float
         At least two, which increase.
     heterogeneity : firedrake.Function, optional
@@ -67,6 +71,11 @@ def run_on_tape(
     boundary : sequence of firedrake.Function, optional
         The fields at the times of the `BoundaryData` of a `ForwardModel` that has them, in `forward.boundary_space`;
         those that it has where not given.
+    data : sequence of firedrake.Function, optional
+        The values of the `DataInTime` of a `ForwardModel` that has them, in the real space, time by time; those that it
+        has where not given.
+    fields : sequence of str, optional
+        Names of the fields and scalars wanted; the first field where not given.
     grid : TimeGrid, optional
         Steps to take; where not given they are chosen now, and kept whenever the run is replayed.
     storage : Storage
@@ -74,8 +83,8 @@ def run_on_tape(
 
     Returns
     -------
-    list of firedrake.Function
-        The field at the other times.
+    list of firedrake.Function, or of tuple
+        The first field at the other times, or all those named, in the order of their names; scalars in the real space.
 
     Raises
     ------
@@ -85,16 +94,18 @@ def run_on_tape(
         Where a map is given to a model without one, or the other way round, boundary data or coefficients do not fit,
         or the times are none of a run.
     """
-    inputs = TapedInputs(coefficients, start, heterogeneity, boundary or [])
+    starts = [start] if isinstance(start, Function) else list(start)
+    inputs = TapedInputs(coefficients, starts, heterogeneity, boundary or [], data or [])
     _require_fitting(forward, inputs)
-    block = _TrajectoryBlock(forward, inputs, times, storage)
+    names = tuple(fields or (forward.model.fields[0].name,))
+    block = _TrajectoryBlock(forward, inputs, times, storage, names)
     with stop_annotating():
-        frames = block.solve([dependency.output for dependency in block.get_dependencies()], grid)
+        outputs = block.solve([dependency.output for dependency in block.get_dependencies()], grid)
     if annotate_tape():
-        for frame in frames:
-            block.add_output(frame.create_block_variable())
+        for output in outputs:
+            block.add_output(output.create_block_variable())
         get_working_tape().add_block(block)
-    return frames
+    return outputs if fields is None else _in_tuples(outputs, len(names))
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,23 +116,26 @@ class TapedInputs:
     ----------
     laws : sequence
         One item for each coefficient.
-    start : object
-        One for the field at the start.
+    start : sequence
+        One for each field with a rate.
     heterogeneity : object
         One for the map; None where there is none.
     boundary : sequence
         One for each field on the boundary.
+    data : sequence
+        One for each value given in time.
     """
 
     laws: Sequence[Any]
-    start: Any
+    start: Sequence[Any]
     heterogeneity: Any
     boundary: Sequence[Any]
+    data: Sequence[Any]
 
     def in_order(self) -> list[Any]:
         """Return them as one list, in the order in which a block depends on them."""
         heterogeneity = [] if self.heterogeneity is None else [self.heterogeneity]
-        return [*self.laws, self.start, *heterogeneity, *self.boundary]
+        return [*self.laws, *self.start, *heterogeneity, *self.boundary, *self.data]
 
     def named(self, values: Sequence[Any]) -> TapedInputs:
         """Return other values in this order by their names.
@@ -132,8 +146,9 @@ class TapedInputs:
             As many as there are inputs.
         """
         rest = iter(values)
-        laws, start = [next(rest) for _ in self.laws], next(rest)
-        return TapedInputs(laws, start, None if self.heterogeneity is None else next(rest), list(rest))
+        laws, start = list(islice(rest, len(self.laws))), list(islice(rest, len(self.start)))
+        heterogeneity = None if self.heterogeneity is None else next(rest)
+        return TapedInputs(laws, start, heterogeneity, list(islice(rest, len(self.boundary))), list(rest))
 
 
 def _require_fitting(forward: ForwardModel, inputs: TapedInputs) -> None:
@@ -141,19 +156,30 @@ def _require_fitting(forward: ForwardModel, inputs: TapedInputs) -> None:
         raise ValueError(f"coefficients: found {len(inputs.laws)}; accepted: all {forward.parameters.size}")
     if (inputs.heterogeneity is None) != (forward.heterogeneity is None):
         raise ValueError("a map goes with a ForwardModel that is heterogeneous, and with no other")
-    data = forward.given
-    wanted = len(data.times) if isinstance(data, BoundaryData) else 0
+    forward.start_values(inputs.start)
+    boundary, data = forward.boundary_data, forward.data
+    wanted = len(boundary.times) if isinstance(boundary, BoundaryData) else 0
     if len(inputs.boundary) not in (0, wanted):
         raise ValueError(f"{len(inputs.boundary)} fields on the boundary, for a ForwardModel that takes {wanted}")
+    wanted = 0 if data is None else data.values.size
+    if len(inputs.data) not in (0, wanted):
+        raise ValueError(f"data: found {len(inputs.data)} values; accepted: {wanted}, or none")
 
 
 class _TrajectoryBlock(Block):
     """One trajectory. It holds all that it depends on itself, so that others may use the forward model in between."""
 
-    def __init__(self, forward: ForwardModel, inputs: TapedInputs, times: Sequence[float], storage: Storage):
+    def __init__(
+        self,
+        forward: ForwardModel,
+        inputs: TapedInputs,
+        times: Sequence[float],
+        storage: Storage,
+        names: Sequence[str],
+    ):
         super().__init__()
         self.forward, self.taped, self.times, self.storage = forward, inputs, tuple(times), storage
-        self.boundary_data = forward.given
+        self.names, self.boundary_data, self.data = names, forward.boundary_data, forward.data
         self.grid: TimeGrid | None = None
         self.sweeps: Sweeps | None = None
         self.weighted = Weighted(forward.step)
@@ -162,22 +188,25 @@ class _TrajectoryBlock(Block):
 
     def solve(self, values: Sequence[Function], grid: TimeGrid | None) -> list[Function]:
         """Run from given inputs, and be ready for sweeps."""
-        given, boundary_data = self.taped.named(values), self.boundary_data
+        given, boundary_data, data = self.taped.named(values), self.boundary_data, self.data
         if given.boundary:
             fields = np.array([field.dat.data_ro for field in given.boundary])
             boundary_data = replace(boundary_data, fields=fields)
+        if given.data:
+            data = replace(data, values=_numbers(given.data).reshape(data.values.shape))
         with self._at(values):
             trajectory = self.forward.run(
                 _numbers(given.laws),
-                given.start.dat.data_ro.copy(),
+                self.forward.start_values(given.start),
                 self.times,
                 grid=grid,
                 boundary_data=boundary_data,
+                data=data,
                 record=self.forward.steps_in(self.storage),
             )
         self.grid = trajectory.grid
         self.sweeps = Sweeps(self.weighted, self.forward.integrator, trajectory, self.storage)
-        return [self.forward.function(state) for state in trajectory.states]
+        return self._named_parts(trajectory.states)
 
     def prepare_recompute_component(self, inputs, relevant_outputs):
         """Run again, on the grid of the first run."""
@@ -203,7 +232,7 @@ class _TrajectoryBlock(Block):
 
     def evaluate_tlm_component(self, inputs, tlm_inputs, block_variable, idx, prepared=None):
         """Return the change of a frame."""
-        return self.forward.function(prepared[idx])
+        return self._named_parts(prepared)[idx]
 
     def prepare_evaluate_hessian(self, inputs, hessian_inputs, adj_inputs, relevant_dependencies):
         """Sweep backwards for the change of the derivatives, after a tangent sweep."""
@@ -232,26 +261,59 @@ class _TrajectoryBlock(Block):
             if heterogeneity is not None:
                 heterogeneity.dat.data_wo[:] = before
 
+    def _named_parts(self, states: Sequence[np.ndarray]) -> list[Function]:
+        """Return the wanted parts of states, or of their changes, frame by frame."""
+        parts = [self.forward.part(state, name) for state in states for name in self.names]
+        real = FunctionSpace(self.forward.mesh, "R", 0)
+        return [part if isinstance(part, Function) else Function(real, val=part) for part in parts]
+
     def _loads(self, values: Sequence[Cofunction | None]) -> list[np.ndarray]:
-        return [_local(value, self.forward.space) for value in values]
+        """Return what belongs to the outputs as arrays that belong to states, one for each frame."""
+        layout, loads = self.forward.layout, []
+        for parts in _in_tuples(values, len(self.names)):
+            load = layout.zeros()
+            for name, value in zip(self.names, parts, strict=True):
+                if value is not None and name in layout.scalars:
+                    load[layout.inner + layout.scalars.index(name)] += float(value.dat.data_ro[0])
+                elif value is not None:
+                    for number, column in zip(layout.of_field(name), _columns(value, layout.nodes), strict=True):
+                        layout.component(load, number)[:] += column
+            loads.append(load)
+        return loads
 
     def _changes(self, values: Sequence[Function | None]) -> Inputs:
         """Return the changes of all inputs; those not given do not change."""
         given, forward = self.taped.named(values), self.forward
         laws = _numbers([0.0 if value is None else value for value in given.laws])
-        start, heterogeneity = (_local(value, forward.space) for value in (given.start, given.heterogeneity))
+        fields = [field.function_space() for field in self.taped.start]
+        nodes = forward.layout.nodes
+        starts = [_columns(_local(v, space), nodes) for v, space in zip(given.start, fields, strict=True)]
+        heterogeneity = _local(given.heterogeneity, forward.space)
         boundary = np.array([_local(value, forward.boundary_space) for value in given.boundary])
-        return Inputs(laws[forward.unknown], start, heterogeneity, boundary)
+        data = _numbers([0.0 if value is None else value for value in given.data])
+        data = data.reshape(self.data.values.shape) if given.data else np.zeros((0, 0))
+        return Inputs(laws[forward.unknown], np.concatenate(starts).ravel(), heterogeneity, boundary, data)
 
     def _derivative(self, by: Inputs, index: int) -> Cofunction:
         """Return the part of a derivative that belongs to one input."""
         laws = np.zeros(self.forward.parameters.size)
         laws[self.forward.unknown] = by.coefficients
         heterogeneity = None if self.taped.heterogeneity is None else by.heterogeneity
-        parts = TapedInputs(laws, by.start, heterogeneity, by.boundary)
+        spaces = [field.function_space() for field in self.taped.start]
+        ends = np.cumsum([space.block_size * self.forward.layout.nodes for space in spaces])[:-1]
+        nodes = self.forward.layout.nodes
+        starts = [part.reshape(-1, nodes).T for part in np.split(by.start, ends)]
+        data = by.data.ravel() if self.taped.data else []
+        boundary = by.boundary if self.taped.boundary else []
+        parts = TapedInputs(laws, starts, heterogeneity, boundary, data)
         derivative = Cofunction(self.get_dependencies()[index].output.function_space().dual())
-        derivative.dat.data_wo[:] = parts.in_order()[index]
+        values = derivative.dat.data_wo
+        values[:] = np.reshape(parts.in_order()[index], values.shape)
         return derivative
+
+
+def _in_tuples(values: Sequence[Any], size: int) -> list[tuple[Any, ...]]:
+    return [tuple(values[i : i + size]) for i in range(0, len(values), size)]
 
 
 def _numbers(laws: Sequence[Function | float]) -> np.ndarray:
@@ -259,4 +321,12 @@ def _numbers(laws: Sequence[Function | float]) -> np.ndarray:
 
 
 def _local(value: Function | Cofunction | None, space: FunctionSpace) -> np.ndarray:
-    return np.zeros(space.dof_dset.size) if value is None else value.dat.data_ro.copy()
+    size = space.dof_dset.size
+    shape = (size,) if space.block_size == 1 else (size, space.block_size)
+    return np.zeros(shape) if value is None else value.dat.data_ro.copy()
+
+
+def _columns(values: Function | Cofunction | np.ndarray, nodes: int) -> np.ndarray:
+    """Return nodal values component by component."""
+    array = values if isinstance(values, np.ndarray) else values.dat.data_ro
+    return array.reshape(nodes, -1).T

@@ -35,7 +35,7 @@ def whole(*chosen, limits):
 def problem(movie, comm, cut=whole, fixed=(), kind=CahnHilliard, noise=0.0, cropped=False):
     model = kind(
         Relation("chemical_potential", Legendre(3), known=ideal_entropy),
-        Relation(kind.kinetics, Legendre(2), positive),
+        Relation(kind.laws[1].name, Legendre(2), positive),
     )
     mesh = meshes.rectangle_mesh(movie, 6, comm)
     coordinates = coordinates_for(model, CoefficientLayout(model.relations), START, np.isin(np.arange(6), fixed))
@@ -100,7 +100,7 @@ def test_a_wrong_gradient_is_caught(movie):
 @pytest.mark.parametrize("noise", [0.0, 0.05])
 def test_checks_hold_with_data_on_the_boundary(movie, kind, noise):
     objective = problem(with_a_fourth_frame(movie), MPI.COMM_SELF, kind=kind, noise=noise, cropped=True)
-    assert len(objective.experiments[0].forward.step.dirichlet_nodes) == 4 * 12
+    assert len(objective.experiments[0].forward.step.operators.given) == 4 * 12
     checks = verify(objective, unknowns(objective))
     assert [check.name for check in checks if not check.holds] == []
 
@@ -110,8 +110,8 @@ def test_the_boundary_follows_its_data(movie):
     forward, segment = only(objective)
     run = forward.run(START, segment.start, segment.times)
     for time, state in zip(segment.times[1:], run.states, strict=True):
-        given = forward.step.forms.dirichlet.prescribe(forward.given(time))
-        assert state[forward.step.dirichlet_nodes] == pytest.approx(given, abs=1e-14)
+        given = forward.step.forms.dirichlet.trace(forward.boundary_data(time))
+        assert state[forward.step.operators.given] == pytest.approx(given, abs=1e-14)
         assert np.ptp(given) > 0.1
 
 

@@ -42,7 +42,7 @@ class Setting:
     def __init__(self, kind, comm, movie, cropped=False):
         model = kind(
             Relation("chemical_potential", Legendre(3), known=ideal_entropy),
-            Relation(kind.kinetics, Legendre(2), positive),
+            Relation(kind.laws[1].name, Legendre(2), positive),
         )
         mesh = meshes.rectangle_mesh(movie, 5, comm)
         outside, moves = None, np.zeros((0, 0))
@@ -59,15 +59,16 @@ class Setting:
         fields = outside.fields if cropped else moves
         self.at = Inputs(LAWS[UNKNOWN], 0.5 + 0.2 * smooth(space, 1), 0.5 * smooth(space, 2), fields)
         self.change = Inputs(np.array([1.0, -0.5, 0.3, 0.2, 0.4]), smooth(space, 3), smooth(space, 4), moves)
-        lumped = self.forward.step.operators.rate(np.ones(len(self.at.start)))[:, 0]
-        self.weights = [lumped * smooth(space, number) for number in (5, 6)]
+        layout = self.forward.layout
+        lumped = layout.component(self.forward.step.operators.rate(np.ones(len(self.at.start))), 0)
+        self.weights = [layout.from_rates(lumped * smooth(space, number)) for number in (5, 6)]
         self.trajectory = self.run(self.at)
 
     def run(self, inputs, grid=None):
         m = LAWS.copy()
         m[UNKNOWN] = inputs.coefficients
         self.forward.heterogeneity.dat.data_wo[:] = inputs.heterogeneity
-        data = replace(self.forward.given, fields=inputs.boundary) if len(inputs.boundary) else None
+        data = replace(self.forward.boundary_data, fields=inputs.boundary) if len(inputs.boundary) else None
         return self.forward.run(m, inputs.start, TIMES, grid=grid, boundary_data=data, record=1000)
 
     def moved(self, share):
@@ -109,7 +110,8 @@ def test_adjoint_against_sensitivities(movie, kind):
     gradient = setting.sweeps().adjoint(setting.weights)
     m = LAWS.copy()
     run = setting.forward.run(m, setting.at.start, TIMES, grid=setting.trajectory.grid, sensitivities=True)
-    expected = sum(w @ rows for w, rows in zip(setting.weights, run.sensitivities, strict=True))
+    weights = map(setting.forward.layout.rates, setting.weights)
+    expected = sum(w @ rows for w, rows in zip(weights, run.sensitivities, strict=True))
     np.testing.assert_allclose(gradient.coefficients, expected, rtol=1e-7)
 
 
@@ -185,7 +187,7 @@ def test_derivatives_from_checkpoints(movie, cropped, files):
     setting = Setting(CahnHilliard, MPI.COMM_WORLD, movie, cropped)
     grid, step = setting.trajectory.grid, setting.forward.step
     bare = replace(setting.trajectory, steps=[])
-    most = setting.forward.mesh.comm.allreduce(16 * step.shape[0], MPI.MAX)
+    most = setting.forward.mesh.comm.allreduce(8 * step.layout.size, MPI.MAX)
     assert len(grid.orders) > 12
     storage = Storage(0 if files else 16 * most, files, 0)
     found = []

@@ -37,7 +37,7 @@ def tape():
 def forward_model(kind, comm, movie, heterogeneous, cropped=False):
     model = kind(
         Relation("chemical_potential", Legendre(3), known=ideal_entropy),
-        Relation(kind.kinetics, Legendre(2), positive),
+        Relation(kind.laws[1].name, Legendre(2), positive),
     )
     mesh = meshes.rectangle_mesh(movie, 5, comm)
     outside = None
@@ -142,7 +142,7 @@ def test_runs_on_the_tape_leave_the_model_as_it_was(tape, movie):
     """Each block follows its own laws, map and boundary data, whatever others are given later."""
     forward = forward_model(CahnHilliard, MPI.COMM_SELF, movie, True, cropped=True)
     forward.coefficients.assign(2 * LAWS)
-    space, data = forward.space, forward.given
+    space, data = forward.space, forward.boundary_data
     laws, start, h = coefficient_functions(forward, LAWS), waves(space, 1, 0.5, 0.2), waves(space, 2)
     edges = [waves(forward.boundary_space, number, 0.5, 0.2) for number in (1, 2, 3)]
     ends = [run_on_tape(forward, laws, start, TIMES, heterogeneity=h, boundary=edges)[-1]]
@@ -156,7 +156,7 @@ def test_runs_on_the_tape_leave_the_model_as_it_was(tape, movie):
     derivatives = [ReducedFunctional(J, Control(edges[1])).derivative() for J in (first, second)]
     assert np.abs(derivatives[0].dat.data_ro).max() > 1e-3 and np.abs(derivatives[1].dat.data_ro).max() == 0
     assert ReducedFunctional(first, Control(h))(h) == pytest.approx(first, rel=1e-8)
-    assert forward.given is data
+    assert forward.boundary_data is data
     np.testing.assert_array_equal(forward.coefficients.values(), 2 * LAWS)
     assert not forward.heterogeneity.dat.data_ro.any()
 

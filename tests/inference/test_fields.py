@@ -68,7 +68,7 @@ def build(kind, comm, images, storage=None, fixed=(), start_unknown=True):
     known = np.isin(np.arange(6), fixed)
     model = kind(
         Relation("chemical_potential", Legendre(3), known=ideal_entropy),
-        Relation(kind.kinetics, Legendre(2), positive),
+        Relation(kind.laws[1].name, Legendre(2), positive),
     )
     mesh = meshes.rectangle_mesh(images, 5, comm)
     coordinates = coordinates_for(model, CoefficientLayout(model.relations), LAWS, known)

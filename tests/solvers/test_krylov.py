@@ -40,7 +40,7 @@ def square(comm, cells, quadrilateral=True):
 def forward_model(kind, mesh, degree, prescribed=False):
     model = kind(
         Relation("chemical_potential", Legendre(3), known=ideal_entropy),
-        Relation(kind.kinetics, Legendre(2), positive),
+        Relation(kind.laws[1].name, Legendre(2), positive),
     )
     outside = None
     if prescribed:
