@@ -82,7 +82,9 @@ class Model:
     def _require_declared(self) -> None:
         """Refuse a model that could not be understood."""
         if not self.fields or not self.fields[0].rate:
-            raise ValueError(f"{self.name}: found no field with a rate; accepted: a first one among `fields` that has it")
+            raise ValueError(
+                f"{self.name}: found no field with a rate; accepted: a first one among `fields` that has it"
+            )
         groups = {"fields": self.fields, "laws": self.laws, "scalars": self.scalars}
         for group, items in groups.items():
             names = [item.name for item in items]
@@ -196,8 +198,8 @@ class Model:
         return (fields[0],)
 
     boundary: ClassVar[Any] = None
-    """A method ``boundary(fields, slope, laws, tests, at)`` of a model whose images may be cropped: the integrand over the
-    boundary, where the values of the first field are prescribed and its normal gradient is the slope."""
+    """A method ``boundary(fields, slope, laws, tests, at)`` of a model whose images may be cropped: the integrand over
+    the boundary, where the values of the first field are prescribed and its normal gradient is the slope."""
 
 
 def _scaled(symbol: str, exponent: int) -> str:

@@ -72,6 +72,8 @@ class QuarticCrystal(_Crystal):
 
     Raises
     ------
+    *laws, **others
+        The two by place or by name.
     ValueError
         Where a law is none of these, a relation has the name of another law, or C2 another basis.
     """
