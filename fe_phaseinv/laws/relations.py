@@ -11,7 +11,7 @@ import ufl
 from fe_phaseinv.laws.bases import COMPLEX_STEP, Basis, ConstantBasis
 
 ENTROPY_CUT = 1e-3
-"""Within this distance of 0 and 1 the ideal entropy is continued as a quadratic, so that a trial law whose
+"""Within this distance of where they end the ideal entropies are continued as quadratics, so that a trial law whose
 pattern overshoots by a little can still be computed."""
 
 
@@ -39,8 +39,14 @@ def positive(x):
     return ufl.exp(x) if _symbolic(x) else np.exp(x)
 
 
-def _extended_log(z):
-    """Return log z, continued below ENTROPY_CUT by its Taylor polynomial of second degree."""
+def extended_log(z):
+    """Return log z, continued below `ENTROPY_CUT` by its Taylor polynomial of second degree.
+
+    Parameters
+    ----------
+    z : float, numpy.ndarray or ufl.core.expr.Expr
+        A share or a density; an array may be complex.
+    """
     e = ENTROPY_CUT
     d = (z - e) / e
     below = np.log(e) + d - d * d / 2
@@ -58,7 +64,21 @@ def ideal_entropy(c):
     c : float, numpy.ndarray or ufl.core.expr.Expr
         Concentration; within `ENTROPY_CUT` of 0 and 1 the logarithms are continued as quadratics.
     """
-    return _extended_log(c) - _extended_log(1.0 - c)
+    return extended_log(c) - extended_log(1.0 - c)
+
+
+def density_entropy(eta):
+    """Return the chemical potential of an ideal gas, log(1 + eta), in units of kT.
+
+    That of the phase-field crystal: Elder, Provatas, Berry, Stefanovic and Grant, Phys. Rev. B 75, 064107 (2007).
+
+    Parameters
+    ----------
+    eta : float, numpy.ndarray or ufl.core.expr.Expr
+        Deviation of the density from a reference, relative to it; within `ENTROPY_CUT` of -1 the logarithm is continued
+        as a quadratic.
+    """
+    return extended_log(1.0 + eta)
 
 
 @dataclass(frozen=True)
