@@ -24,7 +24,8 @@ from fe_phaseinv.inverse_problem import InverseProblem
 from fe_phaseinv.laws.bases import Basis, ConstantBasis, EvenPowers, Hermite, Legendre, Powers
 from fe_phaseinv.laws.coordinates import Coordinates
 from fe_phaseinv.laws.priors import Prior
-from fe_phaseinv.laws.relations import Law, Relation, ideal_entropy, identity, positive
+from fe_phaseinv.laws.products import TensorProduct
+from fe_phaseinv.laws.relations import Law, Relation, density_entropy, ideal_entropy, identity, positive
 from fe_phaseinv.models.allen_cahn import AllenCahn
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
 from fe_phaseinv.models.declarations import Dirichlet, Field, FunctionLaw, KernelLaw, NumberLaw, Scalar
@@ -89,9 +90,11 @@ __all__ = [
     "StrainCoupled",
     "TimeGrid",
     "Tolerances",
+    "TensorProduct",
     "coefficient_functions",
     "from_images",
     "ideal_entropy",
+    "density_entropy",
     "identity",
     "mesh_from_file",
     "onto",
