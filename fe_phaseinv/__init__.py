@@ -30,6 +30,7 @@ from fe_phaseinv.models.allen_cahn import AllenCahn
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
 from fe_phaseinv.models.declarations import Dirichlet, Field, FunctionLaw, KernelLaw, NumberLaw, Scalar
 from fe_phaseinv.models.driven_reaction import DrivenReaction
+from fe_phaseinv.models.flory_huggins import FloryHuggins
 from fe_phaseinv.models.interface import Model
 from fe_phaseinv.models.phase_field_crystal import PhaseFieldCrystal, QuarticCrystal
 from fe_phaseinv.models.strain_coupled import StrainCoupled
@@ -56,6 +57,7 @@ __all__ = [
     "EvenPowers",
     "Field",
     "FieldObjective",
+    "FloryHuggins",
     "ForwardModel",
     "FunctionLaw",
     "Hermite",
@@ -88,13 +90,13 @@ __all__ = [
     "StepFailed",
     "Storage",
     "StrainCoupled",
+    "TensorProduct",
     "TimeGrid",
     "Tolerances",
-    "TensorProduct",
     "coefficient_functions",
+    "density_entropy",
     "from_images",
     "ideal_entropy",
-    "density_entropy",
     "identity",
     "mesh_from_file",
     "onto",
