@@ -24,11 +24,13 @@ from fe_phaseinv.inverse_problem import InverseProblem
 from fe_phaseinv.laws.bases import Basis, ConstantBasis, EvenPowers, Hermite, Legendre, Powers
 from fe_phaseinv.laws.coordinates import Coordinates
 from fe_phaseinv.laws.priors import Prior
-from fe_phaseinv.laws.relations import Law, Relation, ideal_entropy, identity, positive
+from fe_phaseinv.laws.products import TensorProduct
+from fe_phaseinv.laws.relations import Law, Relation, density_entropy, ideal_entropy, identity, positive
 from fe_phaseinv.models.allen_cahn import AllenCahn
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
 from fe_phaseinv.models.declarations import Dirichlet, Field, FunctionLaw, KernelLaw, NumberLaw, Scalar
 from fe_phaseinv.models.driven_reaction import DrivenReaction
+from fe_phaseinv.models.flory_huggins import FloryHuggins
 from fe_phaseinv.models.interface import Model
 from fe_phaseinv.models.phase_field_crystal import PhaseFieldCrystal, QuarticCrystal
 from fe_phaseinv.models.strain_coupled import StrainCoupled
@@ -55,6 +57,7 @@ __all__ = [
     "EvenPowers",
     "Field",
     "FieldObjective",
+    "FloryHuggins",
     "ForwardModel",
     "FunctionLaw",
     "Hermite",
@@ -87,9 +90,11 @@ __all__ = [
     "StepFailed",
     "Storage",
     "StrainCoupled",
+    "TensorProduct",
     "TimeGrid",
     "Tolerances",
     "coefficient_functions",
+    "density_entropy",
     "from_images",
     "ideal_entropy",
     "identity",

@@ -12,21 +12,26 @@ from typing import ClassVar
 import numpy as np
 from numpy.polynomial import legendre
 
+from fe_phaseinv.laws.hermite import hermite_functions
+
 COMPLEX_STEP = 1e-30
 """Imaginary step of derivatives that are exact to rounding: Squire and Trapp, SIAM Rev. 40, 110 (1998)."""
 
 
 class Basis:
-    """Functions of one argument in which a law is expanded.
+    """Functions in which a law is expanded, of one argument unless the basis says otherwise.
 
     A subclass has `size`, `functions` and, where its laws need smoothing, `roughness`.
     """
 
     size: int
+    arguments: ClassVar[int] = 1
+    """Number of arguments of the functions; where there are several, all methods take them as a tuple."""
     constant: ClassVar[int | None] = None
     """Index of the function that is constant, if there is one."""
     interval: tuple[float, float] | None = None
-    """Interval on which the functions are orthogonal, if there is one; in the unit of the argument."""
+    """Interval on which a law is smoothed and at whose ends it may have to rise, if there is one; in the unit of the
+    argument."""
 
     def __add__(self, known: Callable) -> Expansion:
         """Return the basis together with a known function, as in ``Legendre(10) + ideal_entropy``."""
@@ -34,7 +39,7 @@ class Basis:
 
     @property
     def even(self) -> list[int]:
-        """Indices of the functions that are even about the middle of the interval (about zero where there is none).
+        """Indices of the functions that are even about a point: the middle of the interval, or zero for powers.
 
         Raises
         ------
@@ -177,13 +182,16 @@ class Powers(Basis):
     ----------
     size : int
         Number of powers.
+    interval : (float, float)
+        Interval on which a law is smoothed, in the unit of the argument.
     """
 
     size: int
+    interval: tuple[float, float] = (0.0, 1.0)
 
     @property
     def even(self) -> list[int]:
-        """Indices of the even powers."""
+        """Indices of the powers that are even about zero, wherever the interval is."""
         return list(range(1, self.size, 2))
 
     def functions(self, z) -> list:
@@ -191,15 +199,17 @@ class Powers(Basis):
         return [z**n for n in range(1, self.size + 1)]
 
     def roughness(self) -> np.ndarray:
-        """Return the Gram matrix of the second derivatives on (0, 1).
+        """Return the Gram matrix of the second derivatives.
 
         Returns
         -------
         numpy.ndarray, shape (size, size)
+            The integral over the interval, with z scaled to the unit interval.
         """
-        n = np.arange(1, self.size + 1)
-        factors = n * (n - 1.0)
-        return np.outer(factors, factors) / np.maximum(n + n[:, None] - 3.0, 1.0)
+        (a, b), n = self.interval, np.arange(1, self.size + 1)
+        factors = (b - a) ** 1.5 * n * (n - 1.0)
+        power = np.maximum(n + n[:, None] - 3.0, 1.0)
+        return np.outer(factors, factors) * (b**power - a**power) / power
 
 
 @dataclass(frozen=True)
@@ -301,24 +311,3 @@ class Hermite(Basis):
         end = np.sqrt(2 * self.size + 1) + 6.0
         x, weights = legendre.leggauss(8 * self.size + 64)
         return 0.5 * end * (x + 1), 0.5 * end * weights
-
-
-def hermite_functions(size: int, x: np.ndarray) -> np.ndarray:
-    """Evaluate the Hermite functions h_0 ... h_{size-1} by the three-term recurrence.
-
-    Parameters
-    ----------
-    size : int
-        Number of functions.
-    x : numpy.ndarray
-        Their argument, without a unit.
-
-    Returns
-    -------
-    numpy.ndarray, shape (size, ...)
-    """
-    values = [np.pi**-0.25 * np.exp(-x * x / 2)]
-    values.append(np.sqrt(2.0) * x * values[0])
-    for n in range(1, size - 1):
-        values.append(np.sqrt(2 / (n + 1)) * x * values[n] - np.sqrt(n / (n + 1)) * values[n - 1])
-    return np.array(values[:size])

@@ -62,11 +62,9 @@ class Prior:
         units = [relation.basis.roughness() + RIDGE * np.eye(relation.basis.size) for relation in relations]
         precision = block_diag(*(s * unit for s, unit in zip(regularisation, units, strict=True)))
         drawn_to = np.linalg.solve(block_diag(*units), RIDGE * np.asarray(mean))
-        ends = [relation.rising_at for relation in relations]
-        rows = block_diag(*(r.basis.slopes(z).T for r, z in zip(relations, ends, strict=True)))
-        known = [r.slope(np.zeros(r.basis.size), z) for r, z in zip(relations, ends, strict=True)]
-        weights = [np.full(len(z), s) for z, s in zip(ends, regularisation, strict=True)]
-        return cls(drawn_to, precision, rows, np.concatenate(known), np.concatenate(weights))
+        rows, known = zip(*(relation.rising for relation in relations), strict=True)
+        weights = [np.full(len(part), s) for part, s in zip(known, regularisation, strict=True)]
+        return cls(drawn_to, precision, block_diag(*rows), np.concatenate(known), np.concatenate(weights))
 
     def admits(self, m: np.ndarray) -> bool:
         """Say whether all slopes that have to be positive are.

@@ -11,7 +11,7 @@ import ufl
 from fe_phaseinv.laws.bases import COMPLEX_STEP, Basis, ConstantBasis
 
 ENTROPY_CUT = 1e-3
-"""Within this distance of 0 and 1 the ideal entropy is continued as a quadratic, so that a trial law whose
+"""Within this distance of where they end the ideal entropies are continued as quadratics, so that a trial law whose
 pattern overshoots by a little can still be computed."""
 
 
@@ -39,8 +39,14 @@ def positive(x):
     return ufl.exp(x) if _symbolic(x) else np.exp(x)
 
 
-def _extended_log(z):
-    """Return log z, continued below ENTROPY_CUT by its Taylor polynomial of second degree."""
+def extended_log(z):
+    """Return log z, continued below `ENTROPY_CUT` by its Taylor polynomial of second degree.
+
+    Parameters
+    ----------
+    z : float, numpy.ndarray or ufl.core.expr.Expr
+        A share or a density; an array may be complex.
+    """
     e = ENTROPY_CUT
     d = (z - e) / e
     below = np.log(e) + d - d * d / 2
@@ -58,7 +64,21 @@ def ideal_entropy(c):
     c : float, numpy.ndarray or ufl.core.expr.Expr
         Concentration; within `ENTROPY_CUT` of 0 and 1 the logarithms are continued as quadratics.
     """
-    return _extended_log(c) - _extended_log(1.0 - c)
+    return extended_log(c) - extended_log(1.0 - c)
+
+
+def density_entropy(eta):
+    """Return the chemical potential of an ideal gas, log(1 + eta), in units of kT.
+
+    That of the phase-field crystal: Elder, Provatas, Berry, Stefanovic and Grant, Phys. Rev. B 75, 064107 (2007).
+
+    Parameters
+    ----------
+    eta : float, numpy.ndarray or ufl.core.expr.Expr
+        Deviation of the density from a reference, relative to it; within `ENTROPY_CUT` of -1 the logarithm is continued
+        as a quadratic.
+    """
+    return extended_log(1.0 + eta)
 
 
 @dataclass(frozen=True)
@@ -74,12 +94,12 @@ class Relation:
     transform : callable
         `identity`, or `positive` for a law that is positive by construction.
     known : callable, optional
-        A part that is not learnt, for example `ideal_entropy`.
+        A part that is not learnt, for example `ideal_entropy`; a function of as many arguments as the basis.
     argument : str
-        Name of the variable on which the law depends.
+        Name of the variable on which the law depends, or names of several.
     symmetric : bool
-        Whether the expansion is odd about the middle of the interval of its basis, so that the homogeneous energy of
-        which it is the slope is symmetric.
+        Whether the expansion is odd about the middle of the interval of its basis (about zero for powers), so that the
+        homogeneous energy of which it is the slope is symmetric.
     convex_ends : bool
         Whether the law rises at both ends of that interval, so that this energy is convex there.
 
@@ -111,9 +131,12 @@ class Relation:
         return self.basis.even if self.symmetric else []
 
     @property
-    def rising_at(self) -> np.ndarray:
-        """Where the slope must be positive."""
-        return np.array(self.basis.interval if self.convex_ends else ())
+    def rising(self) -> tuple[np.ndarray, np.ndarray]:
+        """Slopes that must be positive: their derivatives by the coefficients, shape (k, size), and known parts."""
+        if not self.convex_ends:
+            return np.zeros((0, self.basis.size)), np.zeros(0)
+        ends = np.array(self.basis.interval)
+        return self.basis.slopes(ends).T, self.slope(np.zeros(self.basis.size), ends)
 
     @property
     def description(self) -> dict[str, object]:
@@ -165,40 +188,49 @@ class Relation:
             raise ValueError(f"{self.name}: found {start}; accepted: finite numbers")
         return found
 
-    def expansion(self, coefficients, z):
+    def expansion(self, coefficients, *z):
         """Return the sum of coefficients times basis functions, before the transform.
 
         Parameters
         ----------
         coefficients : sequence of float or of ufl.core.expr.Expr, length basis.size
-        z : float, numpy.ndarray or ufl.core.expr.Expr
-            The argument.
+        *z : float, numpy.ndarray or ufl.core.expr.Expr
+            The argument, or each of several.
 
-        Returns
-        -------
-        float, numpy.ndarray or ufl.core.expr.Expr
+        Raises
+        ------
+        ValueError
+            Where there are more or fewer arguments than those of the basis.
         """
-        return sum(a * f for a, f in zip(coefficients, self.basis.functions(z), strict=True))
+        accepted = self.basis.arguments
+        if len(z) != accepted:
+            raise ValueError(f"{self.name}: found {len(z)} arguments; accepted: {accepted} ({self.argument})")
+        functions = self.basis.functions(z if accepted > 1 else z[0])
+        return sum(a * f for a, f in zip(coefficients, functions, strict=True))
 
-    def __call__(self, coefficients, z):
-        """Value of the law at z (float, array or UFL expression)."""
-        value = self.transform(self.expansion(coefficients, z))
-        return value if self.known is None else value + self.known(z)
+    def __call__(self, coefficients, *z):
+        """Value of the law at z, or at each of several arguments (floats, arrays or UFL expressions)."""
+        value = self.transform(self.expansion(coefficients, *z))
+        return value if self.known is None else value + self.known(*z)
 
-    def slope(self, coefficients, z: np.ndarray) -> np.ndarray:
-        """Return the derivative by the argument, exact to rounding (complex step).
+    def slope(self, coefficients, *z: np.ndarray, by: int = 0) -> np.ndarray:
+        """Return the derivative by an argument, exact to rounding (complex step).
 
         Parameters
         ----------
         coefficients : sequence of float, length basis.size
-        z : numpy.ndarray
-            The argument.
+        *z : numpy.ndarray
+            The argument, or each of several.
+        by : int
+            Number of the argument to differentiate by.
 
         Returns
         -------
         numpy.ndarray, of the shape of z
         """
-        return np.imag(self(coefficients, np.asarray(z, float) + 1j * COMPLEX_STEP)) / COMPLEX_STEP
+        steps = (1j * COMPLEX_STEP * (number == by) for number in range(len(z)))
+        moved = (np.asarray(one, float) + step for one, step in zip(z, steps, strict=True))
+        return np.imag(self(coefficients, *moved)) / COMPLEX_STEP
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,9 +246,9 @@ class Law:
     relation: Relation
     coefficients: np.ndarray
 
-    def __call__(self, z):
-        """Value at z (float, array or UFL expression)."""
-        return self.relation(self.coefficients, z)
+    def __call__(self, *z):
+        """Value at z, or at each of several arguments (floats, arrays or UFL expressions)."""
+        return self.relation(self.coefficients, *z)
 
     def __float__(self) -> float:
         """Value of a law that is a number.
@@ -230,16 +262,18 @@ class Law:
             raise TypeError(f"{self.relation.name} is a function of {self.relation.argument}, not a number")
         return float(self(0.0))
 
-    def slope(self, z: np.ndarray) -> np.ndarray:
-        """Return the derivative by the argument.
+    def slope(self, *z: np.ndarray, by: int = 0) -> np.ndarray:
+        """Return the derivative by an argument.
 
         Parameters
         ----------
-        z : numpy.ndarray
-            The argument.
+        *z : numpy.ndarray
+            The argument, or each of several.
+        by : int
+            Number of the argument to differentiate by.
 
         Returns
         -------
         numpy.ndarray, of the shape of z
         """
-        return self.relation.slope(self.coefficients, z)
+        return self.relation.slope(self.coefficients, *z, by=by)

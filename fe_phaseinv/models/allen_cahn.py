@@ -37,5 +37,12 @@ class AllenCahn(Model):
         return (rates.c * v + potential) * at.dx
 
     def boundary(self, fields, slope, laws, tests, at):
-        """Return the integrand over the boundary where the normal gradient of c is a given slope."""
+        """Return the integrand over the boundary where the normal gradient of c is a given slope.
+
+        Parameters
+        ----------
+        fields, laws, tests, at
+            As for `residual`.
+        slope : ufl.core.expr.Expr
+        """
         return -laws.gradient_energy * laws.kinetic_prefactor(fields.c) * at.map * slope * tests.c

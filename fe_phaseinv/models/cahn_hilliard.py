@@ -51,9 +51,27 @@ class CahnHilliard(Model):
         c, mu, v, q = fields.c, fields.mu, tests.c, tests.mu
         mobility = laws.diffusivity(c) * at.map * (kept_positive(c) if self.weighted else 1)
         balance = rates.c * v + mobility * dot(grad(mu), grad(v))
-        potential = (mu - laws.chemical_potential(c)) * q - laws.gradient_energy * dot(grad(c), grad(q))
+        potential = (mu - self.potential(c, laws)) * q - laws.gradient_energy * dot(grad(c), grad(q))
         return (balance + potential) * at.dx
 
+    def potential(self, c, laws):
+        """Return the homogeneous part of mu.
+
+        Parameters
+        ----------
+        c : ufl.core.expr.Expr
+        laws : namespace
+            As for `residual`.
+        """
+        return laws.chemical_potential(c)
+
     def boundary(self, fields, slope, laws, tests, at):
-        """Return the integrand over the boundary where the normal gradient of c is a given slope."""
+        """Return the integrand over the boundary where the normal gradient of c is a given slope.
+
+        Parameters
+        ----------
+        fields, laws, tests, at
+            As for `residual`.
+        slope : ufl.core.expr.Expr
+        """
         return laws.gradient_energy * slope * tests.mu

@@ -11,6 +11,10 @@ import numpy as np
 from fe_phaseinv.laws.bases import Basis, ConstantBasis, Expansion
 from fe_phaseinv.laws.relations import Relation, identity, positive
 
+OF_ONE = "a basis such as Legendre(10), or Legendre(10) + ideal_entropy"
+OF_TWO = "a basis such as TensorProduct(Legendre(4), Legendre(4))"
+"""What a law may be."""
+
 
 @dataclass(frozen=True)
 class Field:
@@ -78,15 +82,19 @@ class FunctionLaw:
         Raises
         ------
         ValueError
-            Where it is none of these, or a relation of another name.
+            Where it is none of these, a relation of another name, or of another number of arguments.
         """
-        transform = positive if self.positive else identity
-        argument = self.of if isinstance(self.of, str) else ", ".join(self.of)
-        if isinstance(given, Basis):
-            return Relation(self.name, given, transform, argument=argument)
-        if isinstance(given, Expansion):
-            return Relation(self.name, given.basis, transform, known=given.known, argument=argument)
-        return _named(self.name, given, "a basis such as Legendre(10), or Legendre(10) + ideal_entropy")
+        arguments = (self.of,) if isinstance(self.of, str) else self.of
+        if isinstance(given, Basis | Expansion):
+            basis, known = (given, None) if isinstance(given, Basis) else (given.basis, given.known)
+            transform = positive if self.positive else identity
+            given = Relation(self.name, basis, transform, known=known, argument=", ".join(arguments))
+        accepted = OF_ONE if len(arguments) == 1 else OF_TWO
+        found = _named(self.name, given, accepted).basis
+        if found.arguments != len(arguments):
+            accepted = f"a function of {' and '.join(arguments)}, {accepted}"
+            raise ValueError(f"{self.name}: found {found!r}, of {found.arguments} arguments; accepted: {accepted}")
+        return given
 
 
 @dataclass(frozen=True)

@@ -46,5 +46,12 @@ class DrivenReaction(Model):
         return {"v": (fields.c - at.mean) * at.dx}
 
     def boundary(self, fields, slope, laws, tests, at):
-        """Return the integrand over the boundary where the normal gradient of c is a given slope."""
+        """Return the integrand over the boundary where the normal gradient of c is a given slope.
+
+        Parameters
+        ----------
+        fields, laws, tests, at
+            As for `residual`.
+        slope : ufl.core.expr.Expr
+        """
         return laws.gradient_energy * slope * tests.mu

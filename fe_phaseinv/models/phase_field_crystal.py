@@ -9,6 +9,9 @@ from fe_phaseinv.laws.bases import EvenPowers
 from fe_phaseinv.models.declarations import Field, FunctionLaw, KernelLaw
 from fe_phaseinv.models.interface import Model
 
+DENSITIES = (-0.7, 2.0)
+"""Where the start has the slope one, as far as the basis can: a polynomial fitted to less of it falls beyond."""
+
 
 class _Crystal(Model):
     name = "phase-field-crystal"
@@ -18,7 +21,7 @@ class _Crystal(Model):
     @property
     def starts(self) -> dict[str, np.ndarray]:
         """Laws with which waves of the crystal neither grow nor decay: mu_h' is one, and so is the peak of C2."""
-        eta = np.linspace(-0.9, 0.9, 101)
+        eta = np.linspace(*DENSITIES, 101)
         potential = self.chemical_potential
         wanted = eta if potential.known is None else eta - potential.known(eta)
         line = np.linalg.lstsq(np.transpose(potential.basis.functions(eta)), wanted)[0]
@@ -69,6 +72,8 @@ class QuarticCrystal(_Crystal):
     direct_correlation : Basis or Relation
         With the basis `EvenPowers` of three functions whose scale is k0. Its constant can be exchanged with the slope
         of mu_h and is not learnt.
+    *laws, **others
+        The two by place or by name.
 
     Raises
     ------

@@ -8,7 +8,7 @@ from fe_phaseinv.data.meshes import rectangle_mesh
 from fe_phaseinv.inference.matern import Matern
 from fe_phaseinv.inference.posing import coordinates_for, pose
 from fe_phaseinv.inference.settings import Settings
-from fe_phaseinv.laws.bases import Hermite, Legendre, Powers
+from fe_phaseinv.laws.bases import EvenPowers, Hermite, Legendre, Powers
 from fe_phaseinv.laws.relations import Law, Relation, ideal_entropy
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
 from fe_phaseinv.models.phase_field_crystal import PhaseFieldCrystal, QuarticCrystal
@@ -126,4 +126,4 @@ def test_models_refuse_laws_that_are_none():
     with pytest.raises(ValueError, match="direct_correlation: found the basis Hermite"):
         QuarticCrystal(Powers(3), Hermite(5))
     with pytest.raises(ValueError, match="has no interval"):
-        CahnHilliard(Relation("chemical_potential", Powers(3), convex_ends=True), Legendre(2))
+        CahnHilliard(Relation("chemical_potential", EvenPowers(3), convex_ends=True), Legendre(2))

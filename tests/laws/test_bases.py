@@ -60,9 +60,19 @@ def test_powers(z):
     np.testing.assert_array_equal(EvenPowers(3, 2.0).roughness(), np.zeros((3, 3)))
 
 
+@pytest.mark.parametrize("interval", [*INTERVALS, (-1.0, 1.0)])
 @pytest.mark.parametrize("size", [1, 2, 5])
-def test_roughness_of_powers(size):
-    curvatures = [Polynomial.identity() ** n for n in range(1, size + 1)]
-    curvatures = [power.deriv(2) for power in curvatures]
-    expected = [[(p * q).integ(lbnd=0)(1) for q in curvatures] for p in curvatures]
-    np.testing.assert_allclose(Powers(size).roughness(), expected, atol=1e-10)
+def test_roughness_of_powers(size, interval):
+    length = interval[1] - interval[0]
+    curvatures = [length**2 * (Polynomial.identity() ** n).deriv(2) for n in range(1, size + 1)]
+    expected = [[(p * q).integ(lbnd=interval[0])(interval[1]) / length for q in curvatures] for p in curvatures]
+    np.testing.assert_allclose(Powers(size, interval).roughness(), expected, rtol=1e-11, atol=1e-10)
+    assert Powers(size) == Powers(size, (0.0, 1.0))
+
+
+@pytest.mark.parametrize("interval", [*INTERVALS, (-1.0, 1.0)])
+def test_a_polynomial_is_as_rough_in_powers_as_in_legendre_polynomials(interval):
+    powers, legendre, z = Powers(4, interval), Legendre(5, interval), np.linspace(*interval, 9)
+    m = np.array([0.3, -1.2, 0.7, 2.0])
+    n = np.linalg.solve(np.transpose(legendre.functions(z))[::2], (m @ np.array(powers.functions(z)))[::2])
+    assert m @ powers.roughness() @ m == pytest.approx(n @ legendre.roughness() @ n, rel=1e-10)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from fe_phaseinv.laws.bases import ConstantBasis, Legendre
+from fe_phaseinv.laws.bases import ConstantBasis, Legendre, Powers
 from fe_phaseinv.laws.priors import RIDGE, Prior
+from fe_phaseinv.laws.products import TensorProduct
 from fe_phaseinv.laws.relations import Relation, ideal_entropy
 
 RELATIONS = (Relation("mu", Legendre(5)), Relation("D", Legendre(3)), Relation("kappa", ConstantBasis()))
@@ -70,3 +71,27 @@ def test_symmetric_laws_lack_even_polynomials():
     m = np.where(np.isin(np.arange(5), relation.absent), 0.0, DEVIATION[:5])
     c = np.linspace(0.05, 0.95, 19)
     np.testing.assert_allclose(relation(m, 1 - c), -relation(m, c), atol=1e-12)
+
+
+@pytest.mark.parametrize("basis", [Legendre(6, (-1.0, 1.0)), Powers(5, (-1.0, 1.0))])
+def test_order_parameters_from_minus_one_to_one(basis):
+    """The potential of phi^4/4 - phi^2/2: odd about zero, and its energy is convex at both ends."""
+    relation = Relation("potential", basis, symmetric=True, convex_ends=True)
+    z = np.linspace(-1, 1, 6)[: basis.size]
+    m = np.linalg.lstsq(np.transpose(basis.functions(z)), z**3 - z)[0]
+    np.testing.assert_allclose(m[relation.absent], 0, atol=1e-12)
+    odd = np.where(np.isin(np.arange(basis.size), relation.absent), 0.0, 1 + np.arange(basis.size))
+    np.testing.assert_allclose(relation(odd, -z), -relation(odd, z), rtol=1e-12)
+    prior = Prior.smooth((relation,), np.zeros(basis.size), (1.0,))
+    assert prior.admits(m) and not prior.admits(-m)
+    curvature = 0.5 * 4 * np.mean((6 * np.linspace(-1, 1, 20001)) ** 2) * 4
+    assert prior.value(m) + 2 * np.log(2) == pytest.approx(curvature, rel=1e-3)
+
+
+def test_a_law_of_two_fields_beside_one_that_rises():
+    relations = (Relation("g", TensorProduct(Legendre(2), Powers(2))), CONVEX[0])
+    prior = Prior.smooth(relations, np.zeros(9), (0.3, 0.2))
+    assert prior.rows.shape == (2, 9) and not prior.rows[:, :4].any()
+    bent = np.r_[0.0, 1.0, 0.0, 2.0, np.zeros(5)]
+    expected = 0.3 * bent[:4] @ relations[0].basis.roughness() @ bent[:4]
+    assert bent @ prior.precision @ bent == pytest.approx(expected, rel=1e-5)

@@ -6,14 +6,17 @@ import ufl
 from firedrake import Constant as Number
 from firedrake import UnitSquareMesh, assemble, dx
 
-from fe_phaseinv.laws.bases import ConstantBasis, Legendre
-from fe_phaseinv.laws.relations import ENTROPY_CUT, Law, Relation, ideal_entropy, positive
+from fe_phaseinv.laws.bases import ConstantBasis, Legendre, Powers
+from fe_phaseinv.laws.relations import ENTROPY_CUT, Law, Relation, density_entropy, ideal_entropy, positive
 from fe_phaseinv.models.cahn_hilliard import kept_positive
 
-POINTS = np.array([-0.1, 0.0, 0.3 * ENTROPY_CUT, 0.02, 0.5, 0.9, 1 - 0.4 * ENTROPY_CUT, 1.15])
+POINTS = np.array(
+    [-1.1, -1.0, 0.5 * ENTROPY_CUT - 1, -0.1, 0.0, 0.3 * ENTROPY_CUT, 0.02, 0.5, 0.9, 1 - 0.4 * ENTROPY_CUT, 1.15]
+)
 LAWS = {
     "potential": Law(Relation("mu", Legendre(4), known=ideal_entropy), np.array([0.3, -2.5, 0.4, 0.7])),
     "kinetics": Law(Relation("D", Legendre(3, (0.2, 0.7)), positive), np.array([-0.3, 0.8, 0.5])),
+    "density": Law(Relation("mu", Powers(3), known=density_entropy), np.array([0.4, -0.5, 0.2])),
     "number": Law(Relation("kappa", ConstantBasis(), positive), np.array([-7.0])),
 }
 laws = pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
@@ -36,7 +39,7 @@ def test_floats_arrays_and_complex_numbers_agree(law):
     array = law(POINTS)
     assert array.shape == POINTS.shape
     np.testing.assert_allclose([law(float(z)) for z in POINTS], array, rtol=1e-14)
-    np.testing.assert_allclose(law(POINTS + 0j), array, rtol=1e-14)
+    np.testing.assert_allclose(law(POINTS + 0j), array, rtol=1e-13)
 
 
 @laws
@@ -72,6 +75,15 @@ def test_entropy_has_two_continuous_derivatives_at_its_cut(cut):
 
     np.testing.assert_allclose(side(-1), side(1), rtol=1e-4)
     np.testing.assert_allclose(side(1)[1:], (1 / (cut * (1 - cut)), (2 * cut - 1) / (cut * (1 - cut)) ** 2), rtol=1e-4)
+
+
+def test_entropy_of_a_density():
+    eta = np.linspace(-0.99, 3, 9)
+    np.testing.assert_array_equal(density_entropy(eta), np.log(1 + eta))
+    z = np.linspace(-1.2, 0, 1001)
+    values = density_entropy(z)
+    assert np.isfinite(values).all() and (np.diff(values) > 0).all()
+    assert (Legendre(6, (-0.9, 2.0)) + density_entropy).known is density_entropy
 
 
 def test_entropy_goes_on_outside():
