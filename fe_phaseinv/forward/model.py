@@ -127,7 +127,7 @@ class ForwardModel:
         ValueError
             Where an argument is none of these.
         """
-        m, begin = self.parameters.from_laws(laws), self.start_values(start)
+        m, begin = self.parameters.from_laws(laws), self.start_values(self._checked_start(start))
         trajectory = self.run(m, begin, times)
         if fields is None:
             return [self.part(state, self.model.fields[0].name) for state in trajectory.states]
@@ -270,26 +270,24 @@ class ForwardModel:
         components = len(self.layout.of_field(name))
         return self.space if components == 1 else VectorFunctionSpace(self.mesh, "CG", self.degree, dim=components)
 
-    def start_values(self, start: Function | Sequence[Function]) -> np.ndarray:
+    def start_values(self, start: Sequence[Function]) -> np.ndarray:
         """Return the values of a start, component by component, shape (rated * nodes,).
 
         Parameters
         ----------
-        start : firedrake.Function or sequence of firedrake.Function
+        start : sequence of firedrake.Function
             The fields with rates, in their order.
-
-        Raises
-        ------
-        ValueError
-            Where they are no functions of the spaces of these fields.
         """
+        return np.concatenate([f.dat.data_ro.reshape(len(f.dat.data_ro), -1).T.ravel() for f in start])
+
+    def _checked_start(self, start: object) -> list[Function]:
+        functions = list(start) if isinstance(start, list | tuple) else [start]
         names = [field.name for field in self.model.fields if field.rate]
-        functions = [start] if isinstance(start, Function) or not isinstance(start, Sequence) else list(start)
-        spaces = [self.field_space(name) for name in names]
-        if [getattr(f, "function_space", lambda: None)() for f in functions] != spaces:
+        spaces = [function.function_space() if isinstance(function, Function) else None for function in functions]
+        if spaces != [self.field_space(name) for name in names]:
             accepted = f"Functions in the spaces of {', '.join(names)} of the ForwardModel"
             raise ValueError(f"start: found {start!r}; accepted: {accepted}")
-        return np.concatenate([f.dat.data_ro.reshape(self.layout.nodes, -1).T.ravel() for f in functions])
+        return functions
 
     @property
     def counts(self) -> Counts:

@@ -156,7 +156,9 @@ def _require_fitting(forward: ForwardModel, inputs: TapedInputs) -> None:
         raise ValueError(f"coefficients: found {len(inputs.laws)}; accepted: all {forward.parameters.size}")
     if (inputs.heterogeneity is None) != (forward.heterogeneity is None):
         raise ValueError("a map goes with a ForwardModel that is heterogeneous, and with no other")
-    forward.start_values(inputs.start)
+    names = [field.name for field in forward.model.fields if field.rate]
+    if len(inputs.start) != len(names):
+        raise ValueError(f"start: found {len(inputs.start)} fields; accepted: {', '.join(names)}")
     boundary, data = forward.boundary_data, forward.data
     wanted = len(boundary.times) if isinstance(boundary, BoundaryData) else 0
     if len(inputs.boundary) not in (0, wanted):
