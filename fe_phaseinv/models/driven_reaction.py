@@ -31,6 +31,8 @@ class DrivenReaction(Model):
         NumberLaw("gradient_energy", initial=1e-3, positive=True, unit="length^2", symbol="kappa"),
         NumberLaw("symmetry", initial=0.5, positive=True, fixed=True, symbol="a"),
     )
+    gauge = {"chemical_potential": 1, "gradient_energy": 1, "exchange_current": -1}
+    gauge_is_exact = False
     scalars = (Scalar("v"),)
     data = ("mean",)
 

@@ -37,8 +37,10 @@ class Model:
         Names of class attributes that an instance may be given otherwise.
     conserved : bool
         Whether the integral of the first field changes by what passes the boundary alone.
-    gauge : mapping of int, optional
+    gauge : mapping of float, optional
         By law, the exponent with which it scales in the transformation that leaves the dynamics unchanged.
+    gauge_is_exact : bool
+        Whether it leaves them so; where they change a little, it is of use for the choice of unknowns alone.
     negative : tuple of (str, int)
         Coefficients that stay below zero, by law and number.
 
@@ -55,7 +57,8 @@ class Model:
     data: ClassVar[tuple[str, ...]] = ()
     options: ClassVar[tuple[str, ...]] = ()
     conserved: ClassVar[bool] = False
-    gauge: ClassVar[Mapping[str, int] | None] = None
+    gauge: ClassVar[Mapping[str, float] | None] = None
+    gauge_is_exact: ClassVar[bool] = True
     negative: ClassVar[tuple[tuple[str, int], ...]] = ()
 
     def __init_subclass__(cls):
@@ -135,7 +138,7 @@ class Model:
     @property
     def invariance(self) -> str | None:
         """What no image can tell apart, in words; None where there is nothing."""
-        if not self.gauge:
+        if not self.gauge or not self.gauge_is_exact:
             return None
         laws = {law.name: law.symbol or law.name for law in self.laws}
         symbols = {laws[name]: exponent for name, exponent in self.gauge.items()}
@@ -203,6 +206,6 @@ class Model:
     the boundary, where the values of the first field are prescribed and its normal gradient is the slope."""
 
 
-def _scaled(symbol: str, exponent: int) -> str:
-    power = "s" if abs(exponent) == 1 else f"s^{abs(exponent)}"
+def _scaled(symbol: str, exponent: float) -> str:
+    power = "s" if abs(exponent) == 1 else f"s^{abs(exponent):g}"
     return f"{power} {symbol}" if exponent > 0 else f"{symbol}/{power}"
