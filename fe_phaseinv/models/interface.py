@@ -202,8 +202,8 @@ class Model:
         return (fields[0],)
 
     boundary: ClassVar[Any] = None
-    """A method ``boundary(fields, slope, laws, tests, at)`` of a model whose images may be cropped: the integrand over
-    the boundary, where the values of the first field are prescribed and its normal gradient is the slope."""
+    """A method ``boundary(fields, given, laws, tests, at)`` of a model whose images may be cropped: the integrand over
+    the boundary where the first field has the values and the normal gradient of a given one."""
 
 
 def _scaled(symbol: str, exponent: float) -> str:
