@@ -21,13 +21,11 @@ from fe_phaseinv.cli.schema import (
     declared,
 )
 from fe_phaseinv.core.errors import InputError
-from fe_phaseinv.models.declarations import FunctionLaw, KernelLaw, NumberLaw
+from fe_phaseinv.models.declarations import WAVENUMBER, FunctionLaw, NumberLaw
 from fe_phaseinv.models.interface import Model
 
 MEAN = "mean"
 """The data in time that a section of its own is for."""
-WAVENUMBER = "k"
-"""The argument of laws that convolve."""
 ELSEWHERE = {"weighted": ("laws", "diffusivity"), "stiffness": ("elasticity",)}
 """Sections in which options may stand as well as among the others."""
 
@@ -185,7 +183,7 @@ def _law(model: type[Model], law: FunctionLaw | NumberLaw) -> tuple[str, type, A
 def _curve(model: type[Model], law: FunctionLaw) -> type:
     """Return the class of the section of a law that is a function."""
     bounds = model.bounds_of(law.of)
-    if isinstance(law, KernelLaw) or law.of == WAVENUMBER:
+    if law.of == WAVENUMBER:
         return Kernel
     if law.positive:
         return Curve

@@ -14,13 +14,14 @@ from fe_phaseinv.inference.experiment import Fit
 from fe_phaseinv.inference.field_point import FieldPoint
 from fe_phaseinv.inference.identifiability import Identifiability, identifiability
 from fe_phaseinv.inference.inversion import Progress, posterior
-from fe_phaseinv.inference.posterior import Laplace
+from fe_phaseinv.inference.posterior import QUANTILE, Laplace
 from fe_phaseinv.inference.problem import Problem, Series
 from fe_phaseinv.laws.bases import ConstantBasis
 from fe_phaseinv.laws.relations import Law
+from fe_phaseinv.models.declarations import WAVENUMBER
+from fe_phaseinv.models.interface import Model
 from fe_phaseinv.optimisation.trust_region import Outcome
 
-KERNEL = "direct_correlation"
 FURTHEST = 4.0
 """Multiple of its wavenumber up to which a kernel is tabulated: short waves decay before they are seen."""
 POINTS = 201
@@ -59,13 +60,40 @@ class Fitted:
 
 
 @dataclass(frozen=True, eq=False)
+class Tracked:
+    """A number that is unknown at each time, at the frames of a series.
+
+    Parameters
+    ----------
+    times, value : numpy.ndarray, shape (n,)
+    deviation : numpy.ndarray or None, shape (n,)
+        None where the result has no posterior.
+    """
+
+    times: np.ndarray
+    value: np.ndarray
+    deviation: np.ndarray | None
+
+    @property
+    def columns(self) -> dict[str, np.ndarray]:
+        """The times and values, and the ends of the 95 % band where there is one, by the names of files."""
+        known = {"times": self.times, "value": self.value}
+        if self.deviation is None:
+            return known
+        width = QUANTILE * self.deviation
+        return known | {"lower": self.value - width, "upper": self.value + width}
+
+
+@dataclass(frozen=True, eq=False)
 class Result:
     """What an inversion found, and how it went.
 
     Parameters
     ----------
-    model, status : str
-        Name of the model, and how the inversion ended.
+    model : Model
+        What the laws are declared by.
+    status : str
+        How the inversion ended.
     iterations, ranks : int
         Numbers of trial points and of processes.
     cost, misfit_rms : float
@@ -84,13 +112,15 @@ class Result:
         Solves and wall time by kind.
     heterogeneity : numpy.ndarray or None, shape (ny, nx) or (nz, ny, nx)
         Map h of the kinetics, averaged over pixels, where one was learnt.
+    scalars : tuple of dict
+        For each series, the numbers that are unknown at each time, by name.
     truth : dict or None
-        Formulas and numbers of the true laws, with the keys of `TRUTH_KEYS`.
+        Formulas and numbers of the true laws, by their names or the keys of `TRUTH_KEYS`.
     warnings : tuple of str
         What is doubtful about the data or the result, a sentence each.
     """
 
-    model: str
+    model: Model
     status: str
     iterations: int
     cost: float
@@ -104,6 +134,7 @@ class Result:
     seconds: dict[str, float]
     ranks: int
     heterogeneity: np.ndarray | None = None
+    scalars: tuple[dict[str, Tracked], ...] = ()
     truth: dict[str, Any] | None = None
     warnings: tuple[str, ...] = ()
 
@@ -113,7 +144,7 @@ class Result:
         return min(images.range[0] for images in self.images), max(images.range[1] for images in self.images)
 
     def argument_range(self, name: str, multiple: float = FURTHEST) -> tuple[float, float]:
-        """Return the ends of the range of a law's argument: those of the data, or of wavenumbers.
+        """Return the ends of the range of a law's argument: of the data, of wavenumbers, or where a basis is meant for.
 
         Parameters
         ----------
@@ -122,7 +153,11 @@ class Result:
         multiple : float
             Of its wavenumber, where the range of a kernel ends.
         """
-        return (0.0, multiple * self.laws[name].relation.basis.scale) if name == KERNEL else self.range
+        relation = self.laws[name].relation
+        if relation.argument == WAVENUMBER:
+            return 0.0, multiple * relation.basis.scale
+        shown = relation.argument == self.model.fields[0].name or relation.basis.interval is None
+        return self.range if shown else relation.basis.interval
 
     def points(self, name: str) -> np.ndarray:
         """Return the arguments at which a law is tabulated, one for a law that is a number.
@@ -167,8 +202,10 @@ def collect(
     point, outcome, work = progress.state.point, progress.state.outcome, progress.counts
     fitted = [_fitted(*pair, progress.stage) for pair in zip(problem.series, point.fits, strict=True)]
     laplace = _posterior(problem, progress) if uncertainty else None
+    free = problem.coordinates.free
+    tracked = [_tracked(*pair, free, laplace) for pair in zip(problem.series, point.fits, strict=True)]
     return Result(
-        model=problem.model.name,
+        model=problem.model,
         status="converged" if outcome is Outcome.CONVERGED else outcome.value if outcome else "unfinished",
         iterations=progress.state.iteration,
         cost=point.value,
@@ -193,6 +230,7 @@ def collect(
         },
         ranks=problem.ensemble.comm.size,
         heterogeneity=_heterogeneity(problem, progress),
+        scalars=tuple(problem.ensemble.gather(tracked)),
         truth=truth,
         warnings=tuple(warnings),
     )
@@ -241,6 +279,21 @@ def _fitted(series: Series, fit: Fit | FieldPoint, stage: str) -> Fitted:
         extent=images.extent,
         origin=images.origin,
     )
+
+
+def _tracked(series: Series, fit: Fit | FieldPoint, free: np.ndarray, posterior: Laplace | None) -> dict[str, Tracked]:
+    times = series.images.times[list(fit.frames)]
+    return {
+        name: Tracked(times, value, posterior and _deviation(fit.scalar_derivatives[name], free, posterior))
+        for name, value in fit.scalars.items()
+    }
+
+
+def _deviation(derivative: np.ndarray, free: np.ndarray, posterior: Laplace) -> np.ndarray:
+    """Return the standard deviations of numbers whose derivatives by the free coefficients are given."""
+    functionals = np.zeros((len(derivative), len(free)))
+    functionals[:, free] = derivative
+    return np.array([posterior.known(functional)[0] for functional in functionals])
 
 
 def _heterogeneity(problem: Problem, progress: Progress) -> np.ndarray | None:

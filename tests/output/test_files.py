@@ -14,6 +14,7 @@ from fe_phaseinv.inference.posterior import Laplace
 from fe_phaseinv.laws.bases import ConstantBasis, Legendre
 from fe_phaseinv.laws.relations import Relation, ideal_entropy, positive
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
+from fe_phaseinv.models.declarations import NumberLaw
 from fe_phaseinv.output.figures import draw_laws
 from fe_phaseinv.output.files import write, write_atomically, write_figures, write_values
 from fe_phaseinv.output.result import Fitted, Result
@@ -26,6 +27,12 @@ RELATIONS = (
     Relation("gradient_energy", ConstantBasis(), positive),
 )
 MODEL = CahnHilliard(*RELATIONS)
+
+
+class Flory(CahnHilliard):
+    laws = (*CahnHilliard.laws, NumberLaw("chi_1_2", positive=True))
+
+
 COEFFICIENTS = np.array([0.2, -2.5, 0.1, -0.7, -0.6, np.log(8e-4)])
 TRUTH = {"mu": "log(c/(1-c)) + 3*(1-2*c)", "D": "1 - c", "kappa": 7.5e-4}
 
@@ -55,7 +62,7 @@ def made(relations=RELATIONS, coefficients=COEFFICIENTS, posterior=True, truth=T
         origin=(1.0, -1.0),
     )
     return Result(
-        model="cahn-hilliard",
+        model=model,
         status="converged",
         iterations=2,
         cost=1.5,
@@ -80,8 +87,8 @@ def made(relations=RELATIONS, coefficients=COEFFICIENTS, posterior=True, truth=T
 def test_summary_has_the_promised_keys():
     content = summary(made())
     assert list(content) == [
-        *("model", "status", "iterations", "cost", "misfit_rms", "laws", "identifiability", "images"),
-        *("history", "counts", "seconds", "ranks", "warnings", "versions"),
+        *("model", "status", "iterations", "cost", "misfit_rms", "laws", "scalars", "compared", "identifiability"),
+        *("images", "history", "counts", "seconds", "ranks", "warnings", "versions"),
     ]
     laws = content["laws"]
     keys = {"argument", "z", "value", "lower", "upper", "coefficients", "basis", "transform", "known"}
@@ -222,8 +229,8 @@ def test_what_once_lost_a_result_does_not(tmp_path, recwarn, change):
     """A name that mathtext cannot read, grey values for concentrations, and a truth that is a text."""
     result = made(truth=TRUTH | {"kappa": "7.5e-4"} if change == "truth" else TRUTH)
     if change == "name":
-        relations = (*RELATIONS, Relation("chi_1_2", ConstantBasis(), positive))
-        result = made(relations, np.append(COEFFICIENTS, 0.0))
+        more = Relation("chi_1_2", ConstantBasis(), positive)
+        result = made((*RELATIONS, more), np.append(COEFFICIENTS, 0.0), model=Flory(*RELATIONS))
     if change == "range":
         result = replace(result, images=(replace(result.images[0], range=(3.0, 250.0)),))
     write_values(tmp_path, result)
