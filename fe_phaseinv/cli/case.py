@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fe_phaseinv.cli.laws import started
+from fe_phaseinv.cli.laws import relation, started
 from fe_phaseinv.cli.models import model_class, refusing_model
 from fe_phaseinv.cli.reading import Reader, item_names, override
 from fe_phaseinv.cli.schema import (
@@ -21,6 +21,7 @@ from fe_phaseinv.cli.schema import (
     Optimizer,
     Potential,
     Prior,
+    Surface,
     Time,
     Uncertainty,
     declared,
@@ -36,8 +37,9 @@ from fe_phaseinv.cli.sections import (
 )
 from fe_phaseinv.cli.writing import lines, toml
 from fe_phaseinv.core.errors import InputError, read_toml, refusing_unreadable
-from fe_phaseinv.laws.bases import Legendre
+from fe_phaseinv.laws.relations import Relation
 from fe_phaseinv.models.built_in import BUILT_IN
+from fe_phaseinv.models.declarations import FunctionLaw, NumberLaw
 from fe_phaseinv.models.interface import Model
 from fe_phaseinv.output.reading import read_result
 
@@ -144,7 +146,7 @@ def read_case(path: str | os.PathLike, overrides: Sequence[str] = (), *, recorde
     case = replace(case, laws=completed(path, case.model_class, case.laws))
     case = case if recorded else _started(case)
     for name, law in case.laws.items():
-        _check_law(path, f"laws.{name}", law)
+        _check_law(path, f"laws.{name}", case.model_class.declared(name), law)
     for key, values in case.listed.items():
         _check_listed(path, key, values)
     _check_drive(path, case)
@@ -200,28 +202,32 @@ def _check_series(source: Path, case: Case) -> None:
             raise InputError(source, f"{name}.noise", found, accepted)
 
 
-def _check_law(source: Path, key: str, law: Law) -> None:
+def _check_law(source: Path, key: str, declared: FunctionLaw | NumberLaw, law: Law) -> None:
     """Check what the keys of a law say together."""
+    try:
+        made = relation(declared, law)
+    except ValueError as error:
+        raise InputError(source, key, error, "what its basis can be asked for") from error
     if isinstance(law, Potential):
-        _check_potential(source, key, law)
+        _check_potential(source, key, law, made)
     elif isinstance(law, Kernel):
         _check_kernel(source, key, law)
+    elif isinstance(law, Surface) and len(law.coefficients) > np.prod(law.size):
+        accepted = f"at most {np.prod(law.size)} ({key}.size)"
+        raise InputError(source, f"{key}.coefficients", f"{len(law.coefficients)} numbers", accepted)
 
 
-def _check_potential(source: Path, key: str, law: Potential) -> None:
+def _check_potential(source: Path, key: str, law: Potential, made: Relation) -> None:
     """Check that the coefficients to start from are among those that the constraints allow."""
-    even = law.coefficients[2::2] if law.basis == "legendre" else law.coefficients[1::2]
-    if law.symmetric and any(even):
+    if any(law.coefficients[i] for i in made.absent if i != made.basis.constant and i < len(law.coefficients)):
         accepted = "zeros for the even polynomials, where symmetric = true"
         raise InputError(source, f"{key}.coefficients", list(law.coefficients), accepted)
-    if law.convex_ends and law.interval is None:
-        raise InputError(source, f"{key}.convex_ends", "true", f'false, where basis = "{law.basis}"')
-    if law.convex_ends and not law.known:
-        m = np.array(law.starting[: law.size])
-        found = m @ Legendre(law.size, law.interval).slopes(np.array(law.interval))[: len(m)]
-        if not np.all(found > 0):
-            accepted = "two or more coefficients with which it rises at both ends, where convex_ends = true"
-            raise InputError(source, key, f"slopes {found[0]:g} and {found[1]:g}", accepted)
+    rows, known = made.rising
+    m = np.array(law.starting[: law.size])
+    slopes = rows[:, : len(m)] @ m + known
+    if not np.all(slopes > 0):
+        accepted = "two or more coefficients with which it rises at both ends, where convex_ends = true"
+        raise InputError(source, key, f"slopes {slopes[0]:g} and {slopes[1]:g}", accepted)
 
 
 def _check_kernel(source: Path, key: str, law: Kernel) -> None:

@@ -9,15 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from fe_phaseinv.cli.schema import KERNEL_SIZES, Curve, Kernel, Mixing, Number, Potential
+from fe_phaseinv.cli.schema import KERNEL_SIZES, Curve, Kernel, Mixing, Number, Polynomial, Potential, Surface
 from fe_phaseinv.cli.sections import Law
 from fe_phaseinv.core.errors import InputError, real_numbers
 from fe_phaseinv.laws.bases import Basis, EvenPowers, Hermite, Legendre, Powers
-from fe_phaseinv.laws.relations import Relation, ideal_entropy
+from fe_phaseinv.laws.products import TensorProduct
+from fe_phaseinv.laws.relations import Relation, density_entropy, ideal_entropy
 from fe_phaseinv.models.declarations import FunctionLaw, NumberLaw
 from fe_phaseinv.output.summary import structure
 
 KERNEL_SIZE = 10
+BASES = {"legendre": Legendre, "polynomial": Powers}
+ENTROPIES = {Mixing: ideal_entropy, Polynomial: density_entropy}
+"""What is added to the expansion of a law if its section says so."""
 
 
 def relation(declared: FunctionLaw | NumberLaw, law: Law) -> Relation:
@@ -27,16 +31,18 @@ def relation(declared: FunctionLaw | NumberLaw, law: Law) -> Relation:
     ----------
     declared : FunctionLaw or NumberLaw
         The law, as the model has it.
-    law : Curve, Kernel or Number
+    law : Curve, Surface, Kernel or Number
     """
     if isinstance(law, Number):
         return declared.relation(None)
     if isinstance(law, Kernel):
         return declared.relation(_kernel_basis(law))
-    expanded = declared.relation(Powers(law.size) if law.basis == "polynomial" else Legendre(law.size, law.interval))
+    if isinstance(law, Surface):
+        return declared.relation(TensorProduct(*map(Legendre, law.size, law.intervals)))
+    expanded = declared.relation(BASES[law.basis](law.size, law.interval))
     if not isinstance(law, Potential):
         return expanded
-    known = ideal_entropy if isinstance(law, Mixing) and law.ideal_entropy else None
+    known = ENTROPIES[type(law)] if law.known else None
     return replace(expanded, known=known, symmetric=law.symmetric, convex_ends=law.convex_ends)
 
 
@@ -45,7 +51,7 @@ def start_of(law: Law) -> float | tuple[float, ...] | np.ndarray:
 
     Parameters
     ----------
-    law : Curve, Kernel or Number
+    law : Curve, Surface, Kernel or Number
     """
     if isinstance(law, Number):
         return law.initial if law.fixed is None else law.fixed
@@ -65,7 +71,7 @@ def started(declared: FunctionLaw | NumberLaw, law: Law, found: dict[str, Any], 
     ----------
     declared : FunctionLaw or NumberLaw
         The law, as the model has it.
-    law : Curve, Kernel or Number
+    law : Curve, Surface, Kernel or Number
     found : dict
         What the result says of it. A result of an earlier version does not say what its coefficients mean; they are
         then taken for those of the law's own basis.
@@ -87,7 +93,8 @@ def started(declared: FunctionLaw | NumberLaw, law: Law, found: dict[str, Any], 
     given = real_numbers(source, f"laws.{name}.coefficients", found["coefficients"], 1)
     before = _basis_of(law, wanted.basis, len(given))
     if before is None:
-        accepted = " to ".join(map(str, sorted(set(KERNEL_SIZES[law.basis]))))
+        sizes = KERNEL_SIZES[law.basis] if isinstance(law, Kernel) else (wanted.basis.size,)
+        accepted = " to ".join(map(str, sorted(set(sizes))))
         raise InputError(source, f"laws.{name}.coefficients", f"{len(given)} numbers", accepted)
     for key, value in structure(replace(wanted, basis=before)).items():
         if key in found and found[key] != json.loads(json.dumps(value)):
@@ -95,8 +102,10 @@ def started(declared: FunctionLaw | NumberLaw, law: Law, found: dict[str, Any], 
     return replace(law, coefficients=_in_size(before, given, wanted.basis))
 
 
-def _basis_of(law: Curve | Kernel, basis: Basis, size: int) -> Basis | None:
+def _basis_of(law: Curve | Surface | Kernel, basis: Basis, size: int) -> Basis | None:
     """Return a law's basis with another size; None where there is none."""
+    if isinstance(law, Surface):
+        return basis if size == basis.size else None
     least, most = KERNEL_SIZES[law.basis] if isinstance(law, Kernel) else (1, size)
     return replace(basis, size=size) if least <= size <= most else None
 

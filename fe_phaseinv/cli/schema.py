@@ -74,7 +74,7 @@ class Curve:
     )
     size: int = declared("How many of them", 10, least=1)
     interval: tuple[float, float] | None = declared(
-        "Where the Legendre polynomials are orthogonal; the bounds of the field by default", None
+        "Where the law is smoothed, and Legendre polynomials are orthogonal; the bounds of the field by default", None
     )
     coefficients: tuple[float, ...] = declared(
         "The first coefficients to start from, or to stay at if fixed; the others are zero", (), size="size"
@@ -120,6 +120,26 @@ class Polynomial(Potential):
         "z, z^2, ... without a constant, or Legendre polynomials", "polynomial", choices=("polynomial", "legendre")
     )
     size: int = declared("How many of them", 3, least=1)
+    ideal_entropy: bool = declared("Whether log(1 + eta), of a density, is added to the expansion", False)
+
+    @property
+    def known(self) -> bool:
+        """Whether something is added to the expansion."""
+        return self.ideal_entropy
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A law of two arguments, expanded in products of Legendre polynomials."""
+
+    size: tuple[int, int] = declared("How many polynomials of either argument", (4, 4), least=1)
+    intervals: tuple[tuple[float, float], tuple[float, float]] | None = declared(
+        "Where they are orthogonal; the bounds of the fields by default", None
+    )
+    coefficients: tuple[float, ...] = declared(
+        "The first coefficients to start from, or to stay at if fixed; the others are zero", ()
+    )
+    fixed: bool = declared("Whether the law stays as it starts", False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,9 +18,11 @@ from fe_phaseinv.cli.schema import (
     Polynomial,
     PositiveNumber,
     Potential,
+    Surface,
     declared,
 )
 from fe_phaseinv.core.errors import InputError
+from fe_phaseinv.laws.bases import Powers
 from fe_phaseinv.models.declarations import WAVENUMBER, FunctionLaw, NumberLaw
 from fe_phaseinv.models.interface import Model
 
@@ -29,7 +31,7 @@ MEAN = "mean"
 ELSEWHERE = {"weighted": ("laws", "diffusivity"), "stiffness": ("elasticity",)}
 """Sections in which options may stand as well as among the others."""
 
-Law = Curve | Kernel | Number
+Law = Curve | Surface | Kernel | Number
 
 
 def laws_section(model: type[Model]) -> type:
@@ -39,16 +41,7 @@ def laws_section(model: type[Model]) -> type:
     ----------
     model : type
         A subclass of Model.
-
-    Raises
-    ------
-    ValueError
-        Where a law has several arguments.
     """
-    for law in model.laws:
-        if isinstance(law, FunctionLaw) and not isinstance(law.of, str):
-            found = f"{law.name}, a law of {', '.join(law.of)}"
-            raise ValueError(f"{model.name}: laws: found {found}; accepted: laws of one argument, in a case file")
     return _made("Laws", [_law(model, law) for law in model.laws], "The laws.")
 
 
@@ -155,16 +148,29 @@ def _completed(source: Path, model: type[Model], law: FunctionLaw | NumberLaw, s
     if isinstance(section, Kernel):
         return section
     key = f"laws.{law.name}.interval"
-    if section.basis == "polynomial":
-        if section.interval is not None:
-            raise InputError(source, key, list(section.interval), 'none, where basis = "polynomial"')
-        return section
-    bounds = tuple(map(float, model.bounds_of(law.of))) if section.interval is None else section.interval
-    if not np.all(np.isfinite(bounds)):
-        raise InputError(source, key, "nothing", f"two increasing numbers, for {law.of} has no bounds")
-    if not bounds[0] < bounds[1]:
-        raise InputError(source, key, list(bounds), "two increasing numbers")
-    return replace(section, interval=bounds)
+    if isinstance(section, Surface):
+        given = zip(law.of, section.intervals or (None, None), strict=True)
+        return replace(section, intervals=tuple(_interval(source, f"{key}s", model, *pair) for pair in given))
+    otherwise = Powers.interval if section.basis == "polynomial" else None
+    return replace(section, interval=_interval(source, key, model, law.of, section.interval, otherwise))
+
+
+def _interval(
+    source: Path,
+    key: str,
+    model: type[Model],
+    argument: str,
+    given: tuple[float, float] | None,
+    otherwise: tuple[float, float] | None = None,
+) -> tuple[float, float]:
+    """Return the interval of an argument: as given, or the bounds of its field, or else some other."""
+    bounds = tuple(map(float, model.bounds_of(argument)))
+    interval = given or (bounds if np.all(np.isfinite(bounds)) else otherwise)
+    if interval is None:
+        raise InputError(source, key, "nothing", f"increasing numbers, for {argument} has no bounds")
+    if not interval[0] < interval[1]:
+        raise InputError(source, key, list(interval), "increasing numbers")
+    return interval
 
 
 def _law(model: type[Model], law: FunctionLaw | NumberLaw) -> tuple[str, type, Any]:
@@ -176,13 +182,16 @@ def _law(model: type[Model], law: FunctionLaw | NumberLaw) -> tuple[str, type, A
         says = f"The {_words(law.name)}{symbol}, {sign}{unit}"
         return law.name, kind, declared(says, kind(), starts={"fixed" if law.fixed else "initial": law.start})
     logarithm = "; the coefficients are those of its logarithm" if law.positive else ""
-    says = f"The {_words(law.name)} {law.symbol or law.name}({law.of}){unit}{logarithm}"
+    arguments = law.of if isinstance(law.of, str) else ", ".join(law.of)
+    says = f"The {_words(law.name)} {law.symbol or law.name}({arguments}){unit}{logarithm}"
     return law.name, _curve(model, law), declared(says)
 
 
 def _curve(model: type[Model], law: FunctionLaw) -> type:
     """Return the class of the section of a law that is a function."""
     bounds = model.bounds_of(law.of)
+    if not isinstance(law.of, str):
+        return Surface
     if law.of == WAVENUMBER:
         return Kernel
     if law.positive:

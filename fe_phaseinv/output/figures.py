@@ -39,7 +39,8 @@ def figures(result: Result) -> dict[str, Callable]:
         Each of them returns a figure of matplotlib, and may fail alone.
     """
     frames = {name: partial(_draw_frames, images) for name, images in numbered("frames", result.images).items()}
-    drawn = {"laws": partial(draw_laws, result)} if _curves(result) else {}
+    drawn = {"laws": partial(draw_laws, result)} if _functions(result, 1) else {}
+    drawn |= {"surfaces": partial(_draw_surfaces, result)} if _functions(result, 2) else {}
     drawn |= {**frames, "history": partial(_draw_history, result)}
     series = numbered("scalars", result.scalars).items()
     drawn |= {name: partial(_draw_scalars, scalars) for name, scalars in series if scalars}
@@ -71,7 +72,10 @@ def draw_laws(result: Result):
 
     has_slope = {law.name: law.has_slope for law in result.model.laws if isinstance(law, FunctionLaw)}
     panels = [
-        (law, slope) for law in _curves(result) for slope in (False, True) if has_slope[law.relation.name] or not slope
+        (law, slope)
+        for law in _functions(result, 1)
+        for slope in (False, True)
+        if has_slope[law.relation.name] or not slope
     ]
     figure = Figure(figsize=(max(10, 3.3 * len(panels)), 3.4), layout="constrained")
     row = figure.subplots(1, len(panels), squeeze=False)[0]
@@ -82,10 +86,10 @@ def draw_laws(result: Result):
     return figure
 
 
-def _curves(result: Result) -> list[Law]:
-    """Return the laws that are functions of one argument."""
+def _functions(result: Result, arguments: int) -> list[Law]:
+    """Return the laws that are functions of so many arguments."""
     functions = [law for law in result.laws.values() if not isinstance(law.relation.basis, ConstantBasis)]
-    return [law for law in functions if law.relation.basis.arguments == 1]
+    return [law for law in functions if law.relation.basis.arguments == arguments]
 
 
 def _draw_curve(axes, result: Result, law: Law, slope: bool) -> None:
@@ -132,6 +136,21 @@ def _constants(result: Result) -> str:
             ending = "" if true is None else f", truth {true:.3g}"
             texts.append(f"${tex(result.model.symbol(name))}$ = {entry['value']:.3g}{ends}{ending}")
     return "; ".join(texts)
+
+
+def _draw_surfaces(result: Result):
+    from matplotlib.figure import Figure
+
+    laws = _functions(result, 2)
+    figure = Figure(figsize=(4.6 * len(laws), 3.7), layout="constrained")
+    for axes, law in zip(figure.subplots(1, len(laws), squeeze=False)[0], laws, strict=True):
+        x, y = result.grid(law.relation.name)
+        shown = axes.pcolormesh(x, y, law(x[:, None], y).T, shading="gouraud", rasterized=True)
+        names = [tex(name) for name in law.relation.argument.split(", ")]
+        title = f"${tex(result.model.symbol(law.relation.name))}({', '.join(names)})$"
+        axes.set(title=title, xlabel=f"${names[0]}$", ylabel=f"${names[1]}$")
+        figure.colorbar(shown, ax=axes)
+    return figure
 
 
 def _draw_scalars(scalars: dict[str, Tracked]):

@@ -24,8 +24,8 @@ from fe_phaseinv.optimisation.trust_region import Outcome
 
 FURTHEST = 4.0
 """Multiple of its wavenumber up to which a kernel is tabulated: short waves decay before they are seen."""
-POINTS = 201
-"""Number of points at which a curve is tabulated."""
+POINTS, GRID = 201, 41
+"""Number of points at which a curve is tabulated, and a law of two arguments along either."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,8 +156,24 @@ class Result:
         relation = self.laws[name].relation
         if relation.argument == WAVENUMBER:
             return 0.0, multiple * relation.basis.scale
-        shown = relation.argument == self.model.fields[0].name or relation.basis.interval is None
-        return self.range if shown else relation.basis.interval
+        return self._range_of(relation.argument, relation.basis.interval)
+
+    def grid(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return the values of either argument at which a law of two is tabulated.
+
+        Parameters
+        ----------
+        name : str
+            Of the law.
+        """
+        relation = self.laws[name].relation
+        x, y = relation.argument.split(", ")
+        bases = (x, relation.basis.first), (y, relation.basis.second)
+        return tuple(np.linspace(*self._range_of(argument, basis.interval), GRID) for argument, basis in bases)
+
+    def _range_of(self, argument: str, interval: tuple[float, float] | None) -> tuple[float, float]:
+        """Return the range of an argument: that of the images where they show it, or else the interval of a basis."""
+        return self.range if interval is None or argument == self.model.fields[0].name else interval
 
     def points(self, name: str) -> np.ndarray:
         """Return the arguments at which a law is tabulated, one for a law that is a number.

@@ -56,6 +56,8 @@ def table(laws: dict[str, dict[str, Any]], shown: str) -> str:
     """
     columns = {}
     for name, law in laws.items():
+        if "," in law.get("argument", ""):
+            continue
         if "z" in law:
             columns["z" if law["argument"] == shown else law["argument"]] = law["z"]
         for key in [key for key in ("value", "slope", "lower", "upper") if key in law]:
@@ -98,7 +100,9 @@ def law_summary(result: Result, law: Law) -> dict[str, Any]:
     """
     relation, coefficients = law.relation, {"coefficients": law.relation.basis.standard() @ law.coefficients}
     if relation.basis.arguments > 1:
-        return {"argument": relation.argument} | coefficients | structure(relation)
+        x, y = result.grid(relation.name)
+        values = {"z": [x, y], "value": law(x[:, None], y)}
+        return {"argument": relation.argument} | values | coefficients | structure(relation)
     z = result.points(relation.name)
     if isinstance(relation.basis, ConstantBasis):
         return {key: values[0] for key, values in ({"value": law(z)} | band(result, law, z)).items()}
