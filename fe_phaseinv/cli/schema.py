@@ -180,7 +180,7 @@ class Drive:
     """The mean of the first field, which a model with a number unknown at each time keeps."""
 
     mean: str | tuple[tuple[float, float], ...] = declared(
-        'Its values, [[time, mean], ...], between which it is linear, or "from-images"',
+        'Its values, [[time, mean], ...], joined by a cubic spline, or "from-images"',
         "from-images",
         choices=("from-images",),
     )

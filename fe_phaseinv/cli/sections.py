@@ -80,7 +80,7 @@ def data_section(model: type[Model]) -> type | None:
     model : type
         A subclass of Model.
     """
-    values = declared("Its values, [[time, value], ...], between which it is linear", example=((0.0, 0.0), (1.0, 0.0)))
+    values = declared("Its values, [[time, value], ...], joined by a cubic spline", example=((0.0, 0.0), (1.0, 0.0)))
     keys = [(name, tuple[tuple[float, float], ...], values) for name in model.data if name != MEAN]
     return _made("Data", keys, "Numbers that are given in time.")
 

@@ -46,9 +46,9 @@ class Settings:
     tags : sequence of int, optional
         Of the parts of the boundary that the images give, where `boundary` is "from-images"; nothing passes the others.
     data : mapping of str to "from-images", float or sequence of (float, float)
-        By name, the model's numbers that are given in time: (time, value) pairs in the order of increasing times,
-        between which the number is linear. The mean of the first field, "mean", may also be that "from-images", which
-        it is where not given, or grow by a rate per unit of time, a float, from that of the first frame on.
+        By name, the model's numbers that are given in time: pairs of increasing times and values, joined by a cubic
+        spline. The mean of the first field, "mean", may also be that "from-images", which it is where not given, as
+        smooth in time as their noise allows, or grow by a rate per unit of time, from that of the first frame on.
     heterogeneity : Matern, optional
         Prior of a map h to be learnt together with the laws; the kinetics are multiplied by exp(h).
     start_prior : Matern, optional
@@ -128,7 +128,9 @@ def _require(name: str, found: object, holds: bool, accepted: str) -> None:
 
 
 def _require_data(name: str, given: object) -> None:
-    if given == "from-images" or (np.isscalar(given) and not isinstance(given, str | bool) and np.isfinite(given)):
+    if isinstance(given, str) and given == "from-images":
+        return
+    if np.isscalar(given) and not isinstance(given, str | bool) and np.isfinite(given):
         return
     try:
         pairs = np.array(given, float)

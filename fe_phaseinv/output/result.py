@@ -67,7 +67,7 @@ class Tracked:
     ----------
     times, value : numpy.ndarray, shape (n,)
     deviation : numpy.ndarray or None, shape (n,)
-        None where the result has no posterior.
+        None where the result has no posterior, or the derivatives by the laws are not known.
     """
 
     times: np.ndarray
@@ -299,14 +299,14 @@ def _fitted(series: Series, fit: Fit | FieldPoint, stage: str) -> Fitted:
 
 def _tracked(series: Series, fit: Fit | FieldPoint, free: np.ndarray, posterior: Laplace | None) -> dict[str, Tracked]:
     times = series.images.times[list(fit.frames)]
-    return {
-        name: Tracked(times, value, posterior and _deviation(fit.scalar_derivatives[name], free, posterior))
-        for name, value in fit.scalars.items()
-    }
+    deviations = {name: _deviation(fit.scalar_derivatives.get(name), free, posterior) for name in fit.scalars}
+    return {name: Tracked(times, value, deviations[name]) for name, value in fit.scalars.items()}
 
 
-def _deviation(derivative: np.ndarray, free: np.ndarray, posterior: Laplace) -> np.ndarray:
+def _deviation(derivative: np.ndarray | None, free: np.ndarray, posterior: Laplace | None) -> np.ndarray | None:
     """Return the standard deviations of numbers whose derivatives by the free coefficients are given."""
+    if derivative is None or posterior is None:
+        return None
     functionals = np.zeros((len(derivative), len(free)))
     functionals[:, free] = derivative
     return np.array([posterior.known(functional)[0] for functional in functionals])
