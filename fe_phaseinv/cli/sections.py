@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import make_dataclass, replace
 from numbers import Real
 from pathlib import Path
@@ -203,6 +204,15 @@ def _curve(model: type[Model], law: FunctionLaw) -> type:
 
 def _words(name: str) -> str:
     return name.replace("_", " ")
+
+
+def _documented(model: type[Model], name: str) -> str:
+    """Return what the docstring of a model, or of one that it follows, says of a parameter."""
+    for kind in model.__mro__:
+        found = re.search(rf"^( *){name} : .*\n((?:\1 +.*\n?)+)", kind.__doc__ or "", re.M)
+        if found:
+            return " ".join(found[2].split()).removesuffix(".")
+    return "An option of the model"
 
 
 def _kind_of(value: Any) -> Any:
