@@ -57,7 +57,7 @@ def options_section(model: type[Model]) -> type | None:
     values = {name: getattr(model, name) for name in model.options}
     kinds = {name: kind for name, value in values.items() if (kind := _kind_of(value)) is not None}
     keys = [
-        (name, kind, declared("An option of the model", _plain(values[name], kind))) for name, kind in kinds.items()
+        (name, kind, declared(_documented(model, name), _plain(values[name], kind))) for name, kind in kinds.items()
     ]
     return _made("Options", keys, "What the model can be told besides its laws.")
 
