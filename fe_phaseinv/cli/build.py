@@ -216,7 +216,7 @@ def _build_series(
         hessian=case.optimizer.hessian,
         multiple_shooting=case.start is None,
     )
-    with refusing_model(case.model):
+    with refusing_model(case.model, images.source):
         problem = pose(images, build_model(case), mesh, settings)
     _require_data(problem.series[0])
     return problem

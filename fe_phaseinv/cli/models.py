@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -60,29 +61,31 @@ def parts(model: Path) -> tuple[Path, str]:
 
 
 @contextmanager
-def refusing_model(model: str | Path) -> Iterator[None]:
-    """Turn the ValueError of a model in a file into an `InputError`.
+def refusing_model(model: str | Path, otherwise: str | os.PathLike = "model") -> Iterator[None]:
+    """Turn the ValueError of a model, or of what does not go with it, into an `InputError`.
 
     Parameters
     ----------
     model : str or pathlib.Path
         As for `model_class`.
+    otherwise : str or os.PathLike
+        What the error names in place of the model's file, if it has none.
 
     Raises
     ------
     InputError
-        With what the model says was found, and is accepted.
+        With what was found, and is accepted.
     """
     try:
         yield
     except InputError:
         raise
     except ValueError as error:
-        if isinstance(model, str):
-            raise
-        path, name = parts(model)
         said = re.fullmatch(r"(.*?): found (.*); accepted: (.*)", str(error), re.S)
-        raise InputError(path, *(said.groups() if said else (name, error, DECLARED))) from error
+        if said is None and isinstance(model, str):
+            raise
+        source, name = (otherwise, model) if isinstance(model, str) else parts(model)
+        raise InputError(source, *(said.groups() if said else (name, error, DECLARED))) from error
 
 
 def _module(path: Path) -> ModuleType:
