@@ -113,7 +113,7 @@ def _gauge_freedom(posterior: Laplace, model) -> GaugeFreedom | None:
         relation = getattr(model, model.exchange[0])
         functional[posterior.parameters.slices[relation.name]] = relation.basis.slopes(np.zeros(1))[:, 0]
         measure = f"{model.symbol(relation.name)}'(0)"
-    elif model.scale:
+    elif model.scale and model.power(model.scale):
         functional[posterior.parameters.slices[model.scale]] = 1.0
         measure = model.symbol(model.scale)
     else:

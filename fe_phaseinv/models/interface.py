@@ -150,6 +150,16 @@ class Model:
         """
         return next((field.bounds for field in cls.fields if field.name == argument), (-math.inf, math.inf))
 
+    @classmethod
+    def power(cls, name: str) -> float:
+        """Return the exponent with which a law scales where the dynamics stay exactly as they are; else zero.
+
+        Parameters
+        ----------
+        name : str
+        """
+        return (cls.gauge or {}).get(name, 0) if cls.gauge_is_exact else 0
+
     @property
     def starts(self) -> dict[str, float | Sequence[float]]:
         """Where laws start unless told otherwise, as numbers or first coefficients; zeros for those left out."""

@@ -48,7 +48,7 @@ class CurveDifference:
 
 @dataclass(frozen=True)
 class NumberDifference:
-    """A law that is a number, in both results as they are.
+    """A law that is a number: the second in the gauge of the first, unless it tells the gauge.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def compare(
     sources = [Source.of(name, content, compared) for name, content in zip(names, (first, second), strict=True)]
     pairs = [[source.curve(item) for source in sources] for item in compared if item.argument]
     numbers = {item: [source.number(item) for source in sources] for item in compared if not item.argument}
-    pairs, removed = _reduced(pairs, numbers, sources)
+    pairs, numbers, removed = _reduced(pairs, numbers, sources)
     return Comparison(
         tuple(_curve_difference(*pair, sources) for pair in pairs),
         tuple(_number_difference(item, *both) for item, both in numbers.items()),
@@ -146,18 +146,23 @@ def as_text(comparison: Comparison) -> str:
 
 def _reduced(
     pairs: list[list[Curve]], numbers: dict[Compared, list[np.ndarray]], sources: list[Source]
-) -> tuple[list[list[Curve]], str]:
+) -> tuple[list[list[Curve]], dict[Compared, list[np.ndarray]], str]:
     """Take out of the second of each pair what no image can tell, and say so."""
     if any(ours.compared.shifted for ours, _ in pairs):
-        return _shifted(pairs, sources)
+        shifted, removed = _shifted(pairs, sources)
+        return shifted, numbers, removed
     constants = _constants([ours.compared for ours, _ in pairs])
     scale = next((item for item in numbers if item.power == 1 and item.positive), None)
     if scale is None:
         left_out = f"; the constant of {constants}, which changes no image, was left out" if constants else ""
-        return pairs, f"nothing was scaled{left_out}"
-    ours, theirs = numbers[scale]
-    pairs, removed = _scaled(pairs, scale, float(ours[0] / theirs[0]))
-    return pairs, f"{removed}; nor does the constant of {constants}, which was left out" if constants else removed
+        return pairs, numbers, f"nothing was scaled{left_out}"
+    left_out = f"; nor does the constant of {constants}, which was left out" if constants else ""
+    s = float(numbers[scale][0][0] / numbers[scale][1][0])
+    scaled = [[ours, replace(theirs, rows=theirs.rows * s**theirs.compared.power)] for ours, theirs in pairs]
+    kept = {scale: numbers[scale]}
+    rescaled = {item: [ours, theirs * s**item.power] for item, (ours, theirs) in numbers.items()} | kept
+    removed = _scaled([*(ours.compared for ours, _ in pairs), *numbers], scale, s)
+    return scaled, rescaled, removed + left_out
 
 
 def _constants(compared: list[Compared]) -> str:
@@ -166,18 +171,17 @@ def _constants(compared: list[Compared]) -> str:
     return _listed([item.symbol.removesuffix("'") for item in compared if item.law not in with_values])
 
 
-def _scaled(pairs: list[list[Curve]], scale: Compared, s: float) -> tuple[list[list[Curve]], str]:
-    """Bring the second of each pair into the gauge in which a number is s times what it is, and say so."""
-    scaled = [[ours, replace(theirs, rows=theirs.rows * s**theirs.compared.power)] for ours, theirs in pairs]
-    items = [item for item in (*(ours.compared for ours, _ in pairs), scale) if item.power]
-    symbols = dict.fromkeys(_power(item) for item in sorted(items, key=lambda item: item.power < 0))
+def _scaled(compared: list[Compared], scale: Compared, s: float) -> str:
+    """Say what was scaled so that the scale of the second is that of the first."""
+    items = sorted((item for item in compared if item.power), key=lambda item: item.power < 0)
+    symbols = [*dict.fromkeys(map(_power, items))]
     ratio = f"{scale.symbol} of the second is {1 / s:.4g} times that of the first"
-    return scaled, f"{ratio}; {_listed([*symbols])} of the second were scaled by {s:.4g}, which changes no image"
+    return f"{ratio}; {_listed(symbols)} of the second were scaled by {s:.4g}, which changes no image"
 
 
 def _power(item: Compared) -> str:
     """Name what is scaled by s itself."""
-    symbol, exponent = item.symbol.removesuffix("'"), "" if abs(item.power) == 1 else f"^(1/{abs(item.power)})"
+    symbol, exponent = item.symbol.removesuffix("'"), "" if abs(item.power) == 1 else f"^{1 / abs(item.power):g}"
     return f"1/{symbol}{exponent}" if item.power < 0 else f"{symbol}{exponent}"
 
 

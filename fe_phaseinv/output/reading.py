@@ -51,7 +51,7 @@ class Compared:
         How tables name it, and its name.
     argument : str or None
     key : str
-    power : int
+    power : float
     shifted : bool
         Whether the same constant may be added to it and the others of which this holds.
     positive : bool
@@ -64,7 +64,7 @@ class Compared:
     law: str
     argument: str | None
     key: str = "value"
-    power: int = 0
+    power: float = 0
     shifted: bool = False
     positive: bool = True
     bounds: Sequence[float] | None = None
@@ -81,7 +81,7 @@ def compared(model: type[Model] | Model) -> tuple[Compared, ...]:
 
 
 def _compared(model: type[Model] | Model, law: FunctionLaw | NumberLaw) -> Iterator[Compared]:
-    symbol, power = model.symbol(law.name), (model.gauge or {}).get(law.name, 0)
+    symbol, power = model.symbol(law.name), model.power(law.name)
     if isinstance(law, NumberLaw):
         yield Compared(symbol, law.name, None, power=power, positive=law.positive)
     elif isinstance(law.of, str):

@@ -159,21 +159,32 @@ def true_law(result: Result, law: Law, z: np.ndarray, slope: bool = False) -> np
     name, value = law.relation.name, _formula(result, law, z, slope)
     if value is None:
         return None
-    value = value * _gauge(result) ** (result.model.gauge or {}).get(name, 0)
+    value = value * _gauge(result) ** result.model.power(name)
     if name not in (result.model.exchange or ()):
         return value
     return value + _exchanged(result) * (1.0 if slope or name == result.model.exchange[1] else z)
 
 
 def true_number(result: Result, name: str) -> float | None:
-    """Return the true law that is a number, as the truth file has it; None where the truth is not known.
+    """Return the true law that is a number, in the gauge of the learnt ones unless it tells the gauge.
 
     Parameters
     ----------
     result : Result
     name : str
         Of the law.
+
+    Returns
+    -------
+    float or None
+        None where the truth is not known.
     """
+    true = _number(result, name)
+    return true if true is None or name == result.model.scale else true * _gauge(result) ** result.model.power(name)
+
+
+def _number(result: Result, name: str) -> float | None:
+    """Return the true law that is a number, as the truth file has it."""
     return (result.truth or {}).get(_key(result.truth or {}, name))
 
 
@@ -189,7 +200,7 @@ def _formula(result: Result, law: Law, z: np.ndarray, slope: bool = False) -> np
 def _gauge(result: Result) -> float:
     """Return s of the scaling that changes no image, such as (s mu, s kappa, D/s), from the true to the learnt laws."""
     scale = result.model.scale
-    true = scale and true_number(result, scale)
+    true = scale and _number(result, scale)
     return float(result.laws[scale](0.0)) / true if true else 1.0
 
 
