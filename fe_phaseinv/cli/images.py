@@ -96,7 +96,7 @@ def _require_covered(used: ImageSeries, key: str, times: list[float]) -> None:
 
 def _require_within(used: ImageSeries, rate: float, bounds: tuple[float, float]) -> None:
     """Refuse a rate with which the mean of the first frame leaves the bounds of its field."""
-    first = np.nanmean(used.frames[0])
+    first = np.nanmean(used.picture(0))
     last = first + rate * (used.times[-1] - used.times[0])
     if not bounds[0] < last < bounds[1]:
         found = f"{rate:g}, with which the mean goes from {first:.4g} to {last:.4g}"
@@ -105,9 +105,9 @@ def _require_within(used: ImageSeries, rate: float, bounds: tuple[float, float])
 
 def _require_repetition(images: ImageSeries, key: str) -> None:
     """Refuse pictures whose opposite edges do not fit together."""
-    for axis, name in zip(range(images.dimension, 0, -1), "xyz", strict=False):
+    for axis, name in zip(range(-1, -images.dimension - 1, -1), "xyz", strict=False):
         steps = np.diff(images.frames, axis=axis, append=np.take(images.frames, [0], axis=axis))
-        sizes = np.sqrt(np.nanmean(np.moveaxis(steps, axis, -1) ** 2, axis=tuple(range(images.dimension))))
+        sizes = np.sqrt(np.nanmean(np.moveaxis(steps, axis, -1) ** 2, axis=tuple(range(steps.ndim - 1))))
         if sizes[-1] > SEAM * sizes[:-1].max():
             found = (
                 f"pixels at the two ends of {name} that differ by {sizes[-1]:.3g}, neighbours by {sizes[:-1].max():.3g}"

@@ -38,7 +38,12 @@ def figures(result: Result) -> dict[str, Callable]:
     dict of callable
         Each of them returns a figure of matplotlib, and may fail alone.
     """
-    frames = {name: partial(_draw_frames, images) for name, images in numbered("frames", result.images).items()}
+    series = numbered("frames", result.images).items()
+    frames = {
+        label: partial(_draw_frames, channel)
+        for name, images in series
+        for label, channel in numbered(f"{name}-channel" if len(images.channels) > 1 else name, images.channels).items()
+    }
     drawn = {"laws": partial(draw_laws, result)} if _functions(result, 1) else {}
     drawn |= {"surfaces": partial(_draw_surfaces, result)} if _functions(result, 2) else {}
     drawn |= {**frames, "history": partial(_draw_history, result)}
@@ -207,7 +212,7 @@ def _plane(image: np.ndarray) -> np.ndarray:
 
 def _where(images: Fitted) -> str:
     """Say which plane of stacks is shown."""
-    if images.observed.ndim == 3:
+    if len(images.extent) == 2:
         return ""
     count = images.observed.shape[1]
     return f", z = {images.origin[2] + (count // 2 + 0.5) * images.extent[2] / count:.4g}"

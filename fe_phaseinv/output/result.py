@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from warnings import warn
 
@@ -39,11 +39,12 @@ class Fitted:
     misfit_rms : float
         Root mean square difference.
     range : tuple of float
-        Smallest and largest pixel value of the data used; of the predictions where the data are noisy.
+        Smallest and largest pixel value of the data used, of the first channel; of the predictions where the data are
+        noisy.
     frames, times : tuple
         Indices and times of the frames compared with.
     observed, predicted : numpy.ndarray, shape (n, ny, nx) or (n, nz, ny, nx)
-        Their pixels, NaN where there is no data.
+        Their pixels, NaN where there is no data; with an axis of channels, where there are several, after the first.
     extent, origin : tuple of float
         Size of the images and position of their lower left corner.
     """
@@ -57,6 +58,17 @@ class Fitted:
     predicted: np.ndarray
     extent: tuple[float, ...]
     origin: tuple[float, ...]
+
+    @property
+    def channels(self) -> list[Fitted]:
+        """The same for each channel alone."""
+        if self.observed.ndim == len(self.extent) + 1:
+            return [self]
+        pairs = zip(np.moveaxis(self.observed, 1, 0), np.moveaxis(self.predicted, 1, 0), strict=True)
+        return [
+            replace(self, observed=seen, predicted=told, range=(float(np.nanmin(told)), float(np.nanmax(told))))
+            for seen, told in pairs
+        ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -282,8 +294,10 @@ def numbered(name: str, items: Sequence[Any]) -> dict[str, Any]:
 
 def _fitted(series: Series, fit: Fit | FieldPoint, stage: str) -> Fitted:
     pixels, images, frames = series.discretisation(stage).pixels, series.images, list(fit.frames)
-    predicted = np.array([pixels.picture(prediction) for prediction in fit.predictions])
-    seen = predicted if images.noise else images.frames[sorted({series.first_frame, *frames})]
+    rows = [np.split(prediction, images.channels) for prediction in fit.predictions]
+    predicted = np.array([[pixels.picture(part) for part in parts] for parts in rows])
+    seen = predicted[:, 0] if images.noise else images.only(0).frames[sorted({series.first_frame, *frames})]
+    predicted = predicted.reshape(images.frames[frames].shape)
     return Fitted(
         source=str(images.source),
         misfit_rms=fit.misfit_rms,

@@ -150,6 +150,18 @@ def test_write_makes_every_file(tmp_path, options):
         assert data.startswith(start) and len(data) > (5000 if start else 100)
 
 
+def test_channels_are_drawn_each(tmp_path):
+    result = made(truth=None)
+    (images,) = result.images
+    both = [np.stack([values, 3 + values], axis=1) for values in (images.observed, images.predicted)]
+    result = replace(result, images=(replace(images, observed=both[0], predicted=both[1]),))
+    first, second = result.images[0].channels
+    np.testing.assert_array_equal(first.predicted, images.predicted)
+    assert second.range == pytest.approx((3 + np.nanmin(images.predicted), 3 + np.nanmax(images.predicted)))
+    names = {path.name for path in write(tmp_path, result)}
+    assert {f"frames-channel-{number}.png" for number in (1, 2)} <= names and "frames.png" not in names
+
+
 def test_several_series_are_numbered(tmp_path):
     result = made(truth=None)
     (images,) = result.images
