@@ -15,25 +15,30 @@ from fe_phaseinv.inference.posing import pose
 from fe_phaseinv.inference.settings import Settings
 from fe_phaseinv.inference.verification import verify
 from fe_phaseinv.laws.bases import Legendre
-from fe_phaseinv.models.declarations import Field, FunctionLaw, NumberLaw
+from fe_phaseinv.laws.products import TensorProduct
+from fe_phaseinv.models.declarations import Field, FunctionLaw
 from fe_phaseinv.models.interface import Model
 from fe_phaseinv.observation.channels import Channels
 from fe_phaseinv.observation.pixels import Pixels
 
 TOLERANCES = Tolerances(rtol=3e-3, newton=1e-8)
-LAWS = {"first": [0.0, 0.3], "second": [0.0, -0.4], "coupling": 0.7}
+LAWS = {"first": [0.0, 0.3], "second": [0.0, -0.4], "exchange": [-0.3, 0.2, 0.1, -0.2]}
 
 
 class Two(Model):
-    """Two coupled fields that diffuse, both seen, and the slope of the second."""
+    """Two fields that diffuse and are exchanged, by a law of both, in channels of some sums and slopes."""
 
     fields = Field("c", bounds=(0, 1)), Field("w")
-    laws = FunctionLaw("first", positive=True), FunctionLaw("second", of="w", positive=True), NumberLaw("coupling")
+    laws = (
+        FunctionLaw("first", positive=True),
+        FunctionLaw("second", of="w", positive=True),
+        FunctionLaw("exchange", of=("c", "w"), positive=True),
+    )
 
     def residual(self, fields, rates, laws, tests, at):
         (c, w), (v, q) = fields, tests
         flux = laws.first(c) * dot(grad(c), grad(v)) + laws.second(w) * dot(grad(w), grad(q))
-        exchange = laws.coupling * (c - w)
+        exchange = laws.exchange(c, w) * (c - w)
         return (rates.c * v + rates.w * q + 0.05 * flux + exchange * v - exchange * q) * at.dx
 
     def observe(self, fields, at):
@@ -47,7 +52,9 @@ class Shown(Two):
         return fields.c, fields.w
 
 
-MODEL = Shown(Legendre(2), Legendre(2, interval=(-1.0, 1.0)))
+WIDE = Legendre(2, interval=(-1.0, 1.0))
+BASES = Legendre(2), WIDE, TensorProduct(Legendre(2), WIDE)
+MODEL = Shown(*BASES)
 
 
 def waves(space):
@@ -72,7 +79,7 @@ def two(movie):
 
 def posed(images, comm):
     mesh = meshes.rectangle_mesh(images, 6, comm)
-    settings = Settings(initial={"coupling": 0.5}, degree=2, tolerances=TOLERANCES, regularisation=1e-6)
+    settings = Settings(degree=2, tolerances=TOLERANCES, regularisation=1e-6)
     return pose(images, MODEL, mesh, settings)
 
 
@@ -86,7 +93,7 @@ def test_derivatives_hold_where_two_channels_show_two_fields(two, stage):
 
 
 def test_channels_are_what_the_model_shows_and_spread_is_their_transpose(movie):
-    model = Two(Legendre(2), Legendre(2, interval=(-1.0, 1.0)))
+    model = Two(*BASES)
     mesh = meshes.rectangle_mesh(movie, 6, MPI.COMM_SELF)
     forward = ForwardModel(model, mesh, 2, tolerances=TOLERANCES)
     blank = replace(movie, frames=np.zeros((3, 3, *movie.shape)))
