@@ -120,7 +120,7 @@ class BorderedFactor(Factor):
             raise StepFailed("the equations of the scalars are singular")
 
     def solve(self, sides: np.ndarray, transposed: bool = False) -> np.ndarray:
-        """Solve for f, then g, as the rows of a local array or of columns."""
+        """Solve for f, then g, as the rows of a local array or of columns. Collective."""
         if sides.ndim == 1:
             return self.solve(sides.reshape(-1, 1), transposed).ravel()
         rows = len(self._right)
