@@ -94,7 +94,7 @@ def _describe(problem: Problem) -> list[str]:
 
 def _describe_series(series: Series) -> str:
     forward = series.fine.forward
-    unknowns = forward.space.dim() * len(forward.model.fields)
+    unknowns = forward.space.dim() * forward.layout.components
     frames = f"{len(series.frames)} frames of {' x '.join(map(str, series.images.shape))} pixels"
     return f"{unknowns} unknowns in space (degree {forward.degree}), {frames}"
 

@@ -14,6 +14,7 @@ from fe_phaseinv.core.parallel import on_root
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.inference.problem import Problem, Series
 from fe_phaseinv.output.result import numbered
+from fe_phaseinv.observation.channels import Channels
 from fe_phaseinv.output.states import write_states
 from fe_phaseinv.solvers.direct import StepFailed
 
@@ -64,9 +65,9 @@ def _run(problem: Problem, series: Series, folder: Path, name: str) -> tuple[Ima
         run = forward.run(problem.coordinates.start, segment.start, segment.times)
     except StepFailed as error:
         return None, str(error)
-    states = [segment.start, *run.states]
-    fields = [forward.function(state) for state in states]
-    simulated = np.array([pixels.picture(pixels.average(state)) for state in states])
+    states, channels = [run.start, *run.states], Channels(pixels, forward)
+    fields = [forward.part(state, forward.model.fields[0].name) for state in states]
+    simulated = np.array([channels.picture(channels.average(state)) for state in states])
     write_states(folder, fields, segment.times, name)
     images = ImageSeries(simulated, np.array(segment.times), pixels.images.extent, pixels.images.origin)
     return images, f"{len(run.grid.orders)} steps"

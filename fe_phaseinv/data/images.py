@@ -97,6 +97,33 @@ class ImageSeries:
         return self.frames.ndim - 1
 
     @property
+    def channels(self) -> int:
+        """Number of pictures in a frame."""
+        return 1
+
+    def only(self, channel: int) -> Self:
+        """Return the series of one channel.
+
+        Parameters
+        ----------
+        channel : int
+            Number of the channel, from 0.
+        """
+        return self
+
+    def picture(self, index: int, channel: int = 0) -> NDArray[np.float64]:
+        """Return the picture of a channel of a frame, of shape `shape`.
+
+        Parameters
+        ----------
+        index : int
+            Number of the frame, from 0.
+        channel : int
+            Number of the channel, from 0.
+        """
+        return self.frames[index]
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Numbers of pixels (ny, nx) or (nz, ny, nx)."""
         return self.frames.shape[1:]

@@ -203,7 +203,7 @@ class NonlocalSolver(DirectSolver):
 
     def correct(self, rhs: np.ndarray) -> np.ndarray:
         """Solve roughly, with a rough convolution."""
-        return self._system(roughly=True).solve(rhs, CHORD)
+        return self._system(roughly=True).solve(rhs.reshape(-1, 1), CHORD).ravel()
 
     def solve(self, sides: np.ndarray, expected: np.ndarray) -> np.ndarray:
         """Solve for all columns together."""

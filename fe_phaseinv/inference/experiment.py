@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.trajectory import Tolerances, Trajectory
 from fe_phaseinv.inference.segments import Segment
 from fe_phaseinv.inference.term import TapedTerm, TermShare
+from fe_phaseinv.observation.channels import Channels
 from fe_phaseinv.observation.pixels import Pixels
 from fe_phaseinv.observation.unknown_field import UnknownField
 from fe_phaseinv.solvers.direct import StepFailed
@@ -70,7 +73,11 @@ class Fit:
     frames : tuple of int
         Frames compared with.
     states, predictions : list of numpy.ndarray
-        Local nodal values and local pixels predicted for them.
+        States, as `StateLayout` has them, and local pixels predicted for them.
+    scalars : dict of numpy.ndarray, shape (frames,)
+        By name, the model's scalars in these states.
+    scalar_derivatives : dict of numpy.ndarray, shape (frames, columns)
+        Their derivatives by the unknown coefficients.
     """
 
     squares: Squares
@@ -79,6 +86,8 @@ class Fit:
     frames: tuple[int, ...]
     states: list[np.ndarray]
     predictions: list[np.ndarray]
+    scalars: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    scalar_derivatives: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +115,11 @@ class Experiment:
     field: UnknownField | None = None
     weight: float = 1.0
     term: TapedTerm | None = None
+
+    @cached_property
+    def channels(self) -> Channels:
+        """What the images show of states."""
+        return Channels(self.pixels, self.forward)
 
     @property
     def modes(self) -> int:
@@ -151,9 +165,9 @@ class Experiment:
         misfit, count, predictions = 0.0, 0, []
         gradient, hessian = 0.0, 0.0
         for frame, state, derivative in self._compared(runs):
-            predicted, image = self.pixels.average(state), self.pixels.frame(frame)
+            predicted, image = self.channels.average(state), self.channels.frame(frame)
             used = np.isfinite(image)
-            difference, rows = (predicted - image)[used], self.pixels.average(derivative)[used]
+            difference, rows = (predicted - image)[used], self.channels.derivatives(derivative)[used]
             misfit += 0.5 * float(difference @ difference)
             count += int(used.sum())
             gradient += rows.T @ difference
@@ -176,6 +190,7 @@ class Experiment:
             frames=tuple(frame for segment in self.segments for frame in segment.frames),
             states=[state for run in runs for state in run.states],
             predictions=predictions,
+            **self._scalars(runs),
         )
 
     def squared(self, changes: Sequence[np.ndarray]) -> float:
@@ -186,7 +201,7 @@ class Experiment:
         changes : sequence of numpy.ndarray
             Local changes, one array for each frame.
         """
-        frames = [self.pixels.frame(frame) for segment in self.segments for frame in segment.frames]
+        frames = [self.channels.frame(frame) for segment in self.segments for frame in segment.frames]
         pairs = zip(changes, frames, strict=True)
         squares = sum(float(np.sum(change[np.isfinite(frame)] ** 2)) for change, frame in pairs)
         return self.weight * total(self.pixels.comm, squares)
@@ -199,16 +214,28 @@ class Experiment:
         if self.field is None:
             return run
         derivatives = [self.forward.tangent(modes), *run.sensitivities]
-        return replace(run, states=[start, *run.states], sensitivities=derivatives)
+        return replace(run, states=[run.start, *run.states], sensitivities=derivatives)
+
+    def _scalars(self, runs: Sequence[Trajectory]) -> dict[str, dict[str, np.ndarray]]:
+        """Return the scalars of all states compared with, and their derivatives, by the names of `Fit`."""
+        layout, columns = self.forward.layout, self.forward.step.forms.columns
+        values, derivatives = {}, {}
+        for place, name in enumerate(layout.scalars):
+            values[name] = np.array([state[layout.inner + place] for run in runs for state in run.states])
+            rows = [by[len(by) - layout.border + place, :columns] for run in runs for by in run.sensitivities]
+            derivatives[name] = np.array(rows)
+        return {"scalars": values, "scalar_derivatives": derivatives}
 
     def _of_term(self, runs: Sequence[Trajectory]) -> TermShare | None:
         if self.term is None:
             return None
-        (run,) = runs
+        (run,), layout = runs, self.forward.layout
         states, derivatives = run.states, run.sensitivities
         if self.field is None:
-            states, derivatives = [self.segments[0].start, *states], [self.forward.tangent(None), *derivatives]
-        return self.term.share(states, derivatives)
+            states, derivatives = [run.start, *states], [self.forward.tangent(None), *derivatives]
+        return self.term.share(
+            [layout.component(state, 0) for state in states], [layout.carried_component(by, 0) for by in derivatives]
+        )
 
     def _compared(self, runs: Sequence[Trajectory]) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
         for segment, run in zip(self.segments, runs, strict=True):

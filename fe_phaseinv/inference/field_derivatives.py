@@ -30,8 +30,6 @@ class FieldDerivatives:
         Unknowns.
     m : numpy.ndarray, shape (n,)
         Coefficients of all laws.
-    start : numpy.ndarray
-        Local nodal values of c at the start.
     run : Trajectory
         With sensitivities.
     fit : FieldFit
@@ -56,11 +54,10 @@ class FieldDerivatives:
         x: np.ndarray,
         m: np.ndarray,
         *,
-        start: np.ndarray,
         run: Trajectory,
         fit: FieldFit,
     ):
-        self.objective, self.x, self.m, self.start, self.run, self.fit = objective, x, m, start, run, fit
+        self.objective, self.x, self.m, self.run, self.fit = objective, x, m, run, fit
         self._chain = objective.coordinates.jacobian(x[objective.laws])
         self._seen_of_laws = self._seen()
         squares = total(objective.pixels.comm, sum(part.T @ part for part in self._seen_of_laws))
@@ -74,7 +71,7 @@ class FieldDerivatives:
         of, into = self.objective, self._chain[self.objective.forward.unknown]
         start = [np.zeros_like(self.run.sensitivities[0])] * of.starts_compared
         return [
-            np.where(used[:, None], of.pixels.average(derivative), 0.0) @ into
+            np.where(used[:, None], of.channels.derivatives(derivative), 0.0) @ into
             for derivative, used in zip([*start, *self.run.sensitivities], self.fit.used, strict=True)
         ]
 
@@ -98,7 +95,7 @@ class FieldDerivatives:
         self._go_there()
         columns = np.empty((len(self.x), len(of.coordinates)))
         for column in range(len(of.coordinates)):
-            loads = [of.pixels.spread(rows[:, column]) for rows in self._seen_of_laws]
+            loads = [of.channels.spread(rows[:, column]) for rows in self._seen_of_laws]
             columns[:, column] = of.of_fields(self._adjoint(loads))
         return columns[of.laws.stop :]
 
@@ -133,13 +130,15 @@ class FieldDerivatives:
         of, into = self.objective, self._chain[self.objective.forward.unknown]
         if of.term is None:
             return np.zeros_like(self.H_mm)
-        by_laws = [derivative @ into for derivative in self.run.sensitivities]
-        return of.term.share([self.start, *self.run.states], [np.zeros_like(by_laws[0]), *by_laws]).hessian
+        first = of.forward.layout.carried_component
+        by_laws = [first(derivative, 0) @ into for derivative in self.run.sensitivities]
+        states = of.first_fields([self.run.start, *self.run.states])
+        return of.term.share(states, [np.zeros_like(by_laws[0]), *by_laws]).hessian
 
     @cached_property
     def _loads(self) -> list[np.ndarray]:
         of = self.objective
-        loads = [of.pixels.spread(difference) for difference in self.fit.differences]
+        loads = [of.channels.spread(difference) for difference in self.fit.differences]
         return loads if of.term is None else self._with_term(loads, of.term.gradient())
 
     @cached_property
@@ -151,25 +150,28 @@ class FieldDerivatives:
     def _loads_of_change(self, v: np.ndarray, coefficients: np.ndarray) -> list[np.ndarray]:
         """Return how the loads change to first order with the unknowns, of which those of the laws change these."""
         of = self.objective
-        change = Inputs(coefficients, of.field(v, "start"), of.field(v, "heterogeneity"))
-        changes = [change.start] * of.starts_compared + self._sweeps.tangent(change)
+        change = Inputs(coefficients, of.start(v), of.field(v, "heterogeneity"))
+        start = of.forward.layout.from_rates(change.start)
+        changes = [start] * of.starts_compared + self._sweeps.tangent(change)
         pairs = zip(changes, self.fit.used, strict=True)
-        loads = [of.pixels.spread(np.where(used, of.pixels.average(changed), 0.0)) for changed, used in pairs]
+        loads = [of.channels.spread(np.where(used, of.channels.average(changed), 0.0)) for changed, used in pairs]
         if of.term is None:
             return loads
-        return self._with_term(loads, of.term.curvature([change.start, *changes[of.starts_compared :]]))
+        return self._with_term(loads, of.term.curvature(of.first_fields([start, *changes[of.starts_compared :]])))
 
     def _with_term(self, loads: list[np.ndarray], of_term: list[np.ndarray]) -> list[np.ndarray]:
         """Add the loads of the term, of which that of the start is the first, to those of the frames compared."""
-        compared = of_term[1 - self.objective.starts_compared :]
-        return [load + other for load, other in zip(loads, compared, strict=True)]
+        compared, layout = of_term[1 - self.objective.starts_compared :], self.objective.forward.layout
+        for load, other in zip(loads, compared, strict=True):
+            layout.component(load, 0)[:] += other
+        return loads
 
     def _go_there(self) -> None:
         """Bring the forward model and the term, which all points share, to this point."""
         self.objective.forward.coefficients.assign(self.m)
         self.objective.set_map(self.x)
         if self.objective.term is not None:
-            self.objective.term.value([self.start, *self.run.states])
+            self.objective.term.value(self.objective.first_fields([self.run.start, *self.run.states]))
 
     def _adjoint(self, loads: Sequence[np.ndarray]) -> Inputs:
         """Sweep with loads of the frames, of which that of the start comes first where it is compared."""
@@ -186,7 +188,7 @@ class FieldDerivatives:
 
     def _with_start(self, loads: Sequence[np.ndarray], by: Inputs) -> Inputs:
         if self.objective.starts_compared:
-            by.start[:] += loads[0]
+            by.start[:] += self.objective.forward.layout.rates(loads[0])
         return by
 
     def _to_all(self, by: Inputs) -> np.ndarray:

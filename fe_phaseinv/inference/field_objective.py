@@ -115,7 +115,7 @@ class FieldObjective(FieldUnknowns):
         before : FieldObjective
             That has evaluated it.
         """
-        return FieldPoint.of(self, point.x, run=point.run, start=point.start, replayed=point.replayed)
+        return FieldPoint.of(self, point.x, run=point.run, replayed=point.replayed)
 
     def share(self, x: np.ndarray, step: np.ndarray) -> float:
         """Return the share of a step that the unknowns allow.
@@ -149,7 +149,7 @@ class FieldObjective(FieldUnknowns):
         if not self.prior.admits(m):
             return NoPoint(x)
         self.set_map(x)
-        start = self.segment.start + self.field(x, "start")
+        start = self.segment.start + self.start(x)
         try:
             run = self.forward.run(
                 m,
@@ -160,6 +160,6 @@ class FieldObjective(FieldUnknowns):
                 record=self.forward.steps_in(self.storage),
                 max_steps=most_steps(self.forward.integrator.tolerances),
             )
-            return FieldPoint.of(self, x, run=run, start=start, replayed=like is not None)
+            return FieldPoint.of(self, x, run=run, replayed=like is not None)
         except StepFailed:
             return NoPoint(x)

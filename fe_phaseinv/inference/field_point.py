@@ -59,8 +59,6 @@ class FieldPoint:
         Cost: misfit + priors + what the user adds.
     run : Trajectory
         With sensitivities.
-    start : numpy.ndarray
-        Local nodal values of c at the start.
     fit : FieldFit
         Of the run.
     derivatives : FieldDerivatives
@@ -72,14 +70,13 @@ class FieldPoint:
     x: np.ndarray
     value: float
     run: Trajectory
-    start: np.ndarray
     fit: FieldFit
     derivatives: FieldDerivatives
     replayed: bool = False
 
     @classmethod
     def of(
-        cls, objective: FieldUnknowns, x: np.ndarray, *, run: Trajectory, start: np.ndarray, replayed: bool = False
+        cls, objective: FieldUnknowns, x: np.ndarray, *, run: Trajectory, replayed: bool = False
     ) -> FieldPoint:
         """Evaluate the cost of a run. Collective.
 
@@ -90,8 +87,6 @@ class FieldPoint:
             Unknowns.
         run : Trajectory
             With sensitivities.
-        start : numpy.ndarray
-            Local nodal values of c at the start.
         replayed : bool
             Whether the time grid was given rather than chosen.
 
@@ -101,13 +96,13 @@ class FieldPoint:
             Where a prediction is not finite.
         """
         m = objective.coordinates.coefficients(x[objective.laws])
-        states = [start] * objective.starts_compared + run.states
-        fit = FieldFit.of(objective.pixels, objective.segment.frames, states)
+        states = [run.start] * objective.starts_compared + run.states
+        fit = FieldFit.of(objective.channels, objective.segment.frames, states)
         value = fit.misfit + objective.prior.value(m) + objective.value_of_field_priors(x)
         if objective.term is not None:
-            value += objective.term.value([start, *run.states])
-        derivatives = FieldDerivatives(objective, x, m, start=start, run=run, fit=fit)
-        return cls(objective, x, value, run, start, fit, derivatives, replayed)
+            value += objective.term.value(objective.first_fields([run.start, *run.states]))
+        derivatives = FieldDerivatives(objective, x, m, run=run, fit=fit)
+        return cls(objective, x, value, run, fit, derivatives, replayed)
 
     @property
     def whole(self) -> np.ndarray:

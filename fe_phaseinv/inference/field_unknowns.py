@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -19,6 +20,7 @@ from fe_phaseinv.inference.segments import Segment
 from fe_phaseinv.inference.term import TapedTerm
 from fe_phaseinv.laws.coordinates import Coordinates
 from fe_phaseinv.laws.priors import Prior
+from fe_phaseinv.observation.channels import Channels
 from fe_phaseinv.observation.pixels import Pixels
 
 
@@ -74,8 +76,8 @@ class FieldUnknowns:
         self.segment, self.variance, self.term, self.storage = segment, variance, term, storage
         fields = {"start": start, "heterogeneity": heterogeneity}
         self.fields = {name: field for name, field in fields.items() if field is not None}
-        self.weighted, self._latest = Weighted(forward.step), None
-        self.laws, nodes = slice(len(coordinates)), forward.step.shape[0]
+        self.weighted, self._latest, self.channels = Weighted(forward.step), None, Channels(pixels, forward)
+        self.laws, nodes = slice(len(coordinates)), forward.layout.nodes
         ends = len(coordinates) + nodes * np.arange(len(self.fields) + 1)
         self.parts = {name: slice(a, b) for name, a, b in zip(self.fields, ends, ends[1:], strict=False)}
         self.size = int(ends[-1])
@@ -146,7 +148,7 @@ class FieldUnknowns:
         name : str
             "start" or "heterogeneity".
         """
-        return x[self.parts[name]] if name in self.parts else np.zeros(self.forward.step.shape[0])
+        return x[self.parts[name]] if name in self.parts else np.zeros(self.forward.layout.nodes)
 
     def set_map(self, x: np.ndarray) -> None:
         """Write the map into the forward model.
@@ -169,8 +171,29 @@ class FieldUnknowns:
         """
         found = np.zeros(self.size)
         for name, part in self.parts.items():
-            found[part] = getattr(by, name)
+            found[part] = getattr(by, name)[: self.forward.layout.nodes]
         return found
+
+    def first_fields(self, states: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return the first field of states, of which the user's term is a functional.
+
+        Parameters
+        ----------
+        states : sequence of numpy.ndarray, shape (size,)
+            As `StateLayout` has them.
+        """
+        return [self.forward.layout.component(state, 0) for state in states]
+
+    def start(self, x: np.ndarray) -> np.ndarray:
+        """Return the change of the start that unknowns, or a change of them, make: all components with rates.
+
+        Parameters
+        ----------
+        x : numpy.ndarray, shape (size,)
+            Unknowns.
+        """
+        first = self.field(x, "start")
+        return np.pad(first, (0, len(self.segment.start) - len(first)))
 
     def value_of_field_priors(self, x: np.ndarray) -> float:
         """Return the share of the priors of the fields in the cost. Collective.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
+from firedrake import FunctionSpace
 
 from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.core.parallel import total
@@ -14,6 +15,7 @@ from fe_phaseinv.forward.given import BoundaryData
 from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.parameters import CoefficientLayout
 from fe_phaseinv.forward.trajectory import QUIET, Tolerances
+from fe_phaseinv.inference.drive import data_in_time, mean_at
 from fe_phaseinv.inference.ensemble import SeriesEnsemble
 from fe_phaseinv.inference.problem import Discretisation, Problem, Series
 from fe_phaseinv.inference.settings import Settings
@@ -22,6 +24,7 @@ from fe_phaseinv.laws.relations import identity
 from fe_phaseinv.observation.boundary import from_images
 from fe_phaseinv.observation.pixels import Pixels
 from fe_phaseinv.observation.smoothing import Smoother
+from fe_phaseinv.observation.starts import Starts
 
 NOISE_SHARE, LOOSE = 0.1, 3e-3
 """The error of a step may be this share of the noise of a pixel, as far as this relative tolerance."""
@@ -54,24 +57,28 @@ def pose(images: ImageSeries, model, mesh, settings: Settings) -> Problem:
     coordinates = coordinates_for(model, parameters, *_start(model, parameters, settings))
     fine = settings.tolerances or _tolerances(images)
     coarse = replace(fine, rtol=max(COARSE_TIME * fine.rtol, COARSEST_TIME))
+    smoothers = _smoothers(images, mesh, settings.degree, settings)
+    data = data_in_time(images, model, smoothers[0], (settings.first_frame, *frames), settings.data)
 
-    def discretise(degree: int, tolerances: Tolerances, heterogeneous: bool) -> Discretisation:
-        boundary_data = _boundary_data(images, mesh, degree, settings)
+    def discretise(
+        degree: int, smoothers: tuple[Smoother, ...], tolerances: Tolerances, heterogeneous: bool
+    ) -> Discretisation:
         forward = ForwardModel(
             model,
             mesh,
             degree=degree,
             unknown=coordinates.free,
             tolerances=tolerances,
-            boundary_data=boundary_data,
+            boundary_data=_boundary_data(images, mesh, degree, settings),
             heterogeneous=heterogeneous,
+            data=data,
         )
-        pixels = Pixels(images, forward.space)
-        return Discretisation(forward, pixels, Smoother(pixels, flat=boundary_data is None, tags=settings.tags))
+        return Discretisation(forward, smoothers[0].pixels, Starts(smoothers, forward, mean_at(images, model, data)))
 
+    rough = (settings.degree + 1) // 2
     series = Series(
-        coarse=discretise((settings.degree + 1) // 2, coarse, False),
-        fine=discretise(settings.degree, fine, settings.heterogeneity is not None),
+        coarse=discretise(rough, _smoothers(images, mesh, rough, settings), coarse, False),
+        fine=discretise(settings.degree, smoothers, fine, settings.heterogeneity is not None),
         frames=frames,
         first_frame=settings.first_frame,
         term=settings.term,
@@ -106,6 +113,14 @@ def coordinates_for(model, parameters: CoefficientLayout, start: np.ndarray, fix
         free[part][relation.absent] = False
     negative = tuple(parameters.slices[name].start + number for name, number in model.negative)
     return Coordinates(np.asarray(start, float), free, _gauge(model, parameters, free, fixed), negative)
+
+
+def _smoothers(images: ImageSeries, mesh, degree: int, settings: Settings) -> tuple[Smoother, ...]:
+    """Return what fits fields of some degree to each channel."""
+    flat = settings.boundary != "from-images"
+    parts = (images.only(channel) for channel in range(images.channels)) if images.channels > 1 else (images,)
+    pixels = [Pixels(part, FunctionSpace(mesh, "CG", degree)) for part in parts]
+    return tuple(Smoother(each, flat=flat, tags=settings.tags) for each in pixels)
 
 
 def joint(problems: Sequence[Problem], ensemble: SeriesEnsemble | None = None) -> Problem:
@@ -175,7 +190,7 @@ def _start(model, parameters: CoefficientLayout, settings: Settings) -> tuple[np
     start, fixed = np.zeros(parameters.size), np.zeros(parameters.size, bool)
     for name, part in parameters.slices.items():
         start[part] = relations[name].coefficients(initial.get(name, ()))
-        fixed[part] = name in settings.fixed
+        fixed[part] = name in settings.fixed or (name in model.kept and name not in settings.initial)
     return start, fixed
 
 
@@ -191,25 +206,31 @@ def _tolerances(images: ImageSeries) -> Tolerances:
 
 def _gauge(model, parameters: CoefficientLayout, free: np.ndarray, fixed: np.ndarray) -> Gauge | None:
     """Where the gauge acts, if the model has one that moves no law which is fixed."""
-    if model.gauge is None:
+    if model.gauge is None or model.scale is None:
         return None
-    relations = {relation.name: relation for relation in model.relations}
-    (potential,) = model.gauge.keys() - {model.scale, model.kinetics}
-    part, log_energy = parameters.slices[potential], parameters.slices[model.scale].start
-    constant = relations[model.kinetics].basis.constant
-    if constant is None or relations[potential].transform is not identity:
-        return None
-    log_kinetics = parameters.slices[model.kinetics].start + constant
-    if fixed[part].any() or not (free[log_energy] and free[log_kinetics]):
-        return None
-    return Gauge(tuple(i for i in range(part.start, part.stop) if free[i]), log_energy, log_kinetics)
+    potential, logs = [], []
+    for relation in model.relations:
+        part, exponent = parameters.slices[relation.name], model.gauge.get(relation.name, 0)
+        if not exponent or relation.name == model.scale:
+            continue
+        if relation.transform is identity:
+            if exponent != 1 or fixed[part].any():
+                return None
+            potential += [i for i in range(part.start, part.stop) if free[i]]
+        else:
+            constant = relation.basis.constant
+            if constant is None or not free[part.start + constant]:
+                return None
+            logs.append((part.start + constant, exponent))
+    log_energy = parameters.slices[model.scale].start
+    return Gauge(tuple(potential), log_energy, tuple(logs)) if free[log_energy] else None
 
 
 def _laws_of(problem: Problem) -> dict[str, object]:
     """Return what is the same in problems with the same laws, apart from their regularisation."""
     coordinates, model = problem.coordinates, problem.model
     relations = {relation.name: relation.description for relation in model.relations}
-    relations |= {spec.name: getattr(model, spec.name) for spec in fields(model) if spec.name not in relations}
+    relations |= {name: getattr(model, name) for name in model.options}
     learnt = {"start": coordinates.start.tolist(), "free": coordinates.free.tolist()}
     return {"model": f"{type(model).__qualname__} {model.name}"} | relations | learnt
 

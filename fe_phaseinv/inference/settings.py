@@ -50,6 +50,9 @@ class Settings:
     start_prior : Matern, optional
         Prior of the deviation of the start from the smoothed first frame, which is then learnt as a field. With a map,
         the start of noisy images is one, too.
+    data : mapping of str to float, str or sequence of (float, float)
+        By name, numbers that the model is given in time: a rate, from the mean of the first frame on, or pairs of times
+        and values; a mean is by default "from-images", as smooth in time as the noise of the pixels allows.
     hessian : str
         "gauss-newton", or with second derivatives of the forward model: "newton", or "both" in turn.
     multiple_shooting : bool
@@ -76,6 +79,7 @@ class Settings:
     tags: Sequence[int] | None = None
     heterogeneity: Matern | None = None
     start_prior: Matern | None = None
+    data: Mapping[str, float | str | Sequence[tuple[float, float]]] = field(default_factory=dict)
     hessian: Hessian = "gauss-newton"
     multiple_shooting: bool = True
     term: Callable | None = None

@@ -20,13 +20,13 @@ class Gauge:
         Coefficients of mu_h, which scale with s.
     log_energy : int
         The coefficient log kappa.
-    log_kinetics : int
-        The constant coefficient of log D.
+    logs : tuple of (int, int)
+        The constant coefficients of the logarithms of other laws, each with the exponent of s: -1 for D.
     """
 
     potential: tuple[int, ...]
     log_energy: int
-    log_kinetics: int
+    logs: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +77,8 @@ class Coordinates:
             beta = np.exp(self.start[s.log_energy] - m[s.log_energy])
             y[list(s.potential)] *= beta
             y[s.log_energy] = beta
-            y[s.log_kinetics] -= np.log(beta)
+            for place, exponent in s.logs:
+                y[place] += exponent * np.log(beta)
         return y[self.free]
 
     def admissible(self, x: np.ndarray) -> bool:
@@ -132,7 +133,8 @@ class Coordinates:
             beta = m[s.log_energy]
             m[list(s.potential)] /= beta
             m[s.log_energy] = self.start[s.log_energy] - np.log(beta)
-            m[s.log_kinetics] += np.log(beta)
+            for place, exponent in s.logs:
+                m[place] -= exponent * np.log(beta)
         return m
 
     def jacobian(self, x: np.ndarray) -> np.ndarray:
@@ -155,7 +157,8 @@ class Coordinates:
             potential = list(s.potential)
             jacobian[potential, potential] = 1 / beta
             jacobian[potential, s.log_energy] = -y[potential] / beta**2
-            jacobian[s.log_kinetics, s.log_energy] = 1 / beta
+            for place, exponent in s.logs:
+                jacobian[place, s.log_energy] = -exponent / beta
             jacobian[s.log_energy, s.log_energy] = -1 / beta
         return jacobian[:, self.free]
 
@@ -179,7 +182,8 @@ class Coordinates:
             potential, energy, beta = list(s.potential), s.log_energy, y[s.log_energy]
             mixed = -gradient[potential] / beta**2
             second[potential, energy] = second[energy, potential] = mixed
-            own = gradient[energy] - gradient[s.log_kinetics] - 2 * mixed @ y[potential] * beta
+            logs = sum(exponent * gradient[place] for place, exponent in s.logs)
+            own = gradient[energy] + logs - 2 * mixed @ y[potential] * beta
             second[energy, energy] = own / beta**2
         return second[np.ix_(self.free, self.free)]
 

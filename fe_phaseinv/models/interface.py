@@ -137,7 +137,8 @@ class Model:
         """What no image can tell apart, in words; None where there is nothing."""
         if not self.gauge:
             return None
-        symbols = {law.symbol or law.name: self.gauge[law.name] for law in self.laws if law.name in self.gauge}
+        laws = {law.name: law.symbol or law.name for law in self.laws}
+        symbols = {laws[name]: exponent for name, exponent in self.gauge.items()}
         scaled = [_scaled(symbol, exponent) for symbol, exponent in symbols.items()]
         return f"({', '.join(symbols)}) and ({', '.join(scaled)})"
 

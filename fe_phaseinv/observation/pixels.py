@@ -47,9 +47,9 @@ class Pixels:
         vertices = VertexOnlyMesh(
             space.mesh(), points, missing_points_behaviour="ignore", tolerance=1e-6, redundant=True
         )
-        values = assemble(interpolate(TrialFunction(space), FunctionSpace(vertices, "DG", 0))).petscmat
-        owned = vertices.coordinates.dat.data_ro
-        self.matrix = _averaging(images, owned, per_pixel, self.comm).matMult(values)
+        self._at_points = FunctionSpace(vertices, "DG", 0)
+        self._averaging = _averaging(images, vertices.coordinates.dat.data_ro, per_pixel, self.comm)
+        self.matrix = self.averages_of(TrialFunction(space))
         first, last = self.matrix.getOwnershipRange()
         ones, rows = self.matrix.createVecs()
         ones.set(1.0)
@@ -59,15 +59,27 @@ class Pixels:
         if total(self.comm, self.inside.sum()) == 0:
             raise InputError(images.source, "extent", _box(images), "a picture that overlaps the mesh")
 
-    def frame(self, index: int) -> np.ndarray:
+    def frame(self, index: int, channel: int = 0) -> np.ndarray:
         """Return local pixels of one frame; NaN where they do not count.
 
         Parameters
         ----------
         index : int
             Frame.
+        channel : int
+            Of the frame.
         """
-        return np.where(self.inside, self.images.frames[index].ravel()[self.rows], np.nan)
+        return np.where(self.inside, self.images.picture(index, channel).ravel()[self.rows], np.nan)
+
+    def averages_of(self, expression) -> PETSc.Mat:
+        """Return the matrix to averages over pixels of an expression, linear in a trial function. Collective.
+
+        Parameters
+        ----------
+        expression : ufl.core.expr.Expr
+            A number at each place.
+        """
+        return self._averaging.matMult(assemble(interpolate(expression, self._at_points)).petscmat)
 
     def average(self, c: np.ndarray) -> np.ndarray:
         """Return local pixels of a function, or of several, shape (rows,) or (rows, columns). Collective.

@@ -78,20 +78,28 @@ class Solution:
         points = self.result.points(name) if z is None else np.atleast_1d(np.asarray(z, float))
         return self.result.posterior.band(self.laws[name].relation, points)
 
-    def states(self, series: int = 0) -> list[Function]:
-        """Return the predicted field at the frames compared with.
+    def states(self, series: int = 0, name: str | None = None) -> list[Function] | list[float]:
+        """Return a predicted field at the frames compared with, or a scalar as numbers.
 
         Parameters
         ----------
         series : int
             Which of the series of images of this rank's group.
+        name : str, optional
+            Of the field or scalar; the first field where not given.
 
         Returns
         -------
-        list of firedrake.Function
+        list of firedrake.Function or float
+
+        Raises
+        ------
+        ValueError
+            Where the model has none of this name.
         """
         forward = self.problem.series[series].discretisation(self.progress.stage).forward
-        return [forward.function(values) for values in self.progress.state.point.fits[series].states]
+        name = name or self.problem.model.fields[0].name
+        return [forward.part(state, name) for state in self.progress.state.point.fits[series].states]
 
     def write(self, folder: str | os.PathLike) -> list[Path]:
         """Write numbers, fields and figures, in this order, so that what fails loses nothing. Collective.

@@ -23,21 +23,21 @@ TIME_STEPS = 1e-6, 1e-5, 1e-4, 1e-3
 
 def counts(step, state, time_step):
     step.set_state(state)
-    step.set_rate(1 / time_step, np.zeros(len(state)))
+    step.set_rate(1 / time_step, np.zeros(step.layout.nodes))
     began = time.perf_counter()
     step.factorise()
     ready = time.perf_counter() - began
     jacobian, _ = step.linear.ksp.getOperators()
     solution, rhs = jacobian.createVecs()
-    solution.array[:] = state.ravel()
+    solution.array[:] = state
     jacobian.mult(solution, rhs)
     rhs.array[:] *= 1 + 0.3 * np.random.default_rng(COMM_WORLD.rank).standard_normal(rhs.array.size)
-    rhs.array[step.shape[1] * step.dirichlet_nodes] = 0.0
+    rhs.array[step.operators.prescribed] = 0.0
     found, began = [], time.perf_counter()
     for solve in (step.linear.ksp.solve, step.linear.ksp.solveTranspose):
         solve(rhs, solution)
         found.append(str(step.linear.ksp.getIterationNumber()))
-        rhs.array[:] = state.ravel()
+        rhs.array[:] = state
     return f"{'/'.join(found)} ({ready:.2f} + {(time.perf_counter() - began) / 2:.2f} s)"
 
 
@@ -58,8 +58,8 @@ def main():
             x, y = SpatialCoordinate(forward.mesh)
             waves = cos(7 * pi * x) * cos(5 * pi * y) + 0.5 * cos(11 * pi * x) * cos(3 * pi * y)
             for height in (0.02, 0.2):
-                state = np.zeros(forward.step.shape)
-                state[:, 0] = Function(forward.space).interpolate(0.5 + height * waves).dat.data_ro
+                pattern = Function(forward.space).interpolate(0.5 + height * waves)
+                state = forward.layout.from_rates(pattern.dat.data_ro.copy())
                 row = ", ".join(counts(forward.step, state, time_step) for time_step in TIME_STEPS)
                 PETSc.Sys.Print(f"{2 * forward.space.dim():8d} {name} height {height}: {row}", flush=True)
             del forward

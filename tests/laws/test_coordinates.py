@@ -11,7 +11,7 @@ START = np.array([0.1, -3.0, 0.2, 0.4, -0.5, np.log(2e-3)])
 """Three coefficients of mu_h, two of log D and log kappa."""
 MU, LOG_D, LOG_KAPPA = slice(0, 3), 3, 5
 FREE = np.array([False, True, True, True, True, True])
-SCALED = Coordinates(START, FREE, Gauge((1, 2), LOG_KAPPA, LOG_D))
+SCALED = Coordinates(START, FREE, Gauge((1, 2), LOG_KAPPA, ((LOG_D, -1),)))
 PARTLY_FIXED = Coordinates(START, np.array([False, True, True, False, False, True]))
 both = pytest.mark.parametrize("coordinates", [SCALED, PARTLY_FIXED], ids=["scaled", "partly fixed"])
 

@@ -112,7 +112,8 @@ def test_flory_huggins_puts_its_potential_into_the_weak_form():
     space = FunctionSpace(mesh, "CG", 1)
     c, mu, rate, test = (*(Function(space).assign(value) for value in (0.3, 0.7, 0.0)), TestFunction(space))
     at = SimpleNamespace(dx=dx, map=1.0)
-    form = model.residual((c, mu), SimpleNamespace(c=rate), laws, (rate * test, test), at)
+    fields, tests = SimpleNamespace(c=c, mu=mu), SimpleNamespace(c=rate * test, mu=test)
+    form = model.residual(fields, SimpleNamespace(c=rate), laws, tests, at)
     expected = 0.7 - (np.log(0.3) / 8 - np.log(0.7) / 2 + 1.3 * 0.4)
     assert assemble(form).dat.data_ro.sum() == pytest.approx(expected, rel=1e-12)
 

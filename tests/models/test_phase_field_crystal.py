@@ -81,10 +81,9 @@ def short_step():
     forward.coefficients.assign(LAWS)
     step, x = forward.step, SpatialCoordinate(mesh)
     waves = Function(forward.space).interpolate(0.3 + 0.5 * cos(2 * pi * x[0]) * cos(2 * pi * x[1]))
-    state = np.zeros(step.shape)
-    state[:, 0] = waves.dat.data_ro
+    state = step.layout.from_rates(waves.dat.data_ro.copy())
     step.set_state(state)
-    step.set_rate(shift, -shift * state[:, 0])
+    step.set_rate(shift, -shift * waves.dat.data_ro)
     return step
 
 

@@ -93,7 +93,7 @@ def test_data_on_a_part_of_the_boundary():
     start = 0.5 + 0.3 * np.cos(np.pi * x) + 0.1 * np.cos(2 * np.pi * x) * np.cos(np.pi * y)
     blank = ImageSeries(np.full((9, PIXELS, PIXELS), 0.5), times, (1, 1))
     pixels = Pixels(blank, whole.space)
-    states = [start, *whole.run(m, start, times).states]
+    states = [start, *(whole.layout.component(state, 0) for state in whole.run(m, start, times).states)]
     images = replace(blank, frames=np.array([pixels.picture(pixels.average(c)) for c in states]))
     images = images.crop((0.5, 1), (0, 1))
 
@@ -103,6 +103,6 @@ def test_data_on_a_part_of_the_boundary():
         half = forward(mesh, from_images(images, mesh, 3, tags) if tags else None)
         pixels = Pixels(images, half.space)
         begin = Smoother(pixels, flat=not tags, tags=tags or None).fit(0)
-        found = pixels.average(half.run(m, begin, times).states[-1])
+        found = pixels.average(half.layout.component(half.run(m, begin, times).states[-1], 0))
         errors[tags] = np.abs(found - pixels.frame(8)).max()
     assert errors[(1,)] < 1e-3 < 30e-3 < errors[()]

@@ -61,17 +61,16 @@ def counts(kind, cells, degree, quadrilateral, prescribed, time_step):
     forward = forward_model(kind, square(COMM_SELF, cells, quadrilateral), degree, prescribed)
     forward.coefficients.assign(M)
     step = forward.step
-    state = np.zeros(step.shape)
-    state[:, 0] = pattern(forward.space).dat.data_ro
+    state = step.layout.from_rates(pattern(forward.space).dat.data_ro.copy())
     step.set_state(state)
-    step.set_rate(1 / time_step, np.zeros(len(state)))
+    step.set_rate(1 / time_step, np.zeros(step.layout.nodes))
     step.factorise()
     jacobian, _ = step.linear.ksp.getOperators()
     solution, rhs = jacobian.createVecs()
-    solution.array[:] = state.ravel()
+    solution.array[:] = state
     jacobian.mult(solution, rhs)
     rhs.array[:] *= 1 + 0.3 * np.random.default_rng(0).standard_normal(rhs.array.size)
-    rhs.array[step.shape[1] * step.dirichlet_nodes] = 0.0
+    rhs.array[step.operators.prescribed] = 0.0
     found = []
     for solve in (step.linear.ksp.solve, step.linear.ksp.solveTranspose):
         solve(rhs, solution)

@@ -1,0 +1,111 @@
+"""Numbers that a model is given in time: a mean as the images have it, a rate, or a list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from scipy.interpolate import CubicSpline, UnivariateSpline
+
+from fe_phaseinv.core.parallel import total
+from fe_phaseinv.data.images import ImageSeries
+from fe_phaseinv.forward.given import DataInTime
+from fe_phaseinv.forward.norms import LumpedNorm
+from fe_phaseinv.observation.smoothing import Smoother
+
+MEAN, FROM_IMAGES = "mean", "from-images"
+CUBIC = 3
+
+
+def data_in_time(
+    images: ImageSeries, model, smoother: Smoother, frames: Sequence[int], given: Mapping[str, object]
+) -> DataInTime | None:
+    """Return the numbers that a model is given in time. Collective.
+
+    Parameters
+    ----------
+    images : ImageSeries
+        The images.
+    model : Model
+        Its `data` are wanted.
+    smoother : Smoother
+        Fits fields to frames.
+    frames : sequence of int
+        The frame at the start, then those to compare with.
+    given : mapping
+        As for `Settings.data`.
+
+    Raises
+    ------
+    ValueError
+        Where a number is not given, or one that the model has not is, or a mean leaves the bounds of the first field.
+    """
+    for name in given:
+        if name not in model.data:
+            raise ValueError(f"data: found {name!r}; accepted: {', '.join(model.data) or 'none'} of {model.name}")
+    if not model.data:
+        return None
+    times = [float(images.times[frame]) for frame in frames]
+    knots = {name: _knots(name, given.get(name, FROM_IMAGES), smoother, frames, times) for name in model.data}
+    if MEAN in knots:
+        _require_within(model, knots[MEAN])
+    together = sorted({time for pairs in knots.values() for time, _ in pairs})
+    columns = [CubicSpline(*zip(*pairs, strict=True))(together) for pairs in knots.values()]
+    return DataInTime(tuple(together), np.column_stack(columns))
+
+
+def mean_at(images: ImageSeries, model, data: DataInTime | None) -> Callable[[int], float] | None:
+    """Return, by the number of a frame, the mean that is prescribed; None where none is.
+
+    Parameters
+    ----------
+    images : ImageSeries
+        The images.
+    model : Model
+        Its `data` may have a mean.
+    data : DataInTime, optional
+        What the model is given.
+    """
+    if data is None or MEAN not in model.data:
+        return None
+    column = model.data.index(MEAN)
+    return lambda frame: float(data(float(images.times[frame]))[column])
+
+
+def _knots(name: str, given, smoother: Smoother, frames: Sequence[int], times: Sequence[float]) -> list:
+    """Return pairs of times and values."""
+    if isinstance(given, str):
+        if name != MEAN or given != FROM_IMAGES:
+            raise ValueError(f"data: {name}: found {given!r}; accepted: pairs of times and values, or a rate")
+        return list(zip(times, _means(smoother, frames, times).tolist(), strict=True))
+    if np.ndim(given) == 0:
+        first = _mean_of(smoother, frames[0]) if name == MEAN else 0.0
+        return [(times[0], first), (times[-1], first + float(given) * (times[-1] - times[0]))]
+    pairs = sorted((float(time), float(value)) for time, value in given)
+    if pairs[0][0] > times[0] or pairs[-1][0] < times[-1]:
+        found = f"times from {pairs[0][0]:g} to {pairs[-1][0]:g}"
+        raise ValueError(f"data: {name}: found {found}; accepted: those of the frames, {times[0]:g} to {times[-1]:g}")
+    return pairs
+
+
+def _means(smoother: Smoother, frames: Sequence[int], times: Sequence[float]) -> np.ndarray:
+    """Return the means of the frames, smooth in time as far as their noise allows. Collective."""
+    means, noise = np.array([_mean_of(smoother, frame) for frame in frames]), smoother.pixels.images.noise
+    if not noise or len(frames) <= CUBIC:
+        return means
+    counts = [total(smoother.pixels.comm, np.isfinite(smoother.pixels.frame(frame)).sum()) for frame in frames]
+    spline = UnivariateSpline(times, means, w=np.sqrt(counts) / noise, k=CUBIC, s=len(frames))
+    return spline(times)
+
+
+def _mean_of(smoother: Smoother, frame: int) -> float:
+    """Return the mean over the domain of the field fitted to a frame. Collective."""
+    space = smoother.pixels.space
+    return float(LumpedNorm(space, 2 * space.ufl_element().embedded_superdegree).mean(smoother.fit(frame)))
+
+
+def _require_within(model, pairs: list) -> None:
+    low, high = model.bounds
+    for time, value in pairs:
+        if not low < value < high:
+            raise ValueError(f"data: mean: found {value:g} at time {time:g}; accepted: between {low:g} and {high:g}")

@@ -1,0 +1,129 @@
+"""From states to what the channels of an image show of them, and back."""
+
+from __future__ import annotations
+
+import numpy as np
+import ufl
+from firedrake import TrialFunction
+from firedrake.petsc import PETSc
+from ufl.algorithms import expand_derivatives, extract_coefficients
+
+from fe_phaseinv.forward.model import ForwardModel
+from fe_phaseinv.observation.pixels import Pixels
+from fe_phaseinv.solvers.linear_algebra import dense
+
+
+class Channels:
+    """What the pixels of images show of the states of a forward model: local rows, channel by channel.
+
+    Parameters
+    ----------
+    pixels : Pixels
+        Of the first channel; the others have the same places.
+    forward : ForwardModel
+        Its model says what the channels show.
+
+    Raises
+    ------
+    ValueError
+        Where there is another number of channels, or what one shows is not linear in the fields.
+    """
+
+    def __init__(self, pixels: Pixels, forward: ForwardModel):
+        self.pixels, self.layout, self.comm, self.images = pixels, forward.layout, pixels.comm, pixels.images
+        forms = forward.step.forms
+        shown = forms.channels()
+        if len(shown) != self.images.channels:
+            name, found = forward.model.name, self.images.channels
+            raise ValueError(f"images: found {found} channels; accepted: {len(shown)}, those that {name} shows")
+        self._parts = [self._matrices(forms, expression) for expression in shown]
+
+    def frame(self, index: int) -> np.ndarray:
+        """Return local pixels of one frame; NaN where they do not count.
+
+        Parameters
+        ----------
+        index : int
+            Frame.
+        """
+        return np.concatenate([self.pixels.frame(index, channel) for channel in range(len(self._parts))])
+
+    def average(self, state: np.ndarray) -> np.ndarray:
+        """Return local pixels of a state. Collective.
+
+        Parameters
+        ----------
+        state : numpy.ndarray, shape (size,)
+            As `StateLayout` has it.
+        """
+        component = self.layout.component
+        return self._rows(lambda matrix, number: _applied(matrix, component(state, number)))
+
+    def derivatives(self, carried: np.ndarray) -> np.ndarray:
+        """Return the derivatives of local pixels, shape (rows, columns). Collective.
+
+        Parameters
+        ----------
+        carried : numpy.ndarray, shape (carried * nodes + border, columns)
+            Derivatives of a state, as `StateLayout.carry` gives them.
+        """
+        component = self.layout.carried_component
+        return self._rows(lambda matrix, number: self._columns(matrix, component(carried, number)))
+
+    def spread(self, rows: np.ndarray) -> np.ndarray:
+        """Return the transpose of `average` times pixels, shape (size,). Collective.
+
+        Parameters
+        ----------
+        rows : numpy.ndarray, shape (rows,)
+            Local pixels; those that are NaN do not count.
+        """
+        state = self.layout.zeros()
+        for part, values in zip(self._parts, np.split(np.nan_to_num(rows), len(self._parts)), strict=True):
+            for number, matrix in part.items():
+                nodes, pixels = matrix.createVecs()
+                pixels.array[:] = values
+                matrix.multTranspose(pixels, nodes)
+                self.layout.component(state, number)[:] += nodes.array
+        return state
+
+    def picture(self, rows: np.ndarray) -> np.ndarray:
+        """Return the whole pictures, of the shape of a frame, the same on all ranks. Collective.
+
+        Parameters
+        ----------
+        rows : numpy.ndarray, shape (rows,)
+            Local pixels.
+        """
+        pictures = [self.pixels.picture(part) for part in np.split(rows, len(self._parts))]
+        return pictures[0] if len(pictures) == 1 else np.array(pictures)
+
+    def _rows(self, apply) -> np.ndarray:
+        """Return what all channels show, given what a matrix does to the values of a component."""
+        return np.concatenate([sum(apply(matrix, number) for number, matrix in part.items()) for part in self._parts])
+
+    def _columns(self, matrix: PETSc.Mat, columns: np.ndarray) -> np.ndarray:
+        block = dense(self.comm, np.asfortranarray(columns))
+        return matrix.matMult(block).getDenseArray()[:, : columns.shape[1]].copy()
+
+    def _matrices(self, forms, expression) -> dict[int, PETSc.Mat]:
+        """Return, for every component that an expression depends on, the matrix from its nodes to pixels."""
+        if expression in ufl.split(forms.state):
+            return {int(expression.ufl_operands[1].indices()[0]): self.pixels.matrix}
+        matrices = {}
+        for number in self.layout.carried:
+            trial = [ufl.as_ufl(0)] * self.layout.components
+            trial[number] = TrialFunction(forms.space)
+            change = expand_derivatives(ufl.derivative(expression, forms.state, ufl.as_vector(trial)))
+            if forms.state in extract_coefficients(change):
+                raise ValueError(f"{forms.model.name}: observe: found {expression}; accepted: linear in the fields")
+            if change != 0:
+                matrices[number] = self.pixels.averages_of(change)
+        return matrices
+
+
+def _applied(matrix: PETSc.Mat, values: np.ndarray) -> np.ndarray:
+    nodes, rows = matrix.createVecs()
+    nodes.array[:] = values
+    matrix.mult(nodes, rows)
+    return rows.array.copy()
