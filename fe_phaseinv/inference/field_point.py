@@ -75,9 +75,7 @@ class FieldPoint:
     replayed: bool = False
 
     @classmethod
-    def of(
-        cls, objective: FieldUnknowns, x: np.ndarray, *, run: Trajectory, replayed: bool = False
-    ) -> FieldPoint:
+    def of(cls, objective: FieldUnknowns, x: np.ndarray, *, run: Trajectory, replayed: bool = False) -> FieldPoint:
         """Evaluate the cost of a run. Collective.
 
         Parameters
