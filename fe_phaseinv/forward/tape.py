@@ -192,7 +192,8 @@ class _TrajectoryBlock(Block):
         self.names, self.boundary_data, self.data = names, forward.boundary_data, forward.data
         self.grid: TimeGrid | None = None
         self.sweeps: Sweeps | None = None
-        self.weighted = Weighted(forward.step)
+        with stop_annotating():
+            self.weighted = Weighted(forward.step)
         for function in inputs.in_order():
             self.add_dependency(function)
 

@@ -5,9 +5,12 @@ from functools import cache
 
 import numpy as np
 import pytest
-from firedrake import Function, SpatialCoordinate, cos, dot, grad, pi, sin
+from firedrake import Function, FunctionSpace, SpatialCoordinate, assemble, cos, dot, dx, exp, grad, inner, pi, sin
+from firedrake.adjoint import Control, ReducedFunctional, continue_annotation, pause_annotation, taylor_to_dict
 from mpi4py import MPI
+from pyadjoint import Tape, set_working_tape
 
+from fe_phaseinv.core.spaces import NodeOrder
 from fe_phaseinv.data import meshes
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.forward.checkpoints import Storage
@@ -15,6 +18,7 @@ from fe_phaseinv.forward.given import DataInTime
 from fe_phaseinv.forward.inputs import Inputs
 from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.sweeps import Sweeps
+from fe_phaseinv.forward.tape import run_on_tape
 from fe_phaseinv.forward.trajectory import Tolerances
 from fe_phaseinv.forward.weighted import Weighted
 from fe_phaseinv.laws.bases import Legendre
@@ -27,7 +31,6 @@ from fe_phaseinv.models.interface import Model
 from fe_phaseinv.models.strain_coupled import StrainCoupled
 
 POTENTIAL = Legendre(3) + ideal_entropy
-TOLERANCES = Tolerances(rtol=3e-3, newton=1e-9)
 NO_FACTORS = Storage(factors=0)
 ranks = pytest.mark.parallel([1, 3])
 
@@ -71,7 +74,8 @@ class Stored(Model):
         return (storage + laws.diffusivity * dot(grad(c), grad(v))) * at.dx - c * at.inflow * v * at.ds(1)
 
     def conditions(self, at):
-        return (Dirichlet("c", 0.5 + at.t + 0.1 * sin(2 * pi * at.x[1]), on=2),)
+        there = 0.5 + 0.2 * sin(1.0) * (0.5 + cos(4 * pi * at.x[1] + 2))  # as at the start
+        return (Dirichlet("c", there + at.t, on=2),)
 
 
 CASES = {
@@ -82,27 +86,33 @@ CASES = {
         "times": (0.0, 0.06, 0.1),
         "data": [[0.5], [0.52], [0.56]],
         "heterogeneous": True,
+        "fields": ("c", "v"),
     },
     "strained": {
         "model": lambda: SeenStrain(POTENTIAL, Legendre(2)),
         "laws": {"chemical_potential": [0.0, -2.5, 0.1], "diffusivity": [-0.4, -0.3], "gradient_energy": 4e-3},
         "others": {"eigenstrain": 0.4},
+        "fields": ("c", "u"),
     },
     "coupled": {
         "model": lambda: CoupledPhases(POTENTIAL, Legendre(2), coupling=TensorProduct(Legendre(2), Legendre(2))),
         "laws": {"chemical_potential": [0.0, -2.5, 0.1], "diffusivity": [-0.4, -0.3], "gradient_energy": 4e-3},
         "others": {"coupling": [0.1, 0.2, -0.3, 0.4], "relaxation": 20.0},
         "heterogeneous": True,
+        "fields": ("c", "phi"),
     },
     "stored": {
         "model": lambda: Stored(Legendre(2)),
         "laws": {"storage": [0.2, 0.4], "diffusivity": 0.5},
         "others": {},
         "data": [[0.5], [1.0], [3.0]],
+        "rtol": 0.1,
         "times": (0.0, 0.06, 0.1),
+        "fields": ("c",),
     },
 }
 cases = pytest.mark.parametrize("name", CASES)
+SLOW = "strained", "coupled"
 
 
 def wave(space, number):
@@ -120,7 +130,8 @@ class Setting:
     """A forward model, its base point, a direction in all inputs, and weights of the frames."""
 
     def __init__(self, name, comm):
-        case = {"times": (0.0, 0.006, 0.01), "data": None, "heterogeneous": False} | CASES[name]
+        case = {"times": (0.0, 0.006, 0.01), "data": None, "heterogeneous": False, "rtol": 2e-2} | CASES[name]
+        self.fields = case["fields"]
         self.times, model, images = case["times"], case["model"](), ImageSeries(np.ones((1, 4, 4)), [0.0], (1.0, 1.0))
         make = meshes.periodic_mesh if name == "strained" else meshes.rectangle_mesh
         mesh, values = make(images, 5, comm), case["data"]
@@ -129,7 +140,7 @@ class Setting:
             model,
             mesh,
             2,
-            tolerances=TOLERANCES,
+            tolerances=Tolerances(case["rtol"], newton=1e-11 / case["rtol"]),
             heterogeneous=case["heterogeneous"],
             data=None if values is None else DataInTime(knots, np.array(values)),
         )
@@ -147,7 +158,7 @@ class Setting:
         self.at = Inputs(laws, np.concatenate(starts), map_, data=data)
         self.change = Inputs(change, self.modes @ self.shares, turn, data=rise)
         self.weights = [self.weight(number) for number in (7, 8)]
-        self.trajectory = self.run(self.at)
+        self.weighted, self.trajectory = Weighted(self.forward.step), self.run(self.at)
 
     def weight(self, number):
         """Return integrals of all components against different functions, and a weight of each scalar."""
@@ -171,7 +182,7 @@ class Setting:
         return self.run(Inputs(*(a + share * d for a, d in pairs)), self.trajectory.grid)
 
     def sweeps(self, trajectory=None, storage=NO_FACTORS):
-        return Sweeps(Weighted(self.forward.step), self.forward.integrator, trajectory or self.trajectory, storage)
+        return Sweeps(self.weighted, self.forward.integrator, trajectory or self.trajectory, storage)
 
     def at_base(self):
         """Bring laws and map back."""
@@ -190,6 +201,41 @@ class Setting:
 
     def largest(self, values):
         return self.forward.mesh.comm.allreduce(np.abs(values).max(initial=0), MPI.MAX)
+
+    def taped(self):
+        """Return a functional of all outputs of a run on the tape, and its controls by input, with a direction each."""
+        forward, at, change = self.forward, self.at, self.change
+        real = FunctionSpace(forward.mesh, "R", 0)
+
+        def numbers(values):
+            return [Function(real, val=float(value)) for value in np.ravel(values)]
+
+        def fields(values):
+            found = [Function(forward.space) for _ in range(len(values) // forward.layout.nodes)]
+            for function, part in zip(found, np.split(values, len(found)), strict=True):
+                function.dat.data_wo[:] = part
+            return found
+
+        kinds = {"coefficients": numbers, "start": fields, "heterogeneity": fields, "data": numbers}
+        names = [
+            name for name in kinds if getattr(at, name).size and (name != "heterogeneity" or forward.heterogeneity)
+        ]
+        controls = {name: (kinds[name](getattr(at, name)), kinds[name](getattr(change, name))) for name in names}
+        given = {name: bases for name, (bases, _) in controls.items()}
+        map_, data = (given.get(name, []) for name in ("heterogeneity", "data"))
+        frames = run_on_tape(
+            forward,
+            given["coefficients"],
+            given["start"],
+            self.times,
+            heterogeneity=map_[0] if map_ else None,
+            data=data,
+            fields=self.fields,
+        )
+        (first, *others), lasts = frames[0], frames[1]
+        J = assemble(exp(first) * dot(lasts[0], lasts[0]) * dx)
+        J += sum(assemble((3 * inner(a, b) + inner(b, b)) * dx) for a, b in zip(others, lasts[1:], strict=True))
+        return J, controls
 
 
 @cache
@@ -234,7 +280,9 @@ def test_sensitivities_against_tangents(name):
 
 
 @ranks
-@cases
+@pytest.mark.parametrize(
+    "name", ["stored", *(pytest.param(name, marks=pytest.mark.slow) for name in ("driven", *SLOW))]
+)
 def test_second_order_against_differences(name):
     """The functional is the sum of w.u + w.u^2, so that its weights change too."""
     own, h = setting(name), 1e-4
@@ -269,3 +317,72 @@ def test_derivatives_from_checkpoints_in_files_where_a_rate_is_multiplied(name="
         actions = sweeps.second(own.weights, frames), sweeps.adjoint(own.weights)
         found.append([*(own.dot(by, own.change) for by in actions), own.frames_dot(frames)])
     np.testing.assert_allclose(found[1], found[0], rtol=1e-6)
+
+
+LENGTHS = {"coefficients": 1.0, "start": 0.3, "heterogeneity": 1.0, "data": 8.0}
+"""Shares of the directions with which the third remainder is above the rounding, and the first one has its order."""
+
+
+def require_orders(J, pairs, length=1.0):
+    """Check the orders of the remainders along all directions together."""
+    controls = [control for control, _ in pairs]
+    moves = [Function(d.function_space()).assign(length * d) for _, d in pairs]
+    found = taylor_to_dict(ReducedFunctional(J, [Control(control) for control in controls]), controls, moves)
+    for order in (0, 1, 2):
+        assert found[f"R{order}"]["Rate"][-1] == pytest.approx(order + 1, abs=0.1)
+
+
+@pytest.fixture
+def tape():
+    """Annotate on a tape of its own."""
+    with set_working_tape(Tape()):
+        continue_annotation()
+        yield
+        pause_annotation()
+
+
+@pytest.mark.slow
+@cases
+def test_taylor_orders_for_every_input(tape, name):
+    J, controls = setting(name).taped()
+    pause_annotation()
+    for kind, (bases, moves) in controls.items():
+        require_orders(J, list(zip(bases, moves, strict=True)), LENGTHS[kind])
+
+
+@ranks
+@pytest.mark.parametrize("name", ["driven", "stored", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
+def test_taylor_orders_for_all_inputs_together(tape, name):
+    J, controls = setting(name).taped()
+    pause_annotation()
+    pairs = [pair for bases, moves in controls.values() for pair in zip(bases, moves, strict=True)]
+    require_orders(J, pairs, 0.05 if name == "strained" else 0.3)
+
+
+@ranks
+@pytest.mark.parametrize("sensitivities", [False, True])
+def test_a_prescribed_mean_is_kept_at_every_step_with_usual_tolerances(sensitivities):
+    own = setting("driven").forward
+    forward = ForwardModel(own.model, own.mesh, own.degree, heterogeneous=True, data=own.data)
+    m, start, times = setting("driven").at.coefficients, setting("driven").at.start, setting("driven").times
+    trajectory = forward.run(m, start, times, record=1000, sensitivities=sensitivities)
+    assert len(trajectory.steps) == len(trajectory.grid.times)
+    for time, state in zip(trajectory.grid.times, trajectory.steps, strict=True):
+        mean = forward.step.norm.mean(forward.layout.component(state, 0))
+        assert mean == pytest.approx(forward.data(time)[0], abs=1e-10)
+
+
+@pytest.mark.parallel(3)
+@cases
+def test_three_ranks_give_the_states_of_one(name):
+    alone, together = Setting(name, MPI.COMM_SELF), setting(name)
+    together.at_base()
+    grid, order = together.trajectory.grid, [NodeOrder(own.forward.space) for own in (alone, together)]
+    states = [own.run(own.at, grid).states[-1] for own in (alone, together)]
+    layout = together.forward.layout
+    for part in range(layout.components):
+        pairs = zip(order, (alone, together), states, strict=True)
+        one, three = (nodes.gather(own.forward.layout.component(state, part)) for nodes, own, state in pairs)
+        np.testing.assert_allclose(three, one, atol=1e-9 * np.abs(one).max(), rtol=0)
+    one, three = (state[own.forward.layout.inner :] for own, state in zip((alone, together), states, strict=True))
+    np.testing.assert_allclose(three, one, rtol=1e-8, atol=1e-10)
