@@ -27,6 +27,7 @@ from fe_phaseinv.laws.priors import Prior
 from fe_phaseinv.laws.products import TensorProduct
 from fe_phaseinv.laws.relations import Law, Relation, density_entropy, ideal_entropy, identity, positive
 from fe_phaseinv.models.allen_cahn import AllenCahn
+from fe_phaseinv.models.anisotropic import AnisotropicCahnHilliard
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
 from fe_phaseinv.models.declarations import Dirichlet, Field, FunctionLaw, KernelLaw, NumberLaw, Scalar
 from fe_phaseinv.models.driven_reaction import DrivenReaction
@@ -45,6 +46,7 @@ from fe_phaseinv.solvers.direct import StepFailed
 __all__ = [
     "__version__",
     "AllenCahn",
+    "AnisotropicCahnHilliard",
     "Basis",
     "BoundaryData",
     "CahnHilliard",

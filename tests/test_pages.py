@@ -141,4 +141,4 @@ def test_scripts_that_extend():
     basis, z = names["Bernstein"](4), np.linspace(0, 1, 5)
     np.testing.assert_allclose(sum(basis.functions(z)), 1)
     np.testing.assert_allclose(basis.roughness() @ np.ones(4), 0, atol=1e-12)
-    assert len(names["run"].states) == 2
+    assert len(names["states"]) == 2

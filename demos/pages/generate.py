@@ -12,8 +12,8 @@ import nbformat
 import fe_phaseinv
 from fe_phaseinv.cli.case import Case
 from fe_phaseinv.cli.reading import accepted
-from fe_phaseinv.cli.schema import LAWS
 from fe_phaseinv.cli.writing import toml
+from fe_phaseinv.models.built_in import BUILT_IN
 
 ROOT = Path(__file__).parents[2]
 ROOMS = "core laws optimisation models data solvers forward observation inference output cli".split()
@@ -92,12 +92,20 @@ def keys():
     text = "# Keys of a case file\n\n" + table(Case)
     for spec in fields(Case):
         if "by_model" in spec.metadata:
-            for model, laws in LAWS.items():
-                text += f'## Laws, where `model = "{model}"`\n\n'
-                text += "".join(section(f"laws.{law.name}", law.type, "###") for law in fields(laws))
+            kinds = {model: spec.metadata["by_model"](model) for model in BUILT_IN}
+            text += "".join(of_model(spec.name, model, kind) for model, kind in kinds.items() if kind is not None)
         else:
             text += "".join(section(spec.name, kind, "##") for kind in sections(spec.type))
     return text
+
+
+def of_model(key, model, kind):
+    """Describe a section that a model decides on."""
+    text = f'## {key.capitalize()}, where `model = "{model}"`\n\n'
+    if key != "laws":
+        return text + f"`[{key}]`\n\n{table(kind)}"
+    laws = {f"`[laws.{law.name}]`": law for law in fields(kind)}
+    return text + "".join(f"### {name}\n\n{law.metadata['says']}.\n\n{table(law.type)}" for name, law in laws.items())
 
 
 def sections(kind):

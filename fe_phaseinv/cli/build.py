@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,9 @@ from mpi4py import MPI
 from fe_phaseinv.cli.case import Case
 from fe_phaseinv.cli.images import Loaded, domain_of
 from fe_phaseinv.cli.laws import relation, start_of
-from fe_phaseinv.cli.schema import (
-    CahnHilliardLaws,
-    CrystalLaws,
-    Curve,
-    Domain,
-    Number,
-)
+from fe_phaseinv.cli.models import refusing_model
+from fe_phaseinv.cli.schema import Domain, Kernel
+from fe_phaseinv.cli.sections import MEAN
 from fe_phaseinv.core.errors import InputError, as_ranges
 from fe_phaseinv.core.parallel import on_root, total
 from fe_phaseinv.core.spaces import box
@@ -35,12 +30,10 @@ from fe_phaseinv.inference.posing import joint, pose
 from fe_phaseinv.inference.problem import Problem, Series
 from fe_phaseinv.inference.settings import Settings
 from fe_phaseinv.laws.bases import EvenPowers
-from fe_phaseinv.models.allen_cahn import AllenCahn
-from fe_phaseinv.models.cahn_hilliard import CahnHilliard
+from fe_phaseinv.models.interface import Model
 from fe_phaseinv.models.phase_field_crystal import PhaseFieldCrystal, QuarticCrystal
 from fe_phaseinv.output.truth import read_truth
 
-MODELS = {model.name: model for model in (CahnHilliard, AllenCahn, PhaseFieldCrystal)}
 DEGREE = 3
 PIXELS_PER_CELL, FEWEST_CELLS = {2: 4.5, 3: 3.5}, {2: 24, 3: 6}
 """Defaults by dimension, from the work-precision table of the README and from tests/benchmarks/stacks.py."""
@@ -63,18 +56,24 @@ def load_truth(case: Case) -> dict[str, Any] | None:
     return case.truth and read_truth(case.truth, build_model(case).relations)
 
 
-def build_model(case: Case) -> CahnHilliard | AllenCahn | PhaseFieldCrystal | QuarticCrystal:
+def build_model(case: Case) -> Model:
     """Build the model with the relations that a case asks for.
 
     Parameters
     ----------
     case : Case
+
+    Raises
+    ------
+    InputError
+        Where a model in a file refuses them.
     """
-    relations = {name: relation(name, law) for name, law in _laws(case)}
-    if isinstance(case.laws, CahnHilliardLaws):
-        return CahnHilliard(**relations, weighted=case.laws.diffusivity.weighted)
-    quartic = any(isinstance(each.basis, EvenPowers) for each in relations.values())
-    return (QuarticCrystal if quartic else MODELS[case.model])(**relations)
+    model = case.model_class
+    relations = {law.name: relation(law, case.laws[law.name]) for law in model.laws}
+    if model is PhaseFieldCrystal and any(isinstance(each.basis, EvenPowers) for each in relations.values()):
+        model = QuarticCrystal
+    with refusing_model(case.model):
+        return model(**relations, **case.options)
 
 
 def starting_laws(case: Case) -> tuple[dict[str, tuple[float, ...]], list[str]]:
@@ -90,15 +89,20 @@ def starting_laws(case: Case) -> tuple[dict[str, tuple[float, ...]], list[str]]:
         By law, a number or the first coefficients; laws of which the case says nothing are left to the model.
     fixed : list of str
     """
-    laws = _laws(case)
-    starts = {name: start_of(law) for name, law in laws}
+    starts = {name: start_of(law) for name, law in case.laws.items()}
     given = {name: start for name, start in starts.items() if np.size(start)}
-    return given, [name for name, law in laws if law.fixed]
+    return given, [name for name, law in case.laws.items() if law.fixed not in (None, False)]
 
 
-def _laws(case: Case) -> list[tuple[str, Curve | Number]]:
-    """Give the sections of the laws by name."""
-    return [(spec.name, getattr(case.laws, spec.name)) for spec in fields(case.laws)]
+def given_data(case: Case) -> dict[str, str | float | Sequence[tuple[float, float]]]:
+    """Return what is given in time, as `Settings` takes it.
+
+    Parameters
+    ----------
+    case : Case
+    """
+    drive = case.drive and (case.drive.mean if case.drive.rate is None else case.drive.rate)
+    return case.data | ({} if case.drive is None else {MEAN: drive})
 
 
 def build_mesh(case: Case, index: int, images: ImageSeries, comm: MPI.Comm) -> tuple[Any, dict[str, int]]:
@@ -125,9 +129,9 @@ def build_mesh(case: Case, index: int, images: ImageSeries, comm: MPI.Comm) -> t
         Where a mesh file cannot be used, or lies outside the picture.
     """
     key, domain = domain_of(case, index)
-    cells = domain.cells or default_cells(images, case.laws)
+    cells = domain.cells or default_cells(images, case.kernels)
     if domain.mesh == "outline":
-        closed = MODELS[case.model].conserved and domain.boundary == "no-flux"
+        closed = case.model_class.conserved and domain.boundary == "no-flux"
         data = on_root(comm, mesh_outline, images, cells, cut_width(images) if closed else CUT)
         return meshes.from_data(data, comm), data.names
     if not isinstance(domain.mesh, Path):
@@ -153,17 +157,17 @@ def _require_inside(source: Path, key: str, mesh, images: ImageSeries) -> None:
         raise InputError(source, key, as_ranges(low, high), accepted)
 
 
-def default_cells(images: ImageSeries, laws: Any = None) -> int:
+def default_cells(images: ImageSeries, kernels: Sequence[Kernel] = ()) -> int:
     """Return the number of elements along the longer side where the user leaves it open.
 
     Parameters
     ----------
     images : ImageSeries
-    laws : object, optional
-        Section of the laws; those of a crystal tell the length of its waves.
+    kernels : sequence of Kernel
+        Sections of laws that tell the length of waves.
     """
-    if isinstance(laws, CrystalLaws):
-        waves = max(images.extent) * laws.direct_correlation.wavenumber / (2 * np.pi)
+    if kernels:
+        waves = max(images.extent) * max(kernel.wavenumber for kernel in kernels) / (2 * np.pi)
         return max(FEWEST_CELLS[images.dimension], math.ceil(CELLS_PER_WAVE * waves - 1e-9))
     return max(FEWEST_CELLS[images.dimension], math.ceil(max(images.shape) / PIXELS_PER_CELL[images.dimension]))
 
@@ -208,10 +212,12 @@ def _build_series(
         boundary=domain.boundary,
         tags=_numbers(key, domain, mesh, names),
         heterogeneity=case.heterogeneity and Matern(case.heterogeneity.deviation, case.heterogeneity.length),
+        data=given_data(case),
         hessian=case.optimizer.hessian,
         multiple_shooting=case.start is None,
     )
-    problem = pose(images, build_model(case), mesh, settings)
+    with refusing_model(case.model, images.source):
+        problem = pose(images, build_model(case), mesh, settings)
     _require_data(problem.series[0])
     return problem
 

@@ -1,42 +1,70 @@
 """Case files: what a run is, as validated values."""
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from fe_phaseinv.cli.laws import started
+from fe_phaseinv.cli.laws import relation, started
+from fe_phaseinv.cli.models import model_class, refusing_model
 from fe_phaseinv.cli.reading import Reader, item_names, override
 from fe_phaseinv.cli.schema import (
     KERNEL_SIZES,
-    LAWS,
-    AllenCahnLaws,
-    CahnHilliardLaws,
-    ChemicalPotential,
-    CrystalLaws,
-    Curve,
     Domain,
+    Drive,
     Field,
     Images,
+    Kernel,
     Optimizer,
+    Potential,
     Prior,
+    Surface,
     Time,
     Uncertainty,
     declared,
 )
+from fe_phaseinv.cli.sections import (
+    Law,
+    completed,
+    data_section,
+    drive_section,
+    gathered,
+    laws_section,
+    options_section,
+)
 from fe_phaseinv.cli.writing import lines, toml
 from fe_phaseinv.core.errors import InputError, read_toml, refusing_unreadable
-from fe_phaseinv.laws.bases import Legendre
+from fe_phaseinv.laws.relations import Relation
+from fe_phaseinv.models.built_in import BUILT_IN
+from fe_phaseinv.models.declarations import FunctionLaw, NumberLaw
+from fe_phaseinv.models.interface import Model
 from fe_phaseinv.output.reading import read_result
+
+
+def _of_model(section: Callable[[type[Model]], type | None]) -> Callable[[str | Path], type | None]:
+    """Return what gives the class of a section for the model that a case names."""
+
+    def found(model: str | Path) -> type | None:
+        kind = model_class(model)
+        with refusing_model(model):
+            return section(kind)
+
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
     """A validated case; the attributes are the keys and sections of its file, of `images` one or several."""
 
-    model: str = declared("The equation", choices=tuple(LAWS), example=next(iter(LAWS)))
+    model: str | Path = declared(
+        "The equation, or a class of your own in a file",
+        choices=tuple(BUILT_IN),
+        member=True,
+        example=next(iter(BUILT_IN)),
+    )
     truth: Path | None = declared("A JSON file of true laws, to be drawn beside those learnt", None)
     start: Path | None = declared(
         "The result (its folder or result.json) of another case of the same model, on any mesh, with whose laws this "
@@ -45,12 +73,36 @@ class Case:
     )
     images: tuple[Images, ...] = declared("The images")
     domain: Domain = declared("The domain", Domain())
-    laws: CahnHilliardLaws | AllenCahnLaws | CrystalLaws = declared("The laws", by_model=LAWS)
+    options: dict[str, Any] = declared(
+        "What the model can be told besides its laws", by_model=_of_model(options_section)
+    )
+    laws: dict[str, Law] = declared("The laws", by_model=_of_model(laws_section))
+    drive: Drive | None = declared("The mean, where the model keeps one", by_model=_of_model(drive_section))
+    data: dict[str, tuple[tuple[float, float], ...]] = declared(
+        "Numbers that are given in time", by_model=_of_model(data_section)
+    )
     time: Time = declared("The time steps", Time())
     prior: Prior = declared("The prior of the laws", Prior())
     heterogeneity: Field | None = declared("A map of the kinetics", None)
     optimizer: Optimizer = declared("The optimiser", Optimizer())
     uncertainty: Uncertainty = declared("The uncertainty", Uncertainty())
+
+    @property
+    def model_class(self) -> type[Model]:
+        """The class of the model."""
+        return model_class(self.model)
+
+    @property
+    def kernels(self) -> list[Kernel]:
+        """Laws that are functions of the wavenumber."""
+        return [law for law in self.laws.values() if isinstance(law, Kernel)]
+
+    @property
+    def listed(self) -> dict[str, tuple[tuple[float, float], ...]]:
+        """Numbers that are listed in time, by key."""
+        data = {f"data.{name}": values for name, values in self.data.items()}
+        from_images = self.drive is None or isinstance(self.drive.mean, str)
+        return data if from_images else data | {"drive.mean": self.drive.mean}
 
     @property
     def names(self) -> list[str]:
@@ -89,10 +141,16 @@ def read_case(path: str | os.PathLike, overrides: Sequence[str] = (), *, recorde
     table = read_toml(path := Path(path), "a case file (TOML)")
     for text in overrides:
         override(path, table, text)
-    case = Reader(path, existing=not recorded).section(Case, table)
+    moved = gathered(path, table)
+    case = Reader(path, not recorded, moved).section(Case, table)
+    case = replace(case, laws=completed(path, case.model_class, case.laws))
     case = case if recorded else _started(case)
-    _check_potential(path, case.laws.chemical_potential)
-    _check_crystal(path, case)
+    for name, law in case.laws.items():
+        _check_law(path, f"laws.{name}", case.model_class.declared(name), law)
+    for key, values in case.listed.items():
+        _check_listed(path, key, values)
+    _check_drive(path, case)
+    _check_limits(path, case)
     for key, domain in _domains(case):
         _check_domain(path, key, domain)
     _check_series(path, case)
@@ -105,12 +163,12 @@ def _started(case: Case) -> Case:
         return case
     path = case.start / "result.json" if case.start.is_dir() else case.start
     found, laws = read_result(path), {}
-    if found.get("model") != case.model:
-        raise InputError(path, "model", found.get("model"), f'the result of a case with model = "{case.model}"')
-    for spec in fields(case.laws):
-        with refusing_unreadable(path, f"a result with the law {spec.name}"):
-            laws[spec.name] = started(getattr(case.laws, spec.name), spec.name, found["laws"][spec.name], path)
-    return replace(case, laws=replace(case.laws, **laws))
+    if found.get("model") != case.model_class.name:
+        raise InputError(path, "model", found.get("model"), f"the result of a case with model = {toml(case.model)}")
+    for name, law in case.laws.items():
+        with refusing_unreadable(path, f"a result with the law {name}"):
+            laws[name] = started(case.model_class.declared(name), law, found["laws"][name], path)
+    return replace(case, laws=laws)
 
 
 def _domains(case: Case) -> list[tuple[str, Domain]]:
@@ -144,39 +202,64 @@ def _check_series(source: Path, case: Case) -> None:
             raise InputError(source, f"{name}.noise", found, accepted)
 
 
-def _check_potential(source: Path, law: Curve) -> None:
+def _check_law(source: Path, key: str, declared: FunctionLaw | NumberLaw, law: Law) -> None:
+    """Check what the keys of a law say together."""
+    try:
+        made = relation(declared, law)
+    except ValueError as error:
+        raise InputError(source, key, error, "what its basis can be asked for") from error
+    if isinstance(law, Potential):
+        _check_potential(source, key, law, made)
+    elif isinstance(law, Kernel):
+        _check_kernel(source, key, law)
+    elif isinstance(law, Surface) and len(law.coefficients) > np.prod(law.size):
+        accepted = f"at most {np.prod(law.size)} ({key}.size)"
+        raise InputError(source, f"{key}.coefficients", f"{len(law.coefficients)} numbers", accepted)
+
+
+def _check_potential(source: Path, key: str, law: Potential, made: Relation) -> None:
     """Check that the coefficients to start from are among those that the constraints allow."""
-    if not isinstance(law, ChemicalPotential):
-        return
-    key = "laws.chemical_potential"
-    if law.symmetric and any(law.coefficients[2::2]):
+    if any(law.coefficients[i] for i in made.absent if i != made.basis.constant and i < len(law.coefficients)):
         accepted = "zeros for the even polynomials, where symmetric = true"
         raise InputError(source, f"{key}.coefficients", list(law.coefficients), accepted)
-    if law.convex_ends and not law.ideal_entropy:
-        m = np.array(law.starting[: law.size])
-        found = m @ Legendre(law.size).slopes(np.array([0.0, 1.0]))[: len(m)]
-        if not np.all(found > 0):
-            accepted = "two or more coefficients with which it rises at 0 and 1, where convex_ends = true"
-            raise InputError(source, key, f"slopes {found[0]:g} and {found[1]:g}", accepted)
+    rows, known = made.rising
+    m = np.array(law.starting[: law.size])
+    slopes = rows[:, : len(m)] @ m + known
+    if not np.all(slopes > 0):
+        accepted = "two or more coefficients with which it rises at both ends, where convex_ends = true"
+        raise InputError(source, key, f"slopes {slopes[0]:g} and {slopes[1]:g}", accepted)
 
 
-def _check_crystal(source: Path, case: Case) -> None:
-    """Check what only the phase-field crystal asks for."""
-    if not isinstance(case.laws, CrystalLaws):
-        return
-    where = f', where model = "{case.model}"'
-    for key, domain in _domains(case):
-        if domain.boundary == "from-images":
-            raise InputError(source, f"{key}.boundary", '"from-images"', f'"periodic" or "no-flux"{where}')
-    if case.optimizer.hessian != "gauss-newton":
-        raise InputError(source, "optimizer.hessian", toml(case.optimizer.hessian), f'"gauss-newton"{where}')
-    if case.heterogeneity is not None:
-        raise InputError(source, "heterogeneity", "a section", f"none{where}")
-    kernel, key = case.laws.direct_correlation, "laws.direct_correlation"
-    least, most = KERNEL_SIZES[kernel.basis]
-    if kernel.size is not None and not least <= kernel.size <= most:
+def _check_kernel(source: Path, key: str, law: Kernel) -> None:
+    least, most = KERNEL_SIZES[law.basis]
+    if law.size is not None and not least <= law.size <= most:
         accepted = f"{least}" if least == most else f"{least} to {most}"
-        raise InputError(source, f"{key}.size", kernel.size, f'{accepted}, where basis = "{kernel.basis}"')
-    given = kernel.coefficients
-    if kernel.basis == "quartic" and given and not (len(given) == 3 and given[2] < 0):
+        raise InputError(source, f"{key}.size", law.size, f'{accepted}, where basis = "{law.basis}"')
+    given = law.coefficients
+    if law.basis == "quartic" and given and not (len(given) == 3 and given[2] < 0):
         raise InputError(source, f"{key}.coefficients", list(given), "three numbers, the last one below zero")
+
+
+def _check_listed(source: Path, key: str, values: Sequence[tuple[float, float]]) -> None:
+    times = [time for time, _ in values]
+    if len(times) < 2 or np.any(np.diff(times) <= 0):
+        raise InputError(source, key, f"the times {times}", "two times or more, increasing")
+
+
+def _check_drive(source: Path, case: Case) -> None:
+    low, high = case.model_class.fields[0].bounds
+    for _, mean in case.listed.get("drive.mean", ()):
+        if not low < mean < high:
+            raise InputError(source, "drive.mean", mean, f"means between {low:g} and {high:g}")
+
+
+def _check_limits(source: Path, case: Case) -> None:
+    """Check what not every model can have."""
+    where = f", where model = {toml(case.model)}"
+    for key, domain in _domains(case):
+        if domain.boundary == "from-images" and case.model_class.boundary is None:
+            raise InputError(source, f"{key}.boundary", '"from-images"', f'"periodic" or "no-flux"{where}')
+    if case.kernels and case.optimizer.hessian != "gauss-newton":
+        raise InputError(source, "optimizer.hessian", toml(case.optimizer.hessian), f'"gauss-newton"{where}')
+    if case.kernels and case.heterogeneity is not None:
+        raise InputError(source, "heterogeneity", "a section", f"none{where}")

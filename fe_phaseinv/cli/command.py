@@ -18,11 +18,11 @@ from fe_phaseinv.cli.compare import compare_results
 from fe_phaseinv.cli.invert import invert_case
 from fe_phaseinv.cli.mesh import mesh
 from fe_phaseinv.cli.new import new
-from fe_phaseinv.cli.schema import LAWS
 from fe_phaseinv.cli.session import BAD_INPUT, FAILED, INTERRUPTED, WORLD, Session, log, session
 from fe_phaseinv.cli.simulate import simulate
 from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.core.version import __version__
+from fe_phaseinv.models.built_in import BUILT_IN
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -93,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     sub = _add(commands, "new", new, "write a commented case to begin with")
     sub.add_argument("folder", type=Path, metavar="DIR", help="folder for case.toml")
-    sub.add_argument("--model", choices=tuple(LAWS), default=next(iter(LAWS)), help="of the case")
+    sub.add_argument("--model", default=next(iter(BUILT_IN)), help=f"{', '.join(BUILT_IN)}, or file.py:Class")
     for name, command, text in (
         ("invert", invert_case, "learn the laws from the images of a case"),
         ("simulate", simulate, "run the laws of a case forward; writes images that invert can read"),

@@ -17,8 +17,9 @@ import numpy as np
 from fe_phaseinv.cli.build import build_problem
 from fe_phaseinv.cli.case import Case, read_case
 from fe_phaseinv.cli.images import Loaded, load_images
+from fe_phaseinv.cli.models import parts
 from fe_phaseinv.cli.session import WORLD, Session
-from fe_phaseinv.core.errors import InputError, refusing_unreadable
+from fe_phaseinv.core.errors import InputError, read_toml, refusing_unreadable
 from fe_phaseinv.core.parallel import on_root
 from fe_phaseinv.inference.inversion import TOLERANCE, Progress, resume
 from fe_phaseinv.inference.problem import Problem
@@ -163,8 +164,16 @@ def _require_folder(folder: Path, case: Case) -> None:
         with open(folder / LOCK) as lock:
             _lock(lock, folder, fcntl.LOCK_SH)
     recorded = folder / RECORD
-    if recorded.exists() and not _same(read_case(recorded, recorded=True), case):
+    if recorded.exists() and not _same(_read_record(recorded, case), case):
         raise InputError(folder, "--output", "the result of another case", "a new folder, or that of this case")
+
+
+def _read_record(path: Path, case: Case) -> Case:
+    """Read what a run was, with the model of a case where the file of its own has been moved away."""
+    table, overrides = read_toml(path, "a case file (TOML)"), []
+    if isinstance(case.model, Path) and not parts(path.absolute().parent / str(table.get("model")))[0].exists():
+        overrides = [f"model={case.model}"]
+    return read_case(path, overrides, recorded=True)
 
 
 def _lock(file, folder: Path, kind: int = fcntl.LOCK_EX) -> None:
@@ -193,6 +202,7 @@ def _without_files(case: Case) -> Case:
     )
     return replace(
         case,
+        model=case.model if isinstance(case.model, str) else parts(case.model)[1],
         truth=None,
         start=case.start and Path("result"),
         images=images,
@@ -206,16 +216,17 @@ def _without_mesh(domain):
 
 
 def _files(case: Case) -> list[Path | None]:
-    """Return the files that decide what a case is: those of images and meshes."""
+    """Return the files that decide what a case is: those of images, meshes and the model."""
     meshes = [domain.mesh for domain in (case.domain, *(one.domain for one in case.images)) if domain]
-    return [one.file for one in case.images] + [mesh if isinstance(mesh, Path) else None for mesh in meshes]
+    model = None if isinstance(case.model, str) else parts(case.model)[0]
+    return [one.file for one in case.images] + [mesh if isinstance(mesh, Path) else None for mesh in meshes] + [model]
 
 
 def _inputs(case: Case, loaded: Sequence[Loaded]) -> dict[str, Any]:
     """Return what a run is of, apart from where its files lie."""
-    meshes = [path and _content(path) for path in _files(case)[len(case.images) :]]
+    *meshes, model = [path and _content(path) for path in _files(case)[len(case.images) :]]
     images = [_digest(series.frames, series.times, series.extent, series.origin, series.noise) for series, _ in loaded]
-    return {"case": _digest(_without_files(case).text()), "images": images, "mesh": meshes}
+    return {"case": _digest(_without_files(case).text()), "model": model, "images": images, "mesh": meshes}
 
 
 def _content(path: Path) -> str:

@@ -10,7 +10,6 @@ from fe_phaseinv.cli.case import Case
 from fe_phaseinv.cli.schema import Domain
 from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.data.images import ImageSeries
-from fe_phaseinv.models.phase_field_crystal import PhaseFieldCrystal
 
 SEAM = 2.0
 """Pixels on either side of the edges of a periodic picture may differ by this factor more than any other neighbours."""
@@ -74,20 +73,41 @@ def _load_series(case: Case, index: int) -> Loaded:
         raise InputError(section.file, f"{key}.frames", list(chosen), accepted)
     used = images.select([section.initial, *frames])
     where, domain = domain_of(case, index)
-    if case.model != PhaseFieldCrystal.name:
+    if case.model_class.fields[0].bounds == (0, 1):
         (images if domain.boundary == "from-images" else used).require_concentration()
     if domain.boundary == "periodic":
         _require_repetition(used, f"{where}.boundary")
     if np.nanmin(used.frames) == np.nanmax(used.frames):
         raise InputError(section.file, "images", "the same value in every pixel", "frames that show a pattern")
+    for name, values in case.listed.items():
+        _require_covered(used, name, [time for time, _ in values])
+    if case.drive is not None and case.drive.rate is not None:
+        _require_within(used, case.drive.rate, case.model_class.fields[0].bounds)
     return images, frames
+
+
+def _require_covered(used: ImageSeries, key: str, times: list[float]) -> None:
+    """Refuse numbers given in time that end before the frames do."""
+    first, last = used.times[[0, -1]]
+    if times[0] > first or times[-1] < last:
+        accepted = f"times that cover those of the frames, {first:g} to {last:g}"
+        raise InputError(used.source, key, f"times from {times[0]:g} to {times[-1]:g}", accepted)
+
+
+def _require_within(used: ImageSeries, rate: float, bounds: tuple[float, float]) -> None:
+    """Refuse a rate with which the mean of the first frame leaves the bounds of its field."""
+    first = np.nanmean(used.picture(0))
+    last = first + rate * (used.times[-1] - used.times[0])
+    if not bounds[0] < last < bounds[1]:
+        found = f"{rate:g}, with which the mean goes from {first:.4g} to {last:.4g}"
+        raise InputError(used.source, "drive.rate", found, f"a mean between {bounds[0]:g} and {bounds[1]:g}")
 
 
 def _require_repetition(images: ImageSeries, key: str) -> None:
     """Refuse pictures whose opposite edges do not fit together."""
-    for axis, name in zip(range(images.dimension, 0, -1), "xyz", strict=False):
+    for axis, name in zip(range(-1, -images.dimension - 1, -1), "xyz", strict=False):
         steps = np.diff(images.frames, axis=axis, append=np.take(images.frames, [0], axis=axis))
-        sizes = np.sqrt(np.nanmean(np.moveaxis(steps, axis, -1) ** 2, axis=tuple(range(images.dimension))))
+        sizes = np.sqrt(np.nanmean(np.moveaxis(steps, axis, -1) ** 2, axis=tuple(range(steps.ndim - 1))))
         if sizes[-1] > SEAM * sizes[:-1].max():
             found = (
                 f"pixels at the two ends of {name} that differ by {sizes[-1]:.3g}, neighbours by {sizes[:-1].max():.3g}"

@@ -9,7 +9,7 @@ import sys
 import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from itertools import pairwise
 from pathlib import Path
 from types import NoneType, UnionType
@@ -29,10 +29,13 @@ class Reader:
         The file, for errors; relative paths in it start from its folder.
     existing : bool
         Whether the files that it names must exist.
+    moved : mapping of str
+        By key, where it stands in the file, if elsewhere.
     """
 
     source: Path
     existing: bool = True
+    moved: Mapping[str, str] = field(default_factory=dict)
 
     def section(self, kind: type, table: Any, name: str = "") -> Any:
         """Return a section of the file as an object of its class.
@@ -52,33 +55,50 @@ class Reader:
             Where a key is unknown or missing, or a value is refused.
         """
         if not isinstance(table, dict):
-            raise InputError(self.source, name, toml(table), accepted(kind, {}))
+            raise self._refusal(name, toml(table), accepted(kind, {}))
         prefix = f"{name}." if name else ""
         known = [spec.name for spec in fields(kind)]
         for key in table:
             if key not in known:
                 nearest = difflib.get_close_matches(key, known, n=1, cutoff=0)[0]
-                raise InputError(self.source, prefix + key, f"an unknown key (nearest: {nearest})", ", ".join(known))
+                raise self._refusal(prefix + key, f"an unknown key (nearest: {nearest})", ", ".join(known))
         values = {}
         for spec in fields(kind):
             key, rules = prefix + spec.name, spec.metadata
-            wanted = rules["by_model"][values["model"]] if "by_model" in rules else spec.type
-            if spec.name in table:
-                values[spec.name] = self._value(wanted, rules, table[spec.name], key)
+            if "by_model" in rules:
+                values[spec.name] = self._of_model(spec, values["model"], table)
+            elif spec.name in table:
+                values[spec.name] = self._value(spec.type, rules, table[spec.name], key)
             elif spec.default is MISSING:
-                raise InputError(self.source, key, "nothing", accepted(wanted, rules))
+                raise self._refusal(key, "nothing", accepted(spec.type, rules))
         section = kind(**values)
         self._check_together(section, table, prefix)
         return section
+
+    def _of_model(self, spec: Field, model: str | Path, table: dict[str, Any]) -> Any:
+        """Return a section whose class the model decides on: a dictionary where its keys are not known beforehand."""
+        kind = spec.metadata["by_model"](model)
+        if kind is None:
+            if spec.name in table:
+                first = "".join(f".{key}" for key in list(table[spec.name])[:1])
+                raise self._refusal(spec.name + first, "an unknown key", f"none, where model = {toml(model)}")
+            return {} if get_origin(spec.type) is dict else None
+        if spec.name not in table and any(key.default is MISSING for key in fields(kind)):
+            raise self._refusal(spec.name, "nothing", accepted(kind, {}))
+        section = self.section(kind, table.get(spec.name, {}), spec.name)
+        return vars(section) if get_origin(spec.type) is dict else section
+
+    def _refusal(self, key: str, found: object, wanted: str) -> InputError:
+        return InputError(self.source, self.moved.get(key, key), found, wanted)
 
     def _check_together(self, section: Any, table: dict[str, Any], prefix: str) -> None:
         for spec in fields(section):
             key, value, rules = prefix + spec.name, getattr(section, spec.name), spec.metadata
             most = getattr(section, rules["size"]) if "size" in rules else None
             if most is not None and len(value) > most:
-                raise InputError(self.source, key, f"{len(value)} numbers", f"at most {most} ({prefix}{rules['size']})")
+                raise self._refusal(key, f"{len(value)} numbers", f"at most {most} ({prefix}{rules['size']})")
             if spec.name in table and rules.get("instead_of") in table:
-                raise InputError(self.source, key, f"{spec.name} beside {rules['instead_of']}", "one of the two")
+                raise self._refusal(key, f"{spec.name} beside {rules['instead_of']}", "one of the two")
 
     def _value(self, kind: Any, rules: Mapping[str, Any], value: Any, name: str) -> Any:
         if get_origin(kind) is tuple and is_dataclass(section := get_args(kind)[0]):
@@ -89,7 +109,7 @@ class Reader:
                 return self.section(section, value, name)
         converted = self._convert(value, kind, rules)
         if converted is None:
-            raise InputError(self.source, name, toml(value), accepted(kind, rules))
+            raise self._refusal(name, toml(value), accepted(kind, rules))
         return converted
 
     def _convert(self, value: Any, kind: Any, rules: Mapping[str, Any]) -> Any:
@@ -98,11 +118,15 @@ class Reader:
             found = (self._convert(value, option, rules) for option in get_args(kind))
             return next((value for value in found if value is not None), None)
         if get_origin(kind) is tuple and isinstance(value, list):
-            items = tuple(self._convert(item, get_args(kind)[0], rules) for item in value)
+            first, *others = get_args(kind)
+            if others != [...] and len(value) != 1 + len(others):
+                return None
+            items = tuple(self._convert(item, first, rules) for item in value)
             return None if None in items else items
         if kind is Path and isinstance(value, str) and value:
             path = self.source.absolute().parent / value
-            return path.resolve() if os.path.exists(path) or not self.existing else None
+            file = str(path).rpartition(":")[0] if "member" in rules else path
+            return path.resolve() if os.path.exists(file) or not self.existing else None
         if kind in (bool, str) and isinstance(value, kind):
             return value if kind is bool or value in rules.get("choices", (value,)) else None
         number = type(value) is kind is int or (kind is float and type(value) in (int, float))
@@ -172,7 +196,11 @@ def accepted(kind: Any, rules: Mapping[str, Any]) -> str:
     if get_origin(kind) is tuple and is_dataclass(get_args(kind)[0]):
         return f"{accepted(get_args(kind)[0], rules)}, or a list of such sections"
     if get_origin(kind) is tuple:
-        return f"a list, each item {accepted(get_args(kind)[0], rules)}"
+        first, *others = get_args(kind)
+        length = "a list" if others == [...] else f"a list of {1 + len(others)}"
+        return f"{length}, each item {accepted(first, rules)}"
+    if kind is Path and "member" in rules:
+        return 'a class in an existing file, "file.py:Class"'
     if kind is str:
         return " or ".join(map(toml, rules.get("choices", ()))) or "a text"
     words = {int: "an integer", float: "a finite number", bool: "true or false", Path: "an existing file or folder"}

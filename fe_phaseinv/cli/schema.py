@@ -19,8 +19,9 @@ def declared(says: str, default: Any = MISSING, **rules: Any) -> Any:
     **rules : object
         What is accepted, besides the type. choices: the texts, any where not given; above, least, below: bounds of a
         number or of each number of a list; size: the key that holds the greatest length of a list; instead_of: the
-        key that may not be given beside this one; by_model: the class of the section, for each model; example: the
-        value that a new case has in place of the default.
+        key that may not be given beside this one; by_model: a function that gives the class of the section for that of
+        the model, None where it has no such section; member: that a path is that of something in a file, file:name;
+        starts: values that a new case has in the section; example: the value that it has in place of the default.
     """
     return field(default=default, metadata=rules | {"says": says})
 
@@ -68,8 +69,13 @@ class Images:
 class Curve:
     """A law that is a function, expanded in a basis."""
 
-    basis: str = declared("The functions", "legendre", choices=("legendre",))
+    basis: str = declared(
+        "Legendre polynomials, or z, z^2, ... without a constant", "legendre", choices=("legendre", "polynomial")
+    )
     size: int = declared("How many of them", 10, least=1)
+    interval: tuple[float, float] | None = declared(
+        "Where the law is smoothed, and Legendre polynomials are orthogonal; the bounds of the field by default", None
+    )
     coefficients: tuple[float, ...] = declared(
         "The first coefficients to start from, or to stay at if fixed; the others are zero", (), size="size"
     )
@@ -77,86 +83,110 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class ChemicalPotential(Curve):
-    """The homogeneous chemical potential mu_h(c), in units of kT."""
+class Potential(Curve):
+    """A law of any sign."""
 
-    ideal_entropy: bool = declared("Whether log(c / (1 - c)) is added to the expansion", False, example=True)
-    symmetric: bool = declared("Whether it is odd about c = 1/2", False)
-    convex_ends: bool = declared("Whether it rises at c = 0 and 1", False)
+    symmetric: bool = declared("Whether it is odd about the middle of the interval", False)
+    convex_ends: bool = declared("Whether it rises at both ends of the interval", False)
 
     @property
     def starting(self) -> tuple[float, ...]:
         """The first coefficients to start from: where nothing else makes it rise at its ends, those of a line."""
-        return self.coefficients or ((0.0, 0.5) if self.convex_ends and not self.ideal_entropy else ())
+        return self.coefficients or ((0.0, 0.5) if self.convex_ends and not self.known else ())
+
+    @property
+    def known(self) -> bool:
+        """Whether something is added to the expansion."""
+        return False
 
 
 @dataclass(frozen=True)
-class Diffusivity(Curve):
-    """The diffusivity D(c), in units of length^2/time; the coefficients are those of log D."""
+class Mixing(Potential):
+    """A law of any sign of a concentration between 0 and 1."""
 
-    weighted: bool = declared("Whether the mobility is D(c) c, rather than D(c) itself", True)
+    ideal_entropy: bool = declared("Whether log(c / (1 - c)) is added to the expansion", False, example=True)
+
+    @property
+    def known(self) -> bool:
+        """Whether something is added to the expansion."""
+        return self.ideal_entropy
 
 
 @dataclass(frozen=True)
-class Prefactor(Curve):
-    """The kinetic prefactor R0(c), in units of 1/time; the coefficients are those of log R0."""
+class Polynomial(Potential):
+    """A law of any sign of what has no bounds."""
+
+    basis: str = declared(
+        "z, z^2, ... without a constant, or Legendre polynomials", "polynomial", choices=("polynomial", "legendre")
+    )
+    size: int = declared("How many of them", 3, least=1)
+    ideal_entropy: bool = declared("Whether log(1 + eta), of a density, is added to the expansion", False)
+
+    @property
+    def known(self) -> bool:
+        """Whether something is added to the expansion."""
+        return self.ideal_entropy
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A law of two arguments, expanded in products of Legendre polynomials."""
+
+    size: tuple[int, int] = declared("How many polynomials of either argument", (4, 4), least=1)
+    intervals: tuple[tuple[float, float], tuple[float, float]] | None = declared(
+        "Where they are orthogonal; the bounds of the fields by default", None
+    )
+    coefficients: tuple[float, ...] = declared(
+        "The first coefficients to start from, or to stay at if fixed; the others are zero", ()
+    )
+    fixed: bool = declared("Whether the law stays as it starts", False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kernel:
+    """A function of the wavenumber k."""
+
+    basis: str = declared("Powers or Hermite functions of k/k0", "hermite", choices=("quartic", "hermite"))
+    size: int | None = declared("How many of them; 10 of hermite by default, 3 of quartic", None, least=1)
+    wavenumber: float = declared("The wavenumber k0 of the pattern", above=0, example=10.0)
+    coefficients: tuple[float, ...] = declared(
+        "The first coefficients to start from, or to stay at if fixed; the others are zero", (), size="size"
+    )
+    fixed: bool = declared("Whether the law stays as it starts", False)
 
 
 @dataclass(frozen=True)
 class Number:
-    """The gradient energy kappa, a positive number in units of length^2."""
+    """A law that is a number."""
 
-    initial: float = declared("Where to start", 1e-3, above=0)
+    initial: float | None = declared("Where to start", None)
+    fixed: float | None = declared("Where to stay, in place of initial", None, instead_of="initial")
+
+
+@dataclass(frozen=True)
+class PositiveNumber(Number):
+    """A law that is a positive number."""
+
+    initial: float | None = declared("Where to start", None, above=0)
     fixed: float | None = declared("Where to stay, in place of initial", None, above=0, instead_of="initial")
-
-
-@dataclass(frozen=True)
-class CahnHilliardLaws:
-    """The laws of the Cahn-Hilliard equation."""
-
-    chemical_potential: ChemicalPotential = declared("The homogeneous chemical potential")
-    diffusivity: Diffusivity = declared("The diffusivity")
-    gradient_energy: Number = declared("The gradient energy", Number())
-
-
-@dataclass(frozen=True)
-class AllenCahnLaws:
-    """The laws of the Allen-Cahn equation."""
-
-    chemical_potential: ChemicalPotential = declared("The homogeneous chemical potential")
-    kinetic_prefactor: Prefactor = declared("The kinetic prefactor")
-    gradient_energy: Number = declared("The gradient energy", Number())
-
-
-@dataclass(frozen=True)
-class Polynomial(Curve):
-    """The homogeneous chemical potential mu_h(eta), a polynomial without its constant."""
-
-    basis: str = declared("The functions: eta, eta^2, ...", "polynomial", choices=("polynomial",))
-    size: int = declared("How many of them", 3, least=1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Kernel(Curve):
-    """The direct correlation C2(k), a function of the wavenumber k."""
-
-    basis: str = declared("Powers or Hermite functions of k/k0", "hermite", choices=("quartic", "hermite"))
-    size: int | None = declared("How many of them; 10 of hermite by default, 3 of quartic", None, least=1)
-    wavenumber: float = declared("The wavenumber k0 of the crystal", above=0, example=10.0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class CrystalLaws:
-    """The laws of the phase-field crystal."""
-
-    chemical_potential: Polynomial = declared("The homogeneous chemical potential", Polynomial())
-    direct_correlation: Kernel = declared("The direct correlation")
 
 
 KERNEL_SIZES = {"quartic": (3, 3), "hermite": (Hermite.FEWEST, Hermite.MOST)}
 """Smallest and largest size of each basis of a kernel."""
-LAWS = {"cahn-hilliard": CahnHilliardLaws, "allen-cahn": AllenCahnLaws, "phase-field-crystal": CrystalLaws}
-"""The laws of each model. A new model is a new entry, and its laws a new class."""
+
+
+@dataclass(frozen=True)
+class Drive:
+    """The mean of the first field, which a model with a number unknown at each time keeps."""
+
+    mean: str | tuple[tuple[float, float], ...] = declared(
+        'Its values, [[time, mean], ...], joined by a cubic spline, or "from-images"',
+        "from-images",
+        choices=("from-images",),
+    )
+    rate: float | None = declared(
+        "By how much it grows in a unit of time, from that of the first frame on", None, instead_of="mean"
+    )
 
 
 @dataclass(frozen=True)

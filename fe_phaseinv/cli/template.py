@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin
 
 from fe_phaseinv.cli.case import Case
+from fe_phaseinv.cli.models import parts
 from fe_phaseinv.cli.reading import accepted
-from fe_phaseinv.cli.schema import LAWS
+from fe_phaseinv.cli.sections import ELSEWHERE
 from fe_phaseinv.cli.writing import toml
+from fe_phaseinv.models.built_in import BUILT_IN
 
 WIDTH = 100
 HEADER = """# A case of fe-phaseinv: fe-phaseinv check case.toml, then fe-phaseinv invert case.toml --output out.
@@ -21,40 +23,54 @@ TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", Path: 
 BOUNDS = {"above": "exclusiveMinimum", "least": "minimum", "below": "exclusiveMaximum"}
 
 
-def template(model: str, schema: str | None = None) -> str:
+def template(model: str | Path, schema: str | None = None, folder: Path | None = None) -> str:
     """Return a case file with every key, its default and a comment, which is valid once its images exist.
 
     Parameters
     ----------
-    model : str
-        Name of the model.
+    model : str or pathlib.Path
+        Name of the model, or ``file.py:Class``.
     schema : str, optional
         Path of the JSON schema, which editors look for in the first line.
+    folder : pathlib.Path, optional
+        Where the file will lie, from which the path of the model starts; it is absolute where not given.
     """
     first = [f"#:schema {schema}"] if schema else []
-    return "\n".join([*first, HEADER, *_template(Case, "", {"model": model})]) + "\n"
+    return "\n".join([*first, HEADER, *_template(Case, "", {"model": model}, folder=folder)]) + "\n"
 
 
-def _template(kind: type, name: str, given: Mapping[str, Any], optional: bool = False) -> list[str]:
+def _template(
+    kind: type,
+    name: str,
+    given: Mapping[str, Any],
+    *,
+    optional: bool = False,
+    says: str | None = None,
+    folder: Path | None = None,
+) -> list[str]:
     """Return the lines of a section, all of them comments where it is optional."""
     mark, written, inside = "# " if optional else "", [], []
     for spec in fields(kind):
         section = _section_of(spec, given)
         if section:
             below = f"{name}.{spec.name}" if name else spec.name
-            inside += _template(section, below, {}, optional or spec.default is None)
+            starts, text = spec.metadata.get("starts", {}), f"{spec.metadata['says']}." if name == "laws" else None
+            inside += _template(section, below, starts, optional=optional or spec.default is None, says=text)
+            continue
+        if "by_model" in spec.metadata:
             continue
         written += _comment(f"{_says(spec)}.")
         value = given.get(spec.name, spec.metadata.get("example", spec.default))
         shown = value not in (None, ()) and value is not MISSING
-        written.append(f"{mark}{spec.name} = {toml(value)}" if shown else f"# {spec.name} =")
-    return ["", *_comment(kind.__doc__), f"{mark}[{name}]", *written, *inside] if name and written else written + inside
+        written.append(f"{mark}{spec.name} = {toml(value, folder)}" if shown else f"# {spec.name} =")
+    begun = ["", *_comment(says or kind.__doc__), f"{mark}[{name}]"] if name and written else []
+    return begun + written + inside
 
 
 def _section_of(spec: Field, given: Mapping[str, Any]) -> type | None:
-    """Return the class of the section that a key holds, if it is one; of the laws that of the model."""
+    """Return the class of the section that a key holds, if it is one; of some that of the model."""
     if "by_model" in spec.metadata:
-        return spec.metadata["by_model"][given["model"]]
+        return spec.metadata["by_model"](given["model"])
     kinds = (spec.type, *get_args(spec.type))
     return next((kind for kind in kinds if isinstance(kind, type) and is_dataclass(kind)), None)
 
@@ -65,20 +81,43 @@ def _comment(text: str) -> list[str]:
 
 def _says(spec: Field) -> str:
     """Return what a key is for, with the texts among which it chooses."""
-    choices = spec.type is str and "choices" in spec.metadata
+    choices = (spec.type is str or "member" in spec.metadata) and "choices" in spec.metadata
     return spec.metadata["says"] + (f": {accepted(spec.type, spec.metadata)}" if choices else "")
 
 
-def json_schema() -> dict[str, Any]:
-    """Return the JSON schema of case files, by which editors complete and check them."""
+def json_schema(model: str | Path | None = None) -> dict[str, Any]:
+    """Return the JSON schema of case files, by which editors complete and check them.
+
+    Parameters
+    ----------
+    model : str or pathlib.Path, optional
+        One in a file, besides those of the package.
+    """
     whole = _schema(Case)
-    laws = whole["properties"].pop("laws")
-    whole["properties"]["laws"] = {"type": "object", "description": laws["description"]}
+    chosen = [spec for spec in fields(Case) if "by_model" in spec.metadata]
+    whole["required"] = [key for key in whole["required"] if key not in {spec.name for spec in chosen} - {"laws"}]
+    whole["properties"] |= {path[0]: {"type": "object"} for path in ELSEWHERE.values() if len(path) == 1}
+    rules = {name: {"const": name} for name in BUILT_IN}
+    if isinstance(model, Path):
+        rules[model] = {"pattern": f":{parts(model)[1]}$"}
     whole["allOf"] = [
-        {"if": {"properties": {"model": {"const": model}}}, "then": {"properties": {"laws": _schema(kind)}}}
-        for model, kind in LAWS.items()
+        {"if": {"properties": {"model": rule}}, "then": {"properties": _of_model(chosen, name)}}
+        for name, rule in rules.items()
     ]
     return {"$schema": "http://json-schema.org/draft-07/schema#", "title": "A case of fe-phaseinv"} | whole
+
+
+def _of_model(chosen: Sequence[Field], model: str | Path) -> dict[str, Any]:
+    """Return the schema of the sections that a model decides on."""
+    kinds = {spec.name: spec.metadata["by_model"](model) for spec in chosen}
+    sections = {name: _schema(kind) for name, kind in kinds.items() if kind is not None}
+    for option, value in sections.get("options", {"properties": {}})["properties"].items():
+        first, *rest = ELSEWHERE.get(option, ("options",))
+        place = sections.setdefault(first, {"type": "object", "properties": {}})
+        for key in rest:
+            place = place["properties"].get(key, {"properties": {}})
+        place["properties"][option] = value
+    return sections
 
 
 def _schema(kind: type) -> dict[str, Any]:
@@ -97,6 +136,8 @@ def _described(spec: Field) -> dict[str, Any]:
 
 def _value(kind: Any, rules: Mapping[str, Any]) -> dict[str, Any]:
     """Return the schema of a value of a type, with its rules."""
+    if get_origin(kind) is dict:
+        return {"type": "object"}
     if isinstance(kind, UnionType):
         options = [_value(option, rules) for option in get_args(kind) if option is not NoneType]
         return options[0] if len(options) == 1 else {"anyOf": options}

@@ -36,7 +36,7 @@ def lines(section: Any, name: str = "", *, listed: bool = False, folder: Path | 
     Parameters
     ----------
     section : object
-        Of a dataclass whose fields are `declared`.
+        Of a dataclass whose fields are `declared`, or a dictionary.
     name : str
         Of the section, dotted; empty for the whole file.
     listed : bool
@@ -44,8 +44,9 @@ def lines(section: Any, name: str = "", *, listed: bool = False, folder: Path | 
     folder : pathlib.Path, optional
         From which paths start; they are absolute where it is not given.
     """
-    values = {spec.name: getattr(section, spec.name) for spec in fields(section)}
-    replaced = {spec.metadata.get("instead_of") for spec in fields(section) if values[spec.name] is not None}
+    specs = () if isinstance(section, dict) else fields(section)
+    values = section if isinstance(section, dict) else {spec.name: getattr(section, spec.name) for spec in specs}
+    replaced = {spec.metadata.get("instead_of") for spec in specs if values[spec.name] is not None}
     given = {key: value for key, value in values.items() if value is not None and key not in replaced}
     inside = {key: _sections(value) for key, value in given.items() if _sections(value)}
     written = [f"{key} = {toml(value, folder)}" for key, value in given.items() if key not in inside]
@@ -59,4 +60,5 @@ def lines(section: Any, name: str = "", *, listed: bool = False, folder: Path | 
 
 def _sections(value: Any) -> tuple[Any, ...]:
     """Return the sections that a value is, or of which it is a list."""
-    return tuple(item for item in (value if isinstance(value, tuple) else (value,)) if is_dataclass(item))
+    items = value if isinstance(value, tuple) else (value,)
+    return tuple(item for item in items if is_dataclass(item) or isinstance(item, dict))

@@ -15,7 +15,7 @@ from fe_phaseinv.data.image_files import read_arrays, write_arrays
 from fe_phaseinv.data.reconstruction import smooth_function
 from fe_phaseinv.data.statistics import coarseness, noise_deviation
 
-AXES, NUMERALS = (3, 4), {2: "two", 3: "three"}
+AXES, NUMERALS = (3, 4, 5), {2: "two", 3: "three"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,8 +24,9 @@ class ImageSeries:
 
     Parameters
     ----------
-    frames : array_like of shape (time, y, x) or (time, z, y, x)
+    frames : array_like of shape (time, y, x) or (time, z, y, x), with an axis of channels after that of time or without
         Pixel values, row 0 at the bottom (y = origin), NaN or masked where there is no data. Kept as read-only float64.
+        How many directions in space there are is told by the extent.
     times : array_like of shape (time,)
         Time of each frame, increasing. Kept as read-only float64.
     extent, origin : (float, float) or (float, float, float)
@@ -54,7 +55,9 @@ class ImageSeries:
     def __post_init__(self):
         """Bring the values to their types and validate them."""
         frames = real_numbers(self.source, "images", self.frames, AXES)
-        dimension = frames.ndim - 1
+        dimension = len(np.ravel(self.extent))
+        if dimension not in NUMERALS or frames.ndim - dimension not in (1, 2):
+            dimension = min(frames.ndim - 1, max(NUMERALS))
         origin = (0.0,) * dimension if self.origin is None else self.origin
         for name, value in {
             "frames": frames,
@@ -94,12 +97,12 @@ class ImageSeries:
     @property
     def dimension(self) -> int:
         """Number of directions in space, 2 or 3."""
-        return self.frames.ndim - 1
+        return len(self.extent)
 
     @property
     def channels(self) -> int:
         """Number of pictures in a frame."""
-        return 1
+        return self.frames.shape[1] if self.frames.ndim > self.dimension + 1 else 1
 
     def only(self, channel: int) -> Self:
         """Return the series of one channel.
@@ -109,7 +112,7 @@ class ImageSeries:
         channel : int
             Number of the channel, from 0.
         """
-        return self
+        return self if self.channels == 1 else replace(self, frames=self.frames[:, channel])
 
     def picture(self, index: int, channel: int = 0) -> NDArray[np.float64]:
         """Return the picture of a channel of a frame, of shape `shape`.
@@ -121,12 +124,13 @@ class ImageSeries:
         channel : int
             Number of the channel, from 0.
         """
-        return self.frames[index]
+        frame = self.frames[index]
+        return frame[channel] if frame.ndim > self.dimension else frame
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Numbers of pixels (ny, nx) or (nz, ny, nx)."""
-        return self.frames.shape[1:]
+        return self.frames.shape[-self.dimension :]
 
     @property
     def pixel(self) -> tuple[float, ...]:
@@ -135,8 +139,8 @@ class ImageSeries:
 
     @cached_property
     def mask(self) -> NDArray[np.bool_]:
-        """Whether a pixel is finite in every frame, of shape `shape`."""
-        return np.isfinite(self.frames).all(axis=0)
+        """Whether a pixel is finite in every picture, of shape `shape`."""
+        return np.isfinite(self.frames.reshape(-1, *self.shape)).all(axis=0)
 
     def require_concentration(self) -> None:
         """Refuse pixels that cannot be a concentration.
@@ -144,9 +148,10 @@ class ImageSeries:
         Raises
         ------
         InputError
-            If a pixel is outside the open interval (0, 1) although `noise` is zero.
+            If a pixel of the first channel is outside the open interval (0, 1) although `noise` is zero.
         """
-        low, high = np.nanmin(self.frames), np.nanmax(self.frames)
+        first = self.only(0).frames
+        low, high = np.nanmin(first), np.nanmax(first)
         if self.noise == 0 and not 0 < low <= high < 1:
             self._refuse("images", f"from {low:.6g} to {high:.6g}", "the open interval (0, 1), or a positive noise")
 
@@ -163,7 +168,7 @@ class ImageSeries:
         InputError
             If no pixel has data all around it.
         """
-        deviation = noise_deviation(self.frames)
+        deviation = noise_deviation(self.frames.reshape(-1, *self.shape))
         if np.isnan(deviation):
             block = " x ".join("3" * self.dimension)
             self._refuse("images", f"no block of {block} pixels with data", "such blocks, or a given noise")
@@ -182,7 +187,7 @@ class ImageSeries:
         float
             As `fe_phaseinv.data.statistics.coarseness` gives it.
         """
-        return coarseness(self.frames[index])
+        return coarseness(self.picture(index))
 
     def select(self, frames: Sequence[int]) -> Self:
         """Return the series of some of the frames.
@@ -219,8 +224,8 @@ class ImageSeries:
             self._refuse("crop.z", z, "ranges of x and y alone, for images")
         ranges = (x, y, z)[: self.dimension]
         windows = [slice(None) if r is None else self._pixels(axis, r) for axis, r in enumerate(ranges)]
-        frames = self.frames[:, *windows[::-1]]
-        counts = zip(self.pixel, frames.shape[:0:-1], strict=True)
+        frames = self.frames[..., *windows[::-1]]
+        counts = zip(self.pixel, frames.shape[: -self.dimension - 1 : -1], strict=True)
         starts = zip(self.origin, windows, self.pixel, strict=True)
         return replace(
             self,
@@ -258,8 +263,8 @@ class ImageSeries:
             counts = " and ".join(map(str, self.shape[::-1]))
             self._refuse("factor", factor, f"a positive integer that divides {counts}")
         split = [size for count in self.shape for size in (count // factor, factor)]
-        blocks = self.frames.reshape(-1, *split)
-        inside = tuple(range(2, blocks.ndim, 2))
+        blocks = self.frames.reshape(*self.frames.shape[: -self.dimension], *split)
+        inside = tuple(range(-2 * self.dimension + 1, 0, 2))
         return replace(self, frames=blocks.mean(axis=inside), noise=self.noise / factor ** (self.dimension / 2))
 
     def interpolate(self, index: int, points: ArrayLike) -> NDArray[np.float64]:
@@ -282,7 +287,7 @@ class ImageSeries:
         InputError
             If a pixel of the frame has no data.
         """
-        frame = self.frames[index]
+        frame = self.picture(index)
         if np.isnan(frame).any():
             self._refuse(f"images[{index}]", f"{np.isnan(frame).sum()} pixels without data", "a complete frame")
         return smooth_function(frame, self.origin, self.pixel)(np.asarray(points, float))

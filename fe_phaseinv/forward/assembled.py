@@ -27,6 +27,7 @@ class Assembled:
     def __init__(self, form: ufl.Form, shape: tuple[int, ...], changes: bool = True):
         empty = form == 0 or expand_derivatives(form).empty()
         self._assembler = None if empty else get_assembler(form)
+        self._value = self._assembler and self._assembler.allocate()
         self._shape, self._once = shape, not changes
         self._found = np.zeros(shape) if empty else None
 
@@ -39,7 +40,7 @@ class Assembled:
         """Return the local array. Collective."""
         if self._found is not None:
             return self._found.copy()
-        found = self._assembler.assemble().dat.data_ro.reshape(self._shape).copy()
+        found = self._assembler.assemble(tensor=self._value).dat.data_ro.reshape(self._shape).copy()
         if self._once:
             self._found = found.copy()
         return found

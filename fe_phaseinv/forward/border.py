@@ -42,7 +42,10 @@ class StepBorder:
         self._right, self._left = (
             [Assembled(form, whole, forms.changes_in(form)) for form in side] for side in (by_scalars, by_state)
         )
-        self._values = Sums(mesh, (count,), forms.weighted_constraints)
+        self._state, self._own = forms.state, len(forms.model.scalars)
+        self._values = Sums(
+            mesh, (self._own,), lambda tests: forms.weighted_constraints([*tests, *[0] * count][:count])
+        )
         self._corner = Sums(mesh, (count, count), lambda tests: _by_scalars(forms, tests))
         self._by_coefficients = Sums(mesh, (count, forms.columns), lambda tests: _by_coefficients(forms, tests))
         self._by_start_mean = Sums(mesh, (count,), lambda tests: _by_start_mean(forms, tests))
@@ -50,7 +53,8 @@ class StepBorder:
 
     def values(self) -> np.ndarray:
         """Return the residuals of the constraints, shape (count,). Collective."""
-        return total(self._comm, self._values.values())
+        own, state = self._values.values(), self._state.dat.data_ro.ravel()
+        return total(self._comm, np.append(own, [mean.values() @ state for mean in self._left[self._own :]]))
 
     def right(self) -> np.ndarray:
         """Return the derivatives of the other equations by the scalars, shape (rows, count). Collective."""
@@ -78,6 +82,10 @@ class StepBorder:
         first = self._comm.allreduce(self._comm.rank if nodes else self._comm.size, op=MPI.MIN)
         here = self._comm.rank == first
         return np.array([part if here else -1 for part in forms.floating], int)
+
+
+def _own_constraints(forms: StepForms, tests):
+    return forms.weighted_constraints([*tests, *[0] * len(forms.floating)])
 
 
 def _by_scalars(forms: StepForms, tests):

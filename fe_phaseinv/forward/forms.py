@@ -118,8 +118,8 @@ class StepForms:
             form += self.scalars[number] * tests[part] * self.weak.at.dx
         if self.dirichlet is None:
             return form
-        slope = ufl.dot(ufl.grad(self.dirichlet.field), ufl.FacetNormal(self.space.mesh()))
-        return form + self.weak.boundary(fields, slope, tested) * self.dirichlet.measure(self.quadrature)
+        given = self.weak.boundary(fields, self.dirichlet.field, tested)
+        return form + given * self.dirichlet.measure(self.quadrature)
 
     def constraints(self) -> list[ufl.Form]:
         """Return the equations of all scalars, as integrals that vanish."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from firedrake.petsc import PETSc
 
+from fe_phaseinv.core.errors import DataWarning
 from fe_phaseinv.forward.forms import StepForms
 from fe_phaseinv.forward.operators import StepOperators
 from fe_phaseinv.solvers.auxiliary import AuxiliaryOperators
-from fe_phaseinv.solvers.bordered import BorderedFactor, Factor, KSPFactor
-from fe_phaseinv.solvers.direct import StepFailed, factorise, mumps_solver, solve_with
+from fe_phaseinv.solvers.bordered import BorderedFactor, Factor, IterativeFactor, KSPFactor
+from fe_phaseinv.solvers.direct import StepFailed, factorise, mumps_solver
 from fe_phaseinv.solvers.krylov import krylov_solver, tolerance
 from fe_phaseinv.solvers.linear_algebra import dense
 from fe_phaseinv.solvers.multigrid import PREFIX
@@ -165,27 +168,50 @@ class KrylovSolver(LinearSolver):
 
     def __init__(self, matrix: PETSc.Mat, auxiliary: AuxiliaryOperators, fields: int):
         self.matrix, self.auxiliary, self.fields = matrix, auxiliary, fields
-        self.ksp = None
+        self._factor, self._failed = None, False
+
+    @property
+    def ksp(self) -> PETSc.KSP | None:
+        """The iteration, or MUMPS where one has failed."""
+        return self._factor and self._factor.ksp
+
+    @property
+    def factor(self) -> Factor:
+        """What solves as `prepare` has left it."""
+        return self._factor
 
     def prepare(self, shift: float) -> None:
         """Set the preconditioner up."""
-        if self.ksp:
-            self.ksp.destroy()  # there may be no room for two
-            self.ksp = None
-        self.ksp = krylov_solver(self.matrix, self.auxiliary, self.fields, shift)
+        if self._factor:
+            self._factor.ksp.destroy()  # there may be no room for two
+        self._factor = None
+        self._factor = self._ready(self.matrix, shift)
 
     def separate(self, shift: float) -> Factor:
         """Set another preconditioner up, for a copy."""
-        return KSPFactor(krylov_solver(self.matrix.copy(), self.auxiliary, self.fields, shift))
+        return self._ready(self.matrix.copy(), shift)
 
     def correct(self, rhs: np.ndarray) -> np.ndarray:
         """Solve roughly."""
         with tolerance(self.ksp, CHORD):
-            return solve_with(self.ksp, rhs)
+            return self._factor.solve(rhs)
 
     def solve(self, sides: np.ndarray, expected: np.ndarray) -> np.ndarray:
         """Solve column by column."""
-        return np.column_stack([solve_with(self.ksp, column) for column in sides.T])
+        return self._factor.solve(sides)
+
+    def _ready(self, matrix: PETSc.Mat, shift: float) -> KSPFactor:
+        if self._failed:
+            return KSPFactor(factorise(mumps_solver(matrix), matrix))
+        return IterativeFactor(krylov_solver(matrix, self.auxiliary, self.fields, shift), self._give_up)
+
+    def _give_up(self) -> None:
+        """Say that MUMPS solves from here on."""
+        self._failed = True
+        rows = self.matrix.getSize()[0]
+        warnings.warn(
+            f"the iteration for {rows} equations failed: MUMPS solves from here on", DataWarning, stacklevel=4
+        )
 
 
 class NonlocalSolver(DirectSolver):
@@ -280,10 +306,10 @@ def linear_solver(operators: StepOperators) -> LinearSolver:
     Raises
     ------
     ValueError
-        Where the option `-fe_phaseinv_solver` is no solver, or asks for an iteration that these equations do not have.
+        Where the option `-fe_phaseinv_solver` is no solver.
     """
     forms = operators.forms
-    if _iterative(forms):
+    if _is_iterative(forms):
         tags = forms.dirichlet.tags if forms.dirichlet else None
         auxiliary = AuxiliaryOperators.of(forms.space, forms.quadrature, forms.dirichlet is not None, tags)
         return KrylovSolver(operators.matrix, auxiliary, forms.components)
@@ -292,13 +318,16 @@ def linear_solver(operators: StepOperators) -> LinearSolver:
     return NonlocalSolver(operators) if forms.convolution else DirectSolver(operators.matrix)
 
 
-def _iterative(forms: StepForms) -> bool:
-    """Whether the equations are solved by iteration."""
+def _is_iterative(forms: StepForms) -> bool:
+    """Whether the equations are solved by iteration; a model that has none is solved by MUMPS, and that is said."""
     asked = PETSc.Options(PREFIX).getString("solver", "")
     if asked and asked not in SOLVERS:
         raise ValueError(f"-{PREFIX}solver: found {asked!r}; accepted: {' or '.join(SOLVERS)}")
-    possible = forms.components <= 2 and forms.convolution is None and not forms.border
-    if asked == "krylov" and not possible:
-        raise ValueError(f"-{PREFIX}solver: found 'krylov' for {forms.model.name}; accepted: direct")
-    large = forms.components * forms.space.dim() > LARGE[forms.space.mesh().topological_dimension]
-    return asked == "krylov" or (possible and large and asked != "direct")
+    rows = forms.components * forms.space.dim()
+    wanted = asked == "krylov" or (not asked and rows > LARGE[forms.space.mesh().topological_dimension])
+    one_rate = forms.components == 1 or (forms.components == 2 and forms.rated == (0,))
+    possible = one_rate and forms.convolution is None and not forms.border
+    if wanted and not possible:
+        words = f"{forms.model.name} has no iteration: MUMPS solves its {rows} equations"
+        warnings.warn(words, DataWarning, stacklevel=2)
+    return wanted and possible

@@ -71,12 +71,12 @@ class WeakForms:
             self._require_rank(f"constraints: {name}", form, set())
         return forms
 
-    def boundary(self, fields: Named, slope: Any, tests: Named) -> ufl.core.expr.Expr:
+    def boundary(self, fields: Named, given: Any, tests: Named) -> ufl.core.expr.Expr:
         """Return the integrand over the boundary where the first field is prescribed.
 
         Parameters
         ----------
-        fields, slope, tests
+        fields, given, tests
             As for `Model.boundary`.
 
         Raises
@@ -86,7 +86,7 @@ class WeakForms:
         """
         if self.model.boundary is None:
             raise ValueError(f"{self.model.name}: found no method `boundary`; accepted: one, for data on the boundary")
-        return self._called("boundary", fields, slope, self.laws, tests, self.at)
+        return self._called("boundary", fields, given, self.laws, tests, self.at)
 
     def channels(self, fields: Named) -> list[ufl.core.expr.Expr]:
         """Return what the channels of an image show.

@@ -61,13 +61,14 @@ class Identifiability:
         By law, the directions: changes of its coefficients by one standard deviation.
     numbers : dict of tuple
         By law, the number of coefficients that the images determine, and that of the unknown ones.
-    gauge : GaugeFreedom
+    gauge : GaugeFreedom or None
+        None where nothing changes no image.
     """
 
     eigenvalues: np.ndarray
     directions: dict[str, np.ndarray]
     numbers: dict[str, tuple[float, int]]
-    gauge: GaugeFreedom
+    gauge: GaugeFreedom | None
 
     @property
     def determined(self) -> int:
@@ -81,7 +82,7 @@ class Identifiability:
         return [
             f"The images determine {self.determined} of {len(self.eigenvalues)} directions of the coefficients, in all "
             f"{laws}; the prior determines the rest, least known is one of {max(weakest, key=weakest.get)}.",
-            self.gauge.sentence(),
+            *([self.gauge.sentence()] if self.gauge else []),
         ]
 
 
@@ -105,14 +106,16 @@ def identifiability(posterior: Laplace, model) -> Identifiability:
     )
 
 
-def _gauge_freedom(posterior: Laplace, model) -> GaugeFreedom:
-    """Measure the freedom of a model: of scale by log kappa, of exchange by the slope of mu_h at zero."""
+def _gauge_freedom(posterior: Laplace, model) -> GaugeFreedom | None:
+    """Measure the freedom of a model: of scale by the logarithm of a number, of exchange by a slope at zero."""
     functional = np.zeros(len(posterior.coefficients))
-    if model.scale:
-        functional[posterior.parameters.slices[model.scale]] = 1.0
-        measure = "kappa"
-    else:
-        relation = model.chemical_potential
+    if model.exchange:
+        relation = getattr(model, model.exchange[0])
         functional[posterior.parameters.slices[relation.name]] = relation.basis.slopes(np.zeros(1))[:, 0]
-        measure = "mu_h'(0)"
-    return GaugeFreedom(model.invariance, measure, *posterior.known(functional), relative=model.scale is not None)
+        measure = f"{model.symbol(relation.name)}'(0)"
+    elif model.scale and model.power(model.scale):
+        functional[posterior.parameters.slices[model.scale]] = 1.0
+        measure = model.symbol(model.scale)
+    else:
+        return None
+    return GaugeFreedom(model.invariance, measure, *posterior.known(functional), relative=model.exchange is None)

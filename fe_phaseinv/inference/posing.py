@@ -22,6 +22,7 @@ from fe_phaseinv.inference.settings import Settings
 from fe_phaseinv.laws.coordinates import Coordinates, Gauge
 from fe_phaseinv.laws.relations import identity
 from fe_phaseinv.observation.boundary import from_images
+from fe_phaseinv.observation.channels import require_channels
 from fe_phaseinv.observation.pixels import Pixels
 from fe_phaseinv.observation.smoothing import Smoother
 from fe_phaseinv.observation.starts import Starts
@@ -73,7 +74,9 @@ def pose(images: ImageSeries, model, mesh, settings: Settings) -> Problem:
             heterogeneous=heterogeneous,
             data=data,
         )
-        return Discretisation(forward, smoothers[0].pixels, Starts(smoothers, forward, mean_at(images, model, data)))
+        require_channels(images, forward)
+        pixels = smoothers[0].pixels.showing(images)
+        return Discretisation(forward, pixels, Starts(smoothers, forward, mean_at(images, model, data)))
 
     rough = (settings.degree + 1) // 2
     series = Series(
@@ -118,9 +121,9 @@ def coordinates_for(model, parameters: CoefficientLayout, start: np.ndarray, fix
 def _smoothers(images: ImageSeries, mesh, degree: int, settings: Settings) -> tuple[Smoother, ...]:
     """Return what fits fields of some degree to each channel."""
     flat = settings.boundary != "from-images"
-    parts = (images.only(channel) for channel in range(images.channels)) if images.channels > 1 else (images,)
-    pixels = [Pixels(part, FunctionSpace(mesh, "CG", degree)) for part in parts]
-    return tuple(Smoother(each, flat=flat, tags=settings.tags) for each in pixels)
+    pixels = Pixels(images, FunctionSpace(mesh, "CG", degree))
+    channels = (pixels.showing(images.only(channel)) for channel in range(images.channels))
+    return tuple(Smoother(channel, flat=flat, tags=settings.tags) for channel in channels)
 
 
 def joint(problems: Sequence[Problem], ensemble: SeriesEnsemble | None = None) -> Problem:

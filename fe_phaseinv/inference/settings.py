@@ -45,14 +45,15 @@ class Settings:
         gradients come from all frames of the images, which show a part of a larger domain; "periodic": the mesh is.
     tags : sequence of int, optional
         Of the parts of the boundary that the images give, where `boundary` is "from-images"; nothing passes the others.
+    data : mapping of str to "from-images", float or sequence of (float, float)
+        By name, the model's numbers that are given in time: pairs of increasing times and values, joined by a cubic
+        spline. The mean of the first field, "mean", may also be that "from-images", which it is where not given, as
+        smooth in time as their noise allows, or grow by a rate per unit of time, from that of the first frame on.
     heterogeneity : Matern, optional
         Prior of a map h to be learnt together with the laws; the kinetics are multiplied by exp(h).
     start_prior : Matern, optional
         Prior of the deviation of the start from the smoothed first frame, which is then learnt as a field. With a map,
         the start of noisy images is one, too.
-    data : mapping of str to float, str or sequence of (float, float)
-        By name, numbers that the model is given in time: a rate, from the mean of the first frame on, or pairs of times
-        and values; a mean is by default "from-images", as smooth in time as the noise of the pixels allows.
     hessian : str
         "gauss-newton", or with second derivatives of the forward model: "newton", or "both" in turn.
     multiple_shooting : bool
@@ -77,9 +78,9 @@ class Settings:
     regularisation: float | Literal["auto"] = "auto"
     boundary: Boundary = "no-flux"
     tags: Sequence[int] | None = None
+    data: Mapping[str, Literal["from-images"] | float | Sequence[tuple[float, float]]] = field(default_factory=dict)
     heterogeneity: Matern | None = None
     start_prior: Matern | None = None
-    data: Mapping[str, float | str | Sequence[tuple[float, float]]] = field(default_factory=dict)
     hessian: Hessian = "gauss-newton"
     multiple_shooting: bool = True
     term: Callable | None = None
@@ -104,6 +105,9 @@ class Settings:
         _require_choice("hessian", self.hessian, get_args(Hessian))
         only = "nothing, unless boundary is 'from-images'"
         _require("tags", self.tags, self.tags is None or self.boundary == "from-images", only)
+        _require("data", self.data, isinstance(self.data, Mapping), "a mapping from names to what is given in time")
+        for name, given in self.data.items():
+            _require_data(f"data: {name}", given)
         for name in ("heterogeneity", "start_prior"):
             prior = getattr(self, name)
             _require(name, prior, prior is None or isinstance(prior, Matern), "Matern(deviation, length)")
@@ -117,6 +121,19 @@ def _is_index(value: object) -> bool:
 def _require(name: str, found: object, holds: bool, accepted: str) -> None:
     if not holds:
         raise ValueError(f"{name}: found {found!r}; accepted: {accepted}")
+
+
+def _require_data(name: str, given: object) -> None:
+    if isinstance(given, str) and given == "from-images":
+        return
+    if np.isscalar(given) and not isinstance(given, str | bool) and np.isfinite(given):
+        return
+    try:
+        pairs = np.array(given, float)
+    except (TypeError, ValueError):
+        pairs = np.zeros(0)
+    holds = pairs.ndim == 2 and pairs.shape[1] == 2 and np.isfinite(pairs).all() and np.all(np.diff(pairs[:, 0]) > 0)
+    _require(name, given, holds, "'from-images', a rate, or pairs of increasing times and values")
 
 
 def _require_choice(name: str, found: object, choices: Sequence[str]) -> None:

@@ -20,13 +20,13 @@ class Gauge:
         Coefficients of mu_h, which scale with s.
     log_energy : int
         The coefficient log kappa.
-    logs : tuple of (int, int)
+    logs : tuple of (int, float)
         The constant coefficients of the logarithms of other laws, each with the exponent of s: -1 for D.
     """
 
     potential: tuple[int, ...]
     log_energy: int
-    logs: tuple[tuple[int, int], ...]
+    logs: tuple[tuple[int, float], ...]
 
 
 @dataclass(frozen=True, eq=False)

@@ -36,13 +36,14 @@ class AllenCahn(Model):
         potential = laws.chemical_potential(c) * weighted + laws.gradient_energy * dot(grad(c), grad(weighted))
         return (rates.c * v + potential) * at.dx
 
-    def boundary(self, fields, slope, laws, tests, at):
-        """Return the integrand over the boundary where the normal gradient of c is a given slope.
+    def boundary(self, fields, given, laws, tests, at):
+        """Return the integrand over the boundary where c and its normal gradient are given.
 
         Parameters
         ----------
         fields, laws, tests, at
             As for `residual`.
-        slope : ufl.core.expr.Expr
+        given : firedrake.Function
+            The field whose values and normal gradient hold.
         """
-        return -laws.gradient_energy * laws.kinetic_prefactor(fields.c) * at.map * slope * tests.c
+        return -laws.gradient_energy * laws.kinetic_prefactor(fields.c) * at.map * dot(grad(given), at.normal) * tests.c

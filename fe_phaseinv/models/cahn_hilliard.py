@@ -51,7 +51,7 @@ class CahnHilliard(Model):
         c, mu, v, q = fields.c, fields.mu, tests.c, tests.mu
         mobility = laws.diffusivity(c) * at.map * (kept_positive(c) if self.weighted else 1)
         balance = rates.c * v + mobility * dot(grad(mu), grad(v))
-        potential = (mu - self.potential(c, laws)) * q - laws.gradient_energy * dot(grad(c), grad(q))
+        potential = (mu - self.potential(c, laws)) * q - dot(self.tension(c, laws), grad(q))
         return (balance + potential) * at.dx
 
     def potential(self, c, laws):
@@ -65,13 +65,25 @@ class CahnHilliard(Model):
         """
         return laws.chemical_potential(c)
 
-    def boundary(self, fields, slope, laws, tests, at):
-        """Return the integrand over the boundary where the normal gradient of c is a given slope.
+    def tension(self, c, laws):
+        """Return kappa grad c.
+
+        Parameters
+        ----------
+        c : ufl.core.expr.Expr
+        laws
+            As for `residual`.
+        """
+        return laws.gradient_energy * grad(c)
+
+    def boundary(self, fields, given, laws, tests, at):
+        """Return the integrand over the boundary where c and its normal gradient are given.
 
         Parameters
         ----------
         fields, laws, tests, at
             As for `residual`.
-        slope : ufl.core.expr.Expr
+        given : firedrake.Function
+            The field whose values and normal gradient hold.
         """
-        return laws.gradient_energy * slope * tests.mu
+        return dot(self.tension(given, laws), at.normal) * tests.mu

@@ -14,6 +14,8 @@ from fe_phaseinv.laws.relations import Relation, identity, positive
 OF_ONE = "a basis such as Legendre(10), or Legendre(10) + ideal_entropy"
 OF_TWO = "a basis such as TensorProduct(Legendre(4), Legendre(4))"
 """What a law may be."""
+WAVENUMBER = "k"
+"""The argument of laws by which fields are convolved."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,11 @@ class FunctionLaw:
     unit: str = ""
     symbol: str = ""
 
+    @property
+    def has_slope(self) -> bool:
+        """Whether its slope says more than its values: it has any sign, and one argument that is no wavenumber."""
+        return not self.positive and isinstance(self.of, str) and self.of != WAVENUMBER
+
     def relation(self, given: Relation | Basis | Expansion | None) -> Relation:
         """Return the relation that a user's basis stands for; a relation stays what it is.
 
@@ -104,7 +111,7 @@ class KernelLaw(FunctionLaw):
     In the residual it is called with the field and gives the convolution; the parameters are those of `FunctionLaw`.
     """
 
-    of: str = "k"
+    of: str = WAVENUMBER
 
 
 @dataclass(frozen=True)

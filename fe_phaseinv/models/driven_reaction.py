@@ -31,6 +31,8 @@ class DrivenReaction(Model):
         NumberLaw("gradient_energy", initial=1e-3, positive=True, unit="length^2", symbol="kappa"),
         NumberLaw("symmetry", initial=0.5, positive=True, fixed=True, symbol="a"),
     )
+    gauge = {"chemical_potential": 1, "gradient_energy": 1, "exchange_current": -1}
+    gauge_is_exact = False
     scalars = (Scalar("v"),)
     data = ("mean",)
 
@@ -45,13 +47,14 @@ class DrivenReaction(Model):
         """Return what keeps the mean as given."""
         return {"v": (fields.c - at.mean) * at.dx}
 
-    def boundary(self, fields, slope, laws, tests, at):
-        """Return the integrand over the boundary where the normal gradient of c is a given slope.
+    def boundary(self, fields, given, laws, tests, at):
+        """Return the integrand over the boundary where c and its normal gradient are given.
 
         Parameters
         ----------
         fields, laws, tests, at
             As for `residual`.
-        slope : ufl.core.expr.Expr
+        given : firedrake.Function
+            The field whose values and normal gradient hold.
         """
-        return laws.gradient_energy * slope * tests.mu
+        return laws.gradient_energy * dot(grad(given), at.normal) * tests.mu

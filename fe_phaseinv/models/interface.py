@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -37,8 +38,12 @@ class Model:
         Names of class attributes that an instance may be given otherwise.
     conserved : bool
         Whether the integral of the first field changes by what passes the boundary alone.
-    gauge : mapping of int, optional
+    gauge : mapping of float, optional
         By law, the exponent with which it scales in the transformation that leaves the dynamics unchanged.
+    gauge_is_exact : bool
+        Whether it leaves them so; where they change a little, it is of use for the choice of unknowns alone.
+    exchange : tuple of str, optional
+        Two laws of which the slope of the first and the second may be changed by the same constant.
     negative : tuple of (str, int)
         Coefficients that stay below zero, by law and number.
 
@@ -55,7 +60,9 @@ class Model:
     data: ClassVar[tuple[str, ...]] = ()
     options: ClassVar[tuple[str, ...]] = ()
     conserved: ClassVar[bool] = False
-    gauge: ClassVar[Mapping[str, int] | None] = None
+    gauge: ClassVar[Mapping[str, float] | None] = None
+    gauge_is_exact: ClassVar[bool] = True
+    exchange: ClassVar[tuple[str, str] | None] = None
     negative: ClassVar[tuple[tuple[str, int], ...]] = ()
 
     def __init_subclass__(cls):
@@ -64,7 +71,7 @@ class Model:
             cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", cls.__name__).lower()
 
     def __init__(self, *laws: Basis | Expansion | Relation, **others: Any):
-        self._require_declared()
+        self.require_declared()
         names = [law.name for law in self.laws]
         if len(laws) > len(names):
             raise ValueError(f"{self.name}: found {len(laws)} laws; accepted: {', '.join(names)}")
@@ -79,22 +86,29 @@ class Model:
         for name in self.options:
             setattr(self, name, given.get(name, getattr(self, name)))
 
-    def _require_declared(self) -> None:
-        """Refuse a model that could not be understood."""
-        if not self.fields or not self.fields[0].rate:
+    @classmethod
+    def require_declared(cls) -> None:
+        """Refuse a model that could not be understood.
+
+        Raises
+        ------
+        ValueError
+            Where it lacks or misnames something.
+        """
+        if not cls.fields or not cls.fields[0].rate:
             raise ValueError(
-                f"{self.name}: found no field with a rate; accepted: a first one among `fields` that has it"
+                f"{cls.name}: found no field with a rate; accepted: a first one among `fields` that has it"
             )
-        groups = {"fields": self.fields, "laws": self.laws, "scalars": self.scalars}
+        groups = {"fields": cls.fields, "laws": cls.laws, "scalars": cls.scalars}
         for group, items in groups.items():
             names = [item.name for item in items]
             wrong = [name for name in names if not name.isidentifier() or name.startswith("_") or names.count(name) > 1]
             if wrong:
-                raise ValueError(f"{self.name}: {group}: found {wrong[0]!r}; accepted: different names of variables")
-        names = {law.name for law in self.laws}
-        for key in (*(self.gauge or ()), *(name for name, _ in self.negative)):
+                raise ValueError(f"{cls.name}: {group}: found {wrong[0]!r}; accepted: different names of variables")
+        names = {law.name for law in cls.laws}
+        for key in (*(cls.gauge or ()), *(cls.exchange or ()), *(name for name, _ in cls.negative)):
             if key not in names:
-                raise ValueError(f"{self.name}: found {key!r}; accepted: laws, {', '.join(sorted(names))}")
+                raise ValueError(f"{cls.name}: found {key!r}; accepted: laws, {', '.join(sorted(names))}")
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -105,6 +119,46 @@ class Model:
     def relations(self) -> tuple[Relation, ...]:
         """The laws, in the order of their coefficients."""
         return tuple(getattr(self, law.name) for law in self.laws)
+
+    @classmethod
+    def declared(cls, name: str) -> FunctionLaw | NumberLaw:
+        """Return what the model declares of a law.
+
+        Parameters
+        ----------
+        name : str
+        """
+        return next(law for law in cls.laws if law.name == name)
+
+    @classmethod
+    def symbol(cls, name: str) -> str:
+        """Return what stands for a law in words.
+
+        Parameters
+        ----------
+        name : str
+        """
+        return cls.declared(name).symbol or name
+
+    @classmethod
+    def bounds_of(cls, argument: str) -> tuple[float, float]:
+        """Return the admissible values of an argument of laws; infinite ones of what is no field.
+
+        Parameters
+        ----------
+        argument : str
+        """
+        return next((field.bounds for field in cls.fields if field.name == argument), (-math.inf, math.inf))
+
+    @classmethod
+    def power(cls, name: str) -> float:
+        """Return the exponent with which a law scales where the dynamics stay exactly as they are; else zero.
+
+        Parameters
+        ----------
+        name : str
+        """
+        return (cls.gauge or {}).get(name, 0) if cls.gauge_is_exact else 0
 
     @property
     def starts(self) -> dict[str, float | Sequence[float]]:
@@ -135,7 +189,10 @@ class Model:
     @property
     def invariance(self) -> str | None:
         """What no image can tell apart, in words; None where there is nothing."""
-        if not self.gauge:
+        if self.exchange:
+            first, second = (self.symbol(name) for name in self.exchange)
+            return f"({first}', {second}) and ({first}' + a, {second} + a)"
+        if not self.gauge or not self.gauge_is_exact:
             return None
         laws = {law.name: law.symbol or law.name for law in self.laws}
         symbols = {laws[name]: exponent for name, exponent in self.gauge.items()}
@@ -199,10 +256,10 @@ class Model:
         return (fields[0],)
 
     boundary: ClassVar[Any] = None
-    """A method ``boundary(fields, slope, laws, tests, at)`` of a model whose images may be cropped: the integrand over
-    the boundary, where the values of the first field are prescribed and its normal gradient is the slope."""
+    """A method ``boundary(fields, given, laws, tests, at)`` of a model whose images may be cropped: the integrand over
+    the boundary where the first field has the values and the normal gradient of a given one."""
 
 
-def _scaled(symbol: str, exponent: int) -> str:
-    power = "s" if abs(exponent) == 1 else f"s^{abs(exponent)}"
+def _scaled(symbol: str, exponent: float) -> str:
+    power = "s" if abs(exponent) == 1 else f"s^{abs(exponent):g}"
     return f"{power} {symbol}" if exponent > 0 else f"{symbol}/{power}"

@@ -16,7 +16,7 @@ DENSITIES = (-0.7, 2.0)
 class _Crystal(Model):
     name = "phase-field-crystal"
     conserved = True
-    invariance = "(mu_h', C2) and (mu_h' + a, C2 + a)"
+    exchange = "chemical_potential", "direct_correlation"
 
     @property
     def starts(self) -> dict[str, np.ndarray]:

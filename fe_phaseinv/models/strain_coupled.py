@@ -24,7 +24,7 @@ class StrainCoupled(CahnHilliard):
     laws = (*CahnHilliard.laws, NumberLaw("eigenstrain", initial=0.1, positive=True, symbol="e0"))
     options = ("weighted", "stiffness")
     stiffness = (2.3, 1.35, 1.17)
-    gauge = None
+    gauge = CahnHilliard.gauge | {"eigenstrain": 0.5}
 
     def residual(self, fields, rates, laws, tests, at):
         """Return the weak form of c, mu and u; the arguments are those of `Model.residual`."""

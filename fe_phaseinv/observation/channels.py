@@ -8,6 +8,8 @@ from firedrake import TrialFunction
 from firedrake.petsc import PETSc
 from ufl.algorithms import expand_derivatives, extract_coefficients
 
+from fe_phaseinv.core.errors import InputError
+from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.observation.pixels import Pixels
 from fe_phaseinv.solvers.linear_algebra import dense
@@ -25,17 +27,17 @@ class Channels:
 
     Raises
     ------
+    InputError
+        Where there is another number of channels.
     ValueError
-        Where there is another number of channels, or what one shows is not linear in the fields.
+        Where what one shows is not linear in the fields.
     """
 
     def __init__(self, pixels: Pixels, forward: ForwardModel):
         self.pixels, self.layout, self.comm, self.images = pixels, forward.layout, pixels.comm, pixels.images
         forms = forward.step.forms
         shown = forms.channels()
-        if len(shown) != self.images.channels:
-            name, found = forward.model.name, self.images.channels
-            raise ValueError(f"images: found {found} channels; accepted: {len(shown)}, those that {name} shows")
+        require_channels(self.images, forward)
         self._parts = [self._matrices(forms, expression) for expression in shown]
 
     def frame(self, index: int) -> np.ndarray:
@@ -120,6 +122,27 @@ class Channels:
             if change != 0:
                 matrices[number] = self.pixels.averages_of(change)
         return matrices
+
+
+def require_channels(images: ImageSeries, forward: ForwardModel) -> None:
+    """Refuse images with another number of channels than a model shows.
+
+    Parameters
+    ----------
+    images : ImageSeries
+        The images.
+    forward : ForwardModel
+        Its model says what the channels show.
+
+    Raises
+    ------
+    InputError
+        Where they have another number.
+    """
+    shown = len(forward.step.forms.channels())
+    if images.channels != shown:
+        found = f"{images.channels} channels"
+        raise InputError(images.source, "images", found, f"{shown}, as many as {forward.model.name} shows")
 
 
 def _applied(matrix: PETSc.Mat, values: np.ndarray) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 from firedrake import (
     Function,
@@ -58,6 +60,18 @@ class Pixels:
         self.rows = slice(first, last)
         if total(self.comm, self.inside.sum()) == 0:
             raise InputError(images.source, "extent", _box(images), "a picture that overlaps the mesh")
+
+    def showing(self, images: ImageSeries) -> Pixels:
+        """Return the same pixels with other images of the same shape and place.
+
+        Parameters
+        ----------
+        images : ImageSeries
+            The other images.
+        """
+        other = copy(self)
+        other.images = images
+        return other
 
     def frame(self, index: int, channel: int = 0) -> np.ndarray:
         """Return local pixels of one frame; NaN where they do not count.

@@ -71,7 +71,7 @@ class Smoother:
             Where no field can be fitted to the frame.
         """
         images = self.pixels.images
-        if not self.flat and images.noise == 0 and np.isfinite(images.frames[index]).all():
+        if not self.flat and images.noise == 0 and np.isfinite(images.picture(index)).all():
             c = images.interpolate(index, node_positions(self.pixels.space))
         else:
             equations = FrameEquations(self.pixels, index)

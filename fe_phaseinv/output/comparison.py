@@ -12,7 +12,7 @@ import numpy as np
 from scipy.integrate import trapezoid
 
 from fe_phaseinv.core.errors import InputError
-from fe_phaseinv.output.reading import COMPARED, SLOPE, Compared, Curve, Source
+from fe_phaseinv.output.reading import Compared, Curve, Source, compared_in
 
 NEGLIGIBLE = 1e-6
 """Bands that miss each other by this share of the law still touch: those of a fixed law have no width, and
@@ -48,7 +48,7 @@ class CurveDifference:
 
 @dataclass(frozen=True)
 class NumberDifference:
-    """A law that is a number, in both results as they are.
+    """A law that is a number: the second in the gauge of the first, unless it tells the gauge.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class NumberDifference:
     @property
     def ratio(self) -> float:
         """The first over the second."""
-        return self.first / self.second
+        return self.first / self.second if self.second else np.nan
 
 
 @dataclass(frozen=True)
@@ -91,10 +91,10 @@ def compare(
 ) -> Comparison:
     """Compare two results, in the gauge of the first, over the range of the argument that both have.
 
-    (mu_h, kappa, D or R0) and (s mu_h, s kappa, D/s) give the same images, and so do mu_h and mu_h plus a constant
-    except for Allen-Cahn; of the phase-field crystal, (mu_h', C2) and (mu_h' + a, C2 + a) do. An ideal entropy that
-    is a known part of mu_h pins s by what the rest of mu_h can represent; s is removed all the same. The bands are
-    those of the results, moved with their curves, so they still hold the uncertainty of what was removed.
+    What gives the same images is as the model declares it: for Cahn-Hilliard (mu_h, kappa, D) and (s mu_h, s kappa,
+    D/s), and mu_h and mu_h plus a constant; of the phase-field crystal (mu_h', C2) and (mu_h' + a, C2 + a). An ideal
+    entropy that is a known part of mu_h pins s by what the rest of mu_h can represent; s is removed all the same. The
+    bands are those of the results, moved with their curves, so they still hold the uncertainty of what was removed.
 
     Parameters
     ----------
@@ -108,15 +108,19 @@ def compare(
     InputError
         Where keys are missing, values are null, or models or ranges do not go together.
     """
-    model = _model(names[0], first, tuple(COMPARED))
-    compared = COMPARED[_model(names[1], second, (model,))]
+    compared = compared_in(names[0], first)
+    if second.get("model") != first["model"]:
+        compared_in(names[1], second)
+        raise InputError(names[1], "model", json.dumps(second.get("model")), first["model"])
     sources = [Source.of(name, content, compared) for name, content in zip(names, (first, second), strict=True)]
     pairs = [[source.curve(item) for source in sources] for item in compared if item.argument]
-    numbers = tuple(
-        _number_difference(item, *(source.number(item) for source in sources)) for item in compared if not item.argument
+    numbers = {item: [source.number(item) for source in sources] for item in compared if not item.argument}
+    pairs, numbers, removed = _reduced(pairs, numbers, sources)
+    return Comparison(
+        tuple(_curve_difference(*pair, sources) for pair in pairs),
+        tuple(_number_difference(item, *both) for item, both in numbers.items()),
+        removed,
     )
-    pairs, removed = _scaled(pairs, numbers[0].ratio) if numbers else _shifted(pairs, sources)
-    return Comparison(tuple(_curve_difference(*pair, sources) for pair in pairs), numbers, removed)
 
 
 def as_text(comparison: Comparison) -> str:
@@ -140,37 +144,63 @@ def as_text(comparison: Comparison) -> str:
     return "\n".join([*lines, comparison.removed])
 
 
-def _model(source: str | os.PathLike, content: dict[str, Any], accepted: tuple[str, ...]) -> str:
-    model = content.get("model")
-    if model not in accepted:
-        raise InputError(source, "model", "nothing" if model is None else json.dumps(model), " or ".join(accepted))
-    return model
-
-
-def _scaled(pairs: list[list[Curve]], s: float) -> tuple[list[list[Curve]], str]:
-    """Bring the second of each pair into the gauge in which kappa is s times what it is, and say so."""
+def _reduced(
+    pairs: list[list[Curve]], numbers: dict[Compared, list[np.ndarray]], sources: list[Source]
+) -> tuple[list[list[Curve]], dict[Compared, list[np.ndarray]], str]:
+    """Take out of the second of each pair what no image can tell, and say so."""
+    if any(ours.compared.shifted for ours, _ in pairs):
+        shifted, removed = _shifted(pairs, sources)
+        return shifted, numbers, removed
+    constants = _constants([ours.compared for ours, _ in pairs])
+    scale = next((item for item in numbers if item.power == 1 and item.positive), None)
+    if scale is None:
+        left_out = f"; the constant of {constants}, which changes no image, was left out" if constants else ""
+        return pairs, numbers, f"nothing was scaled{left_out}"
+    left_out = f"; nor does the constant of {constants}, which was left out" if constants else ""
+    s = float(numbers[scale][0][0] / numbers[scale][1][0])
     scaled = [[ours, replace(theirs, rows=theirs.rows * s**theirs.compared.power)] for ours, theirs in pairs]
-    (inverse,) = (ours.compared.symbol for ours, _ in pairs if ours.compared.power < 0)
-    constant_counts = any(ours.compared.symbol == "mu_h" for ours, _ in pairs)
-    removed = (
-        f"kappa of the second is {1 / s:.4g} times that of the first; mu_h, kappa and 1/{inverse} of the second were "
-        f"scaled by {s:.4g}, which changes no image"
-    )
-    return scaled, removed if constant_counts else f"{removed}; nor does the constant of mu_h, which was left out"
+    kept = {scale: numbers[scale]}
+    rescaled = {item: [ours, theirs * s**item.power] for item, (ours, theirs) in numbers.items()} | kept
+    removed = _scaled([*(ours.compared for ours, _ in pairs), *numbers], scale, s)
+    return scaled, rescaled, removed + left_out
+
+
+def _constants(compared: list[Compared]) -> str:
+    """Name the laws of which only the slope is compared."""
+    with_values = {item.law for item in compared if item.key == "value"}
+    return _listed([item.symbol.removesuffix("'") for item in compared if item.law not in with_values])
+
+
+def _scaled(compared: list[Compared], scale: Compared, s: float) -> str:
+    """Say what was scaled so that the scale of the second is that of the first."""
+    items = sorted((item for item in compared if item.power), key=lambda item: item.power < 0)
+    symbols = [*dict.fromkeys(map(_power, items))]
+    ratio = f"{scale.symbol} of the second is {1 / s:.4g} times that of the first"
+    return f"{ratio}; {_listed(symbols)} of the second were scaled by {s:.4g}, which changes no image"
+
+
+def _power(item: Compared) -> str:
+    """Name what is scaled by s itself."""
+    symbol, exponent = item.symbol.removesuffix("'"), "" if abs(item.power) == 1 else f"^{1 / abs(item.power):g}"
+    return f"1/{symbol}{exponent}" if item.power < 0 else f"{symbol}{exponent}"
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
 
 
 def _shifted(pairs: list[list[Curve]], sources: list[Source]) -> tuple[list[list[Curve]], str]:
-    """Subtract mu_h'(0) of either result from all its curves, and say so."""
-    slopes = next(pair for pair in pairs if pair[0].compared.symbol == SLOPE)
+    """Subtract the first slope at zero of either result from all curves that share its freedom, and say so."""
+    slopes, *others = (pair for pair in pairs if pair[0].compared.shifted)
     shifts = [_at_zero(*both) for both in zip(slopes, sources, strict=True)]
-    shifted = [
-        [replace(curve, rows=curve.rows - shift) for curve, shift in zip(pair, shifts, strict=True)] for pair in pairs
-    ]
-    removed = (
-        f"mu_h'(0) is {shifts[0]:.4g} in the first and {shifts[1]:.4g} in the second; each was subtracted from mu_h' "
-        "and C2 of its own, which changes no image"
-    )
-    return shifted, removed
+    shifted = [_moved(pair, shifts) if pair[0].compared.shifted else pair for pair in pairs]
+    symbols = _listed([pair[0].compared.symbol for pair in (slopes, *others)])
+    found = f"{slopes[0].compared.symbol}(0) is {shifts[0]:.4g} in the first and {shifts[1]:.4g} in the second"
+    return shifted, f"{found}; each was subtracted from {symbols} of its own, which changes no image"
+
+
+def _moved(pair: list[Curve], shifts: list[float]) -> list[Curve]:
+    return [replace(curve, rows=curve.rows - shift) for curve, shift in zip(pair, shifts, strict=True)]
 
 
 def _at_zero(curve: Curve, source: Source) -> float:

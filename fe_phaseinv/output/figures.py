@@ -12,18 +12,12 @@ import numpy as np
 
 from fe_phaseinv.laws.bases import ConstantBasis
 from fe_phaseinv.laws.relations import Law
-from fe_phaseinv.output.result import KERNEL, POINTS, Fitted, Result, numbered
-from fe_phaseinv.output.summary import POTENTIAL, band, law_summary
-from fe_phaseinv.output.truth import ENERGY, TRUTH_KEYS, true_law
+from fe_phaseinv.models.declarations import WAVENUMBER, FunctionLaw
+from fe_phaseinv.output.formulas import tex
+from fe_phaseinv.output.result import POINTS, Fitted, Result, Tracked, numbered
+from fe_phaseinv.output.summary import band, law_summary
+from fe_phaseinv.output.truth import true_law, true_number
 
-SYMBOLS = {
-    POTENTIAL: r"\mu_h",
-    ENERGY: r"\kappa",
-    KERNEL: r"\hat C_2",
-    "diffusivity": "D",
-    "kinetic_prefactor": "R_0",
-}
-ARGUMENTS = {"eta": r"\eta"}
 DRAWN = 1.75
 """Multiple of its wavenumber up to which a kernel is drawn."""
 MARGIN = 0.02
@@ -44,8 +38,17 @@ def figures(result: Result) -> dict[str, Callable]:
     dict of callable
         Each of them returns a figure of matplotlib, and may fail alone.
     """
-    frames = {name: partial(_draw_frames, images) for name, images in numbered("frames", result.images).items()}
-    drawn = {"laws": partial(draw_laws, result), **frames, "history": partial(_draw_history, result)}
+    series = numbered("frames", result.images).items()
+    frames = {
+        label: partial(_draw_frames, channel)
+        for name, images in series
+        for label, channel in numbered(f"{name}-channel" if len(images.channels) > 1 else name, images.channels).items()
+    }
+    drawn = {"laws": partial(draw_laws, result)} if _functions(result, 1) else {}
+    drawn |= {"surfaces": partial(_draw_surfaces, result)} if _functions(result, 2) else {}
+    drawn |= {**frames, "history": partial(_draw_history, result)}
+    series = numbered("scalars", result.scalars).items()
+    drawn |= {name: partial(_draw_scalars, scalars) for name, scalars in series if scalars}
     return drawn if result.heterogeneity is None else drawn | {"heterogeneity": partial(_draw_map, result)}
 
 
@@ -72,9 +75,14 @@ def draw_laws(result: Result):
     """
     from matplotlib.figure import Figure
 
-    curves = [law for law in result.laws.values() if not isinstance(law.relation.basis, ConstantBasis)]
-    panels = [(law, slope) for law in curves for slope in (False, True) if law.relation.name == POTENTIAL or not slope]
-    figure = Figure(figsize=(10, 3.4), layout="constrained")
+    has_slope = {law.name: law.has_slope for law in result.model.laws if isinstance(law, FunctionLaw)}
+    panels = [
+        (law, slope)
+        for law in _functions(result, 1)
+        for slope in (False, True)
+        if has_slope[law.relation.name] or not slope
+    ]
+    figure = Figure(figsize=(max(10, 3.3 * len(panels)), 3.4), layout="constrained")
     row = figure.subplots(1, len(panels), squeeze=False)[0]
     for axes, (law, slope) in zip(row, panels, strict=True):
         _draw_curve(axes, result, law, slope)
@@ -83,19 +91,26 @@ def draw_laws(result: Result):
     return figure
 
 
+def _functions(result: Result, arguments: int) -> list[Law]:
+    """Return the laws that are functions of so many arguments."""
+    functions = [law for law in result.laws.values() if not isinstance(law.relation.basis, ConstantBasis)]
+    return [law for law in functions if law.relation.basis.arguments == arguments]
+
+
 def _draw_curve(axes, result: Result, law: Law, slope: bool) -> None:
     relation, (low, high) = law.relation, result.argument_range(law.relation.name, DRAWN)
-    margin = 0.0 if relation.name == KERNEL else MARGIN
+    of_data = relation.argument != WAVENUMBER
+    margin, bounds = MARGIN if of_data else 0.0, result.model.bounds_of(relation.argument)
     z = np.linspace(low - margin, high + margin, 2 * POINTS)
-    z = z[(z > 0) & (z < 1)] if relation.argument == "c" else z
+    z = z[(z > bounds[0]) & (z < bounds[1])]
     inside = (z >= low) & (z <= high)
     value = law.slope(z) if slope else law(z)
     truth = true_law(result, law, z, slope)
-    if truth is not None and relation.name == POTENTIAL and not slope:
-        offset = (value - truth)[inside]  # the constant of a potential means nothing
+    if truth is not None and of_data and not slope and relation.name in result.model.free_constants:
+        offset = (value - truth)[inside]  # the constant means nothing
         truth = truth + np.mean(offset[np.isfinite(offset)])
     ends = band(result, law, z, slope)
-    if relation.name != KERNEL:
+    if of_data:
         axes.axvspan(low, high, color=SHADE, lw=0, label="range of the data")
     if ends:
         axes.fill_between(z, ends["lower"], ends["upper"], color=LEARNT, alpha=0.25, lw=0, label="95 % band")
@@ -104,14 +119,9 @@ def _draw_curve(axes, result: Result, law: Law, slope: bool) -> None:
         axes.plot(z, truth, color=TRUE, lw=1.4, ls="--", label="truth, in the gauge of the learnt laws")
     shown = np.concatenate([curve[inside] for curve in (value, truth, *ends.values()) if curve is not None])
     axes.set_ylim(_limits(shown[np.isfinite(shown)]))
-    symbol = _symbol(relation.name) + ("'" if slope else "")
-    argument = ARGUMENTS.get(relation.argument, relation.argument)
+    symbol = tex(result.model.symbol(relation.name)) + ("'" if slope else "")
+    argument = tex(relation.argument)
     axes.set(title=f"${symbol}({argument})$", xlabel=f"${argument}$", xlim=z[[0, -1]])
-
-
-def _symbol(name: str) -> str:
-    """Return the symbol of a law as matplotlib writes formulas, or else its name."""
-    return SYMBOLS.get(name) or r"\mathrm{" + name.replace("_", r"\_") + "}"
 
 
 def _limits(values: np.ndarray) -> tuple[float, float]:
@@ -126,11 +136,42 @@ def _constants(result: Result) -> str:
     texts = []
     for name, law in result.laws.items():
         if isinstance(law.relation.basis, ConstantBasis):
-            entry, true = law_summary(result, law), (result.truth or {}).get(TRUTH_KEYS.get(name))
+            entry, true = law_summary(result, law), true_number(result, name)
             ends = f" (95 %: {entry['lower']:.3g} to {entry['upper']:.3g})" if "lower" in entry else ""
             ending = "" if true is None else f", truth {true:.3g}"
-            texts.append(f"${_symbol(name)}$ = {entry['value']:.3g}{ends}{ending}")
+            texts.append(f"${tex(result.model.symbol(name))}$ = {entry['value']:.3g}{ends}{ending}")
     return "; ".join(texts)
+
+
+def _draw_surfaces(result: Result):
+    from matplotlib.figure import Figure
+
+    laws = _functions(result, 2)
+    figure = Figure(figsize=(4.6 * len(laws), 3.7), layout="constrained")
+    for axes, law in zip(figure.subplots(1, len(laws), squeeze=False)[0], laws, strict=True):
+        x, y = result.grid(law.relation.name)
+        shown = axes.pcolormesh(x, y, law(x[:, None], y).T, shading="gouraud", rasterized=True)
+        names = [tex(name) for name in law.relation.argument.split(", ")]
+        title = f"${tex(result.model.symbol(law.relation.name))}({', '.join(names)})$"
+        axes.set(title=title, xlabel=f"${names[0]}$", ylabel=f"${names[1]}$")
+        figure.colorbar(shown, ax=axes)
+    return figure
+
+
+def _draw_scalars(scalars: dict[str, Tracked]):
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(max(4.6, 3.3 * len(scalars)), 3.2), layout="constrained")
+    row = figure.subplots(1, len(scalars), squeeze=False)[0]
+    for axes, (name, tracked) in zip(row, scalars.items(), strict=True):
+        columns = tracked.columns
+        if "lower" in columns:
+            ends = columns["lower"], columns["upper"]
+            axes.fill_between(tracked.times, *ends, color=LEARNT, alpha=0.25, lw=0, label="95 % band")
+        axes.plot(tracked.times, tracked.value, "o-", color=LEARNT, ms=4, lw=1.4, label="at the frames")
+        axes.set(title=f"${tex(name)}(t)$", xlabel="$t$")
+    row[0].legend(frameon=False)
+    return figure
 
 
 def _draw_frames(fitted: Fitted):
@@ -171,7 +212,7 @@ def _plane(image: np.ndarray) -> np.ndarray:
 
 def _where(images: Fitted) -> str:
     """Say which plane of stacks is shown."""
-    if images.observed.ndim == 3:
+    if len(images.extent) == 2:
         return ""
     count = images.observed.shape[1]
     return f", z = {images.origin[2] + (count // 2 + 0.5) * images.extent[2] / count:.4g}"

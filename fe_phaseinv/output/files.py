@@ -13,8 +13,8 @@ import numpy as np
 
 from fe_phaseinv.core.errors import DataWarning
 from fe_phaseinv.output.figures import figures, rendered
-from fe_phaseinv.output.result import Result
-from fe_phaseinv.output.summary import summary, table
+from fe_phaseinv.output.result import Result, numbered
+from fe_phaseinv.output.summary import scalars_table, summary, table
 
 KINDS = ("png", "pdf")
 
@@ -39,7 +39,7 @@ def write(folder: Path, result: Result) -> list[Path]:
 
 
 def write_values(folder: Path, result: Result) -> list[Path]:
-    """Write result.json, curves.csv and, where a map was learnt, heterogeneity.npz.
+    """Write result.json, curves.csv and, where there are such, scalars.csv and heterogeneity.npz.
 
     Parameters
     ----------
@@ -56,7 +56,10 @@ def write_values(folder: Path, result: Result) -> list[Path]:
     content = summary(result)
     lines = [f" {json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in content.items()]
     files: dict[str, bytes | str] = {"result.json": "{\n" + ",\n".join(lines) + "\n}\n"}
-    files["curves.csv"] = table(content["laws"])
+    files["curves.csv"] = table(content["laws"], result.model.fields[0].name)
+    for name, scalars in numbered("scalars", result.scalars).items():
+        if scalars:
+            files[f"{name}.csv"] = scalars_table(scalars)
     if result.heterogeneity is not None:
         files["heterogeneity.npz"] = _map_file(result)
     for name, data in files.items():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from fe_phaseinv.core.errors import InputError, real_numbers, refusing_unreadable
-
-POTENTIAL, SLOPE = "chemical_potential", "mu_h'"
+from fe_phaseinv.models.built_in import BUILT_IN
+from fe_phaseinv.models.declarations import FunctionLaw, NumberLaw
+from fe_phaseinv.models.interface import Model
 
 
 def read_result(path: str | os.PathLike) -> dict[str, Any]:
@@ -49,34 +51,72 @@ class Compared:
         How tables name it, and its name.
     argument : str or None
     key : str
-    power : int
+    power : float
+    shifted : bool
+        Whether the same constant may be added to it and the others of which this holds.
+    positive : bool
+        Whether a number is.
+    bounds : sequence of float, optional
+        Of the argument, if it has any.
     """
 
     symbol: str
     law: str
     argument: str | None
     key: str = "value"
-    power: int = 0
+    power: float = 0
+    shifted: bool = False
+    positive: bool = True
+    bounds: Sequence[float] | None = None
 
 
-COMPARED = {
-    "cahn-hilliard": (
-        Compared(SLOPE, POTENTIAL, "c", "slope", power=1),
-        Compared("D", "diffusivity", "c", power=-1),
-        Compared("kappa", "gradient_energy", None, power=1),
-    ),
-    "allen-cahn": (
-        Compared("mu_h", POTENTIAL, "c", power=1),
-        Compared(SLOPE, POTENTIAL, "c", "slope", power=1),
-        Compared("R0", "kinetic_prefactor", "c", power=-1),
-        Compared("kappa", "gradient_energy", None, power=1),
-    ),
-    "phase-field-crystal": (
-        Compared(SLOPE, POTENTIAL, "eta", "slope"),
-        Compared("C2", "direct_correlation", "k"),
-    ),
-}
-"""By the name of a model."""
+def compared(model: type[Model] | Model) -> tuple[Compared, ...]:
+    """Return what is compared of a model's laws, apart from those of several arguments.
+
+    Parameters
+    ----------
+    model : Model or its class
+    """
+    return tuple(item for law in model.laws for item in _compared(model, law))
+
+
+def _compared(model: type[Model] | Model, law: FunctionLaw | NumberLaw) -> Iterator[Compared]:
+    symbol, power = model.symbol(law.name), model.power(law.name)
+    if isinstance(law, NumberLaw):
+        yield Compared(symbol, law.name, None, power=power, positive=law.positive)
+    elif isinstance(law.of, str):
+        bounds = model.bounds_of(law.of)
+        bounds = bounds if np.all(np.isfinite(bounds)) else None
+        item = Compared(symbol, law.name, law.of, "value", power, law.name in (model.exchange or ()), bounds=bounds)
+        if law.constant or not law.has_slope:
+            yield item
+        if law.has_slope:
+            yield replace(item, symbol=f"{symbol}'", key="slope")
+
+
+def compared_in(name: str | os.PathLike, content: dict[str, Any]) -> tuple[Compared, ...]:
+    """Return what is compared of a result: as its model has it, or as the result itself says of a user's model.
+
+    Parameters
+    ----------
+    name : str or os.PathLike
+        What errors call the result.
+    content : dict
+        Of result.json.
+
+    Raises
+    ------
+    InputError
+        Where the model is not known, and the result says nothing.
+    """
+    model = content.get("model")
+    if isinstance(model, str) and model in BUILT_IN:
+        return compared(BUILT_IN[model])
+    if "compared" not in content:
+        found = "nothing" if model is None else json.dumps(model)
+        raise InputError(name, "model", found, " or ".join(BUILT_IN))
+    with refusing_unreadable(name, "the result.json of an inversion"):
+        return tuple(Compared(**item) for item in content["compared"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,8 +146,9 @@ class Curve:
         return CubicSpline(self.z, self.rows * self._weight(self.z), axis=1)(z) / self._weight(z)
 
     def _weight(self, z: np.ndarray) -> np.ndarray:
-        """Return a factor that makes the ideal entropy's part of mu_h' smooth, as a spline needs it."""
-        return z * (1 - z) if self.compared.argument == "c" else np.ones_like(z)
+        """Return a factor that makes the ideal entropy's part of a slope smooth, as a spline needs it."""
+        bounds = self.compared.bounds
+        return np.ones_like(z) if bounds is None else (z - bounds[0]) * (bounds[1] - z)
 
 
 @dataclass(frozen=True)
@@ -142,7 +183,7 @@ class Source:
             Where it has other laws.
         """
         laws, wanted = content.get("laws"), sorted({item.law for item in compared})
-        if not isinstance(laws, dict) or sorted(laws) != wanted:
+        if not isinstance(laws, dict) or sorted(name for name, law in laws.items() if not _is_surface(law)) != wanted:
             found = ", ".join(laws) if isinstance(laws, dict) else json.dumps(laws)
             raise InputError(name, "laws", found or "none", ", ".join(wanted))
         return cls(name, laws)
@@ -159,7 +200,7 @@ class Source:
         return InputError(self.name, f"laws.{law}.{key}", found, accepted)
 
     def number(self, item: Compared) -> np.ndarray:
-        """Return a positive number, with the ends of its band if it has one.
+        """Return a number, with the ends of its band if it has one.
 
         Parameters
         ----------
@@ -168,15 +209,15 @@ class Source:
         Raises
         ------
         InputError
-            Where it is no such number.
+            Where it is none, or not positive as it should be.
         """
         rows = self._table(item, (), 0)
-        if rows[0] <= 0:
+        if item.positive and rows[0] <= 0:
             raise self.refusal(item.law, item.key, rows[0], "a positive number")
         return rows
 
     def curve(self, item: Compared) -> Curve:
-        """Return a curve, of concentrations between 0 and 1 alone.
+        """Return a curve, inside the bounds of its argument alone.
 
         Parameters
         ----------
@@ -190,9 +231,11 @@ class Source:
         z, *rows = self._table(item, ("z",), 1)
         if (argument := self.laws[item.law].get("argument")) != item.argument:
             raise self.refusal(item.law, "argument", json.dumps(argument), json.dumps(item.argument))
-        inside = (z > 0) & (z < 1) if argument == "c" else np.full(len(z), True)
+        low, high = item.bounds or (-np.inf, np.inf)
+        inside = (z > low) & (z < high)
         if inside.sum() < 2 or np.any(np.diff(z) <= 0):
-            accepted = "increasing numbers, two or more" + (" of them between 0 and 1" if argument == "c" else "")
+            accepted = "increasing numbers, two or more"
+            accepted += f" of them between {low:g} and {high:g}" if item.bounds else ""
             raise self.refusal(item.law, "z", f"[{', '.join(f'{point:.4g}' for point in z)}]", accepted)
         return Curve(item, z[inside], np.array(rows)[:, inside])
 
@@ -218,3 +261,8 @@ class Source:
         if not np.isfinite(array).all():
             raise self.refusal(law, key, "NaN or infinity", accepted)
         return array
+
+
+def _is_surface(law: object) -> bool:
+    """Whether what a result says of a law is that of one of several arguments, which is not compared."""
+    return isinstance(law, dict) and "," in str(law.get("argument"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from warnings import warn
 
@@ -14,17 +14,18 @@ from fe_phaseinv.inference.experiment import Fit
 from fe_phaseinv.inference.field_point import FieldPoint
 from fe_phaseinv.inference.identifiability import Identifiability, identifiability
 from fe_phaseinv.inference.inversion import Progress, posterior
-from fe_phaseinv.inference.posterior import Laplace
+from fe_phaseinv.inference.posterior import QUANTILE, Laplace
 from fe_phaseinv.inference.problem import Problem, Series
 from fe_phaseinv.laws.bases import ConstantBasis
 from fe_phaseinv.laws.relations import Law
+from fe_phaseinv.models.declarations import WAVENUMBER
+from fe_phaseinv.models.interface import Model
 from fe_phaseinv.optimisation.trust_region import Outcome
 
-KERNEL = "direct_correlation"
 FURTHEST = 4.0
 """Multiple of its wavenumber up to which a kernel is tabulated: short waves decay before they are seen."""
-POINTS = 201
-"""Number of points at which a curve is tabulated."""
+POINTS, GRID = 201, 41
+"""Number of points at which a curve is tabulated, and a law of two arguments along either."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +39,12 @@ class Fitted:
     misfit_rms : float
         Root mean square difference.
     range : tuple of float
-        Smallest and largest pixel value of the data used; of the predictions where the data are noisy.
+        Smallest and largest pixel value of the data used, of the first channel; of the predictions where the data are
+        noisy.
     frames, times : tuple
         Indices and times of the frames compared with.
     observed, predicted : numpy.ndarray, shape (n, ny, nx) or (n, nz, ny, nx)
-        Their pixels, NaN where there is no data.
+        Their pixels, NaN where there is no data; with an axis of channels, where there are several, after the first.
     extent, origin : tuple of float
         Size of the images and position of their lower left corner.
     """
@@ -57,6 +59,42 @@ class Fitted:
     extent: tuple[float, ...]
     origin: tuple[float, ...]
 
+    @property
+    def channels(self) -> list[Fitted]:
+        """The same for each channel alone."""
+        if self.observed.ndim == len(self.extent) + 1:
+            return [self]
+        pairs = zip(np.moveaxis(self.observed, 1, 0), np.moveaxis(self.predicted, 1, 0), strict=True)
+        return [
+            replace(self, observed=seen, predicted=told, range=(float(np.nanmin(told)), float(np.nanmax(told))))
+            for seen, told in pairs
+        ]
+
+
+@dataclass(frozen=True, eq=False)
+class Tracked:
+    """A number that is unknown at each time, at the frames of a series.
+
+    Parameters
+    ----------
+    times, value : numpy.ndarray, shape (n,)
+    deviation : numpy.ndarray or None, shape (n,)
+        None where the result has no posterior, or the derivatives by the laws are not known.
+    """
+
+    times: np.ndarray
+    value: np.ndarray
+    deviation: np.ndarray | None
+
+    @property
+    def columns(self) -> dict[str, np.ndarray]:
+        """The times and values, and the ends of the 95 % band where there is one, by the names of files."""
+        known = {"times": self.times, "value": self.value}
+        if self.deviation is None:
+            return known
+        width = QUANTILE * self.deviation
+        return known | {"lower": self.value - width, "upper": self.value + width}
+
 
 @dataclass(frozen=True, eq=False)
 class Result:
@@ -64,8 +102,10 @@ class Result:
 
     Parameters
     ----------
-    model, status : str
-        Name of the model, and how the inversion ended.
+    model : Model
+        What the laws are declared by.
+    status : str
+        How the inversion ended.
     iterations, ranks : int
         Numbers of trial points and of processes.
     cost, misfit_rms : float
@@ -84,13 +124,15 @@ class Result:
         Solves and wall time by kind.
     heterogeneity : numpy.ndarray or None, shape (ny, nx) or (nz, ny, nx)
         Map h of the kinetics, averaged over pixels, where one was learnt.
+    scalars : tuple of dict
+        For each series, the numbers that are unknown at each time, by name.
     truth : dict or None
-        Formulas and numbers of the true laws, with the keys of `TRUTH_KEYS`.
+        Formulas and numbers of the true laws, by their names or the keys of `TRUTH_KEYS`.
     warnings : tuple of str
         What is doubtful about the data or the result, a sentence each.
     """
 
-    model: str
+    model: Model
     status: str
     iterations: int
     cost: float
@@ -104,6 +146,7 @@ class Result:
     seconds: dict[str, float]
     ranks: int
     heterogeneity: np.ndarray | None = None
+    scalars: tuple[dict[str, Tracked], ...] = ()
     truth: dict[str, Any] | None = None
     warnings: tuple[str, ...] = ()
 
@@ -113,7 +156,7 @@ class Result:
         return min(images.range[0] for images in self.images), max(images.range[1] for images in self.images)
 
     def argument_range(self, name: str, multiple: float = FURTHEST) -> tuple[float, float]:
-        """Return the ends of the range of a law's argument: those of the data, or of wavenumbers.
+        """Return the ends of the range of a law's argument: of the data, of wavenumbers, or where a basis is meant for.
 
         Parameters
         ----------
@@ -122,7 +165,27 @@ class Result:
         multiple : float
             Of its wavenumber, where the range of a kernel ends.
         """
-        return (0.0, multiple * self.laws[name].relation.basis.scale) if name == KERNEL else self.range
+        relation = self.laws[name].relation
+        if relation.argument == WAVENUMBER:
+            return 0.0, multiple * relation.basis.scale
+        return self._range_of(relation.argument, relation.basis.interval)
+
+    def grid(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return the values of either argument at which a law of two is tabulated.
+
+        Parameters
+        ----------
+        name : str
+            Of the law.
+        """
+        relation = self.laws[name].relation
+        x, y = relation.argument.split(", ")
+        bases = (x, relation.basis.first), (y, relation.basis.second)
+        return tuple(np.linspace(*self._range_of(argument, basis.interval), GRID) for argument, basis in bases)
+
+    def _range_of(self, argument: str, interval: tuple[float, float] | None) -> tuple[float, float]:
+        """Return the range of an argument: that of the images where they show it, or else the interval of a basis."""
+        return self.range if interval is None or argument == self.model.fields[0].name else interval
 
     def points(self, name: str) -> np.ndarray:
         """Return the arguments at which a law is tabulated, one for a law that is a number.
@@ -167,8 +230,10 @@ def collect(
     point, outcome, work = progress.state.point, progress.state.outcome, progress.counts
     fitted = [_fitted(*pair, progress.stage) for pair in zip(problem.series, point.fits, strict=True)]
     laplace = _posterior(problem, progress) if uncertainty else None
+    free = problem.coordinates.free
+    tracked = [_tracked(*pair, free, laplace) for pair in zip(problem.series, point.fits, strict=True)]
     return Result(
-        model=problem.model.name,
+        model=problem.model,
         status="converged" if outcome is Outcome.CONVERGED else outcome.value if outcome else "unfinished",
         iterations=progress.state.iteration,
         cost=point.value,
@@ -193,6 +258,7 @@ def collect(
         },
         ranks=problem.ensemble.comm.size,
         heterogeneity=_heterogeneity(problem, progress),
+        scalars=tuple(problem.ensemble.gather(tracked)),
         truth=truth,
         warnings=tuple(warnings),
     )
@@ -228,8 +294,10 @@ def numbered(name: str, items: Sequence[Any]) -> dict[str, Any]:
 
 def _fitted(series: Series, fit: Fit | FieldPoint, stage: str) -> Fitted:
     pixels, images, frames = series.discretisation(stage).pixels, series.images, list(fit.frames)
-    predicted = np.array([pixels.picture(prediction) for prediction in fit.predictions])
-    seen = predicted if images.noise else images.frames[sorted({series.first_frame, *frames})]
+    rows = [np.split(prediction, images.channels) for prediction in fit.predictions]
+    predicted = np.array([[pixels.picture(part) for part in parts] for parts in rows])
+    seen = predicted[:, 0] if images.noise else images.only(0).frames[sorted({series.first_frame, *frames})]
+    predicted = predicted.reshape(images.frames[frames].shape)
     return Fitted(
         source=str(images.source),
         misfit_rms=fit.misfit_rms,
@@ -241,6 +309,21 @@ def _fitted(series: Series, fit: Fit | FieldPoint, stage: str) -> Fitted:
         extent=images.extent,
         origin=images.origin,
     )
+
+
+def _tracked(series: Series, fit: Fit | FieldPoint, free: np.ndarray, posterior: Laplace | None) -> dict[str, Tracked]:
+    times = series.images.times[list(fit.frames)]
+    deviations = {name: _deviation(fit.scalar_derivatives.get(name), free, posterior) for name in fit.scalars}
+    return {name: Tracked(times, value, deviations[name]) for name, value in fit.scalars.items()}
+
+
+def _deviation(derivative: np.ndarray | None, free: np.ndarray, posterior: Laplace | None) -> np.ndarray | None:
+    """Return the standard deviations of numbers whose derivatives by the free coefficients are given."""
+    if derivative is None or posterior is None:
+        return None
+    functionals = np.zeros((len(derivative), len(free)))
+    functionals[:, free] = derivative
+    return np.array([posterior.known(functional)[0] for functional in functionals])
 
 
 def _heterogeneity(problem: Problem, progress: Progress) -> np.ndarray | None:

@@ -17,9 +17,9 @@ from fe_phaseinv.core.version import __version__
 from fe_phaseinv.inference.identifiability import Identifiability
 from fe_phaseinv.laws.bases import ConstantBasis
 from fe_phaseinv.laws.relations import Law, Relation
-from fe_phaseinv.output.result import POINTS, Result
+from fe_phaseinv.output.reading import compared
+from fe_phaseinv.output.result import POINTS, Result, Tracked
 
-POTENTIAL = "chemical_potential"
 PACKAGES = ("firedrake", "pyadjoint-ad", "petsc4py", "numpy", "scipy")
 
 
@@ -31,32 +31,57 @@ def summary(result: Result) -> dict[str, Any]:
     result : Result
     """
     before, after = (
-        ("model", "status", "iterations", "cost", "misfit_rms"),
+        ("status", "iterations", "cost", "misfit_rms"),
         ("history", "counts", "seconds", "ranks", "warnings"),
     )
-    content = {key: getattr(result, key) for key in before}
+    content = {"model": result.model.name} | {key: getattr(result, key) for key in before}
     content["laws"] = {name: law_summary(result, law) for name, law in result.laws.items()}
+    content["scalars"] = _scalars(result)
+    content["compared"] = [asdict(item) for item in compared(result.model)]
     content["identifiability"] = _identifiability(result.identifiability)
     shown = ("source", "frames", "misfit_rms")
     content["images"] = [{key: getattr(images, key) for key in shown} for images in result.images]
     return _plain(content | {key: getattr(result, key) for key in after} | {"versions": _versions()})
 
 
-def table(laws: dict[str, dict[str, Any]]) -> str:
+def table(laws: dict[str, dict[str, Any]], shown: str) -> str:
     """Return the text of curves.csv.
 
     Parameters
     ----------
     laws : dict
         Those of `summary`.
+    shown : str
+        The argument whose column is z: the field that images show.
     """
     columns = {}
     for name, law in laws.items():
+        if "," in law.get("argument", ""):
+            continue
         if "z" in law:
-            columns["k" if law["argument"] == "k" else "z"] = law["z"]
+            columns["z" if law["argument"] == shown else law["argument"]] = law["z"]
         for key in [key for key in ("value", "slope", "lower", "upper") if key in law]:
             values = np.array(law[key], float)
             columns[name if key == "value" else f"{name}_{key}"] = np.broadcast_to(values, POINTS)
+    return _csv(columns)
+
+
+def scalars_table(scalars: dict[str, Tracked]) -> str:
+    """Return the text of scalars.csv.
+
+    Parameters
+    ----------
+    scalars : dict of Tracked
+        Of one series.
+    """
+    columns = {}
+    for name, tracked in scalars.items():
+        for key, values in tracked.columns.items():
+            columns[{"times": "time", "value": name}.get(key, f"{name}_{key}")] = values
+    return _csv(columns)
+
+
+def _csv(columns: dict[str, Any]) -> str:
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
@@ -73,13 +98,17 @@ def law_summary(result: Result, law: Law) -> dict[str, Any]:
     law : Law
         One of the result.
     """
-    relation, z = law.relation, result.points(law.relation.name)
+    relation, coefficients = law.relation, {"coefficients": law.relation.basis.standard() @ law.coefficients}
+    if relation.basis.arguments > 1:
+        x, y = result.grid(relation.name)
+        values = {"z": [x, y], "value": law(x[:, None], y)}
+        return {"argument": relation.argument} | values | coefficients | structure(relation)
+    z = result.points(relation.name)
     if isinstance(relation.basis, ConstantBasis):
         return {key: values[0] for key, values in ({"value": law(z)} | band(result, law, z)).items()}
     entry = {"argument": relation.argument, "z": z, "value": law(z)}
-    if relation.name == POTENTIAL:
+    if result.model.declared(relation.name).has_slope:
         entry["slope"] = law.slope(z)
-    coefficients = {"coefficients": relation.basis.standard() @ law.coefficients}
     return entry | band(result, law, z) | coefficients | structure(relation)
 
 
@@ -120,13 +149,19 @@ def band(result: Result, law: Law, z: np.ndarray, slope: bool = False) -> dict[s
     return dict(zip(("lower", "upper"), band(law.relation, z), strict=True))
 
 
+def _scalars(result: Result) -> dict[str, Any] | list[dict[str, Any]]:
+    """Return what result.json says of numbers unknown at each time: of several series a list."""
+    every = [{name: tracked.columns for name, tracked in scalars.items()} for scalars in result.scalars]
+    return every if len(every) > 1 and any(every) else (every or [{}])[0]
+
+
 def _identifiability(found: Identifiability | None) -> dict[str, Any] | None:
     return found and {
         "words": found.sentences(),
         "eigenvalues": found.eigenvalues,
         "directions": found.directions,
         "coefficients": {name: {"determined": seen, "of": size} for name, (seen, size) in found.numbers.items()},
-        "gauge": asdict(found.gauge),
+        "gauge": found.gauge and asdict(found.gauge),
     }
 
 

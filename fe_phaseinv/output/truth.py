@@ -15,13 +15,18 @@ import numpy as np
 
 from fe_phaseinv.core.errors import InputError, refusing_unreadable
 from fe_phaseinv.laws.bases import COMPLEX_STEP, ConstantBasis
-from fe_phaseinv.laws.relations import Law, Relation
-from fe_phaseinv.output.result import KERNEL, Result
-from fe_phaseinv.output.summary import POTENTIAL
+from fe_phaseinv.laws.relations import Law, Relation, positive
+from fe_phaseinv.output.result import Result
 
-ENERGY = "gradient_energy"
-TRUTH_KEYS = {POTENTIAL: "mu", ENERGY: "kappa", KERNEL: "C2hat", "diffusivity": "D", "kinetic_prefactor": "R0"}
-"""Keys of a file of true laws, by law."""
+TRUTH_KEYS = {
+    "chemical_potential": "mu",
+    "gradient_energy": "kappa",
+    "direct_correlation": "C2hat",
+    "diffusivity": "D",
+    "kinetic_prefactor": "R0",
+    "exchange_current": "j0",
+}
+"""Short keys of a file of true laws, by law."""
 OPERATORS = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -41,7 +46,7 @@ def read_truth(path: str | os.PathLike, relations: Sequence[Relation]) -> dict[s
     Parameters
     ----------
     path : str or os.PathLike
-        A JSON object: under the key of each law that `TRUTH_KEYS` gives, a positive number for a law that is a number,
+        A JSON object: under the name of each law, or the key that `TRUTH_KEYS` gives, a number for a law that is one,
         and otherwise a formula as `evaluate_formula` knows them. Other keys are left alone.
     relations : sequence of Relation
         The laws.
@@ -57,15 +62,21 @@ def read_truth(path: str | os.PathLike, relations: Sequence[Relation]) -> dict[s
     if not isinstance(truth, dict):
         raise InputError(path, "file", truth, accepted)
     for relation in relations:
-        if (key := TRUTH_KEYS.get(relation.name)) in truth:
+        if (key := _key(truth, relation.name)) in truth and relation.basis.arguments == 1:
             _require_law(path, key, truth[key], relation)
     return truth
 
 
+def _key(truth: dict[str, Any], name: str) -> str:
+    """Return the key under which a truth has a law, or would have it."""
+    return name if name in truth else TRUTH_KEYS.get(name, name)
+
+
 def _require_law(path: str | os.PathLike, key: str, value: Any, relation: Relation) -> None:
     if isinstance(relation.basis, ConstantBasis):
-        if type(value) not in (int, float) or not 0 < value < math.inf:
-            raise InputError(path, key, json.dumps(value), "a number > 0")
+        above = 0.0 if relation.transform is positive else -math.inf
+        if type(value) not in (int, float) or not above < value < math.inf:
+            raise InputError(path, key, json.dumps(value), "a number" + (" > 0" if above == 0 else ""))
         return
     try:
         evaluate_formula(value, relation.argument, np.array([0.5]))
@@ -148,14 +159,38 @@ def true_law(result: Result, law: Law, z: np.ndarray, slope: bool = False) -> np
     name, value = law.relation.name, _formula(result, law, z, slope)
     if value is None:
         return None
-    if name == POTENTIAL:
-        return value * _gauge(result) + _exchanged(result) * (1.0 if slope else z)
-    return value + _exchanged(result) if name == KERNEL else value / _gauge(result)
+    value = value * _gauge(result) ** result.model.power(name)
+    if name not in (result.model.exchange or ()):
+        return value
+    return value + _exchanged(result) * (1.0 if slope or name == result.model.exchange[1] else z)
+
+
+def true_number(result: Result, name: str) -> float | None:
+    """Return the true law that is a number, in the gauge of the learnt ones unless it tells the gauge.
+
+    Parameters
+    ----------
+    result : Result
+    name : str
+        Of the law.
+
+    Returns
+    -------
+    float or None
+        None where the truth is not known.
+    """
+    true = _number(result, name)
+    return true if true is None or name == result.model.scale else true * _gauge(result) ** result.model.power(name)
+
+
+def _number(result: Result, name: str) -> float | None:
+    """Return the true law that is a number, as the truth file has it."""
+    return (result.truth or {}).get(_key(result.truth or {}, name))
 
 
 def _formula(result: Result, law: Law, z: np.ndarray, slope: bool = False) -> np.ndarray | None:
     """Return the true law, or its slope, as the truth file has it."""
-    formula = (result.truth or {}).get(TRUTH_KEYS.get(law.relation.name))
+    formula = (result.truth or {}).get(_key(result.truth or {}, law.relation.name))
     if formula is None:
         return None
     value = evaluate_formula(formula, law.relation.argument, z + 1j * COMPLEX_STEP)
@@ -163,12 +198,14 @@ def _formula(result: Result, law: Law, z: np.ndarray, slope: bool = False) -> np
 
 
 def _gauge(result: Result) -> float:
-    """Return s of (mu, kappa, D) -> (s mu, s kappa, D/s), which changes no image, from the true to the learnt laws."""
-    kappa = (result.truth or {}).get(TRUTH_KEYS[ENERGY])
-    return float(result.laws[ENERGY](0.0)) / kappa if kappa and ENERGY in result.laws else 1.0
+    """Return s of the scaling that changes no image, such as (s mu, s kappa, D/s), from the true to the learnt laws."""
+    scale = result.model.scale
+    true = scale and _number(result, scale)
+    return float(result.laws[scale](0.0)) / true if true else 1.0
 
 
 def _exchanged(result: Result) -> float:
     """Return a of (mu_h', C2) -> (mu_h' + a, C2 + a), which changes no image, from the true to the learnt laws."""
-    true = _formula(result, result.laws[POTENTIAL], np.zeros(1), slope=True) if KERNEL in result.laws else None
-    return 0.0 if true is None else float((result.laws[POTENTIAL].slope(np.zeros(1)) - true)[0])
+    law = result.laws[result.model.exchange[0]]
+    true = _formula(result, law, np.zeros(1), slope=True)
+    return 0.0 if true is None else float((law.slope(np.zeros(1)) - true)[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -9,7 +10,7 @@ from firedrake.petsc import PETSc
 from mpi4py import MPI
 
 from fe_phaseinv.core.parallel import total
-from fe_phaseinv.solvers.direct import StepFailed, solve_with
+from fe_phaseinv.solvers.direct import StepFailed, factorise, mumps_solver, solve_with
 from fe_phaseinv.solvers.linear_algebra import dense, factor_bytes
 
 
@@ -66,6 +67,33 @@ class KSPFactor(Factor):
     def bytes(self) -> float:
         """Memory of the factors, on all processes together. Collective."""
         return factor_bytes(self.ksp)
+
+
+class IterativeFactor(KSPFactor):
+    """An iteration that is ready, with MUMPS in its place from where it fails.
+
+    Parameters
+    ----------
+    ksp : petsc4py.PETSc.KSP
+        The iteration.
+    failed : callable
+        Called when it fails.
+    """
+
+    def __init__(self, ksp: PETSc.KSP, failed: Callable[[], None]):
+        super().__init__(ksp)
+        self._failed, self._direct = failed, None
+
+    def solve(self, sides: np.ndarray, transposed: bool = False) -> np.ndarray:
+        """Solve column by column."""
+        if self._direct is None:
+            try:
+                return super().solve(sides, transposed)
+            except StepFailed:
+                self._failed()
+                matrix = self.ksp.getOperators()[0]
+                self._direct = KSPFactor(factorise(mumps_solver(matrix), matrix))
+        return self._direct.solve(sides, transposed)
 
 
 class BorderedFactor(Factor):

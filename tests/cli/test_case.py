@@ -12,11 +12,13 @@ import pytest
 from fe_phaseinv.cli.case import Case, read_case
 from fe_phaseinv.cli.folder import _inputs, _same
 from fe_phaseinv.cli.laws import start_of, started
-from fe_phaseinv.cli.schema import ChemicalPotential, Diffusivity, Kernel, Number
+from fe_phaseinv.cli.schema import Curve, Kernel, Mixing, PositiveNumber
 from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.laws.bases import EvenPowers, Hermite, Legendre
 from fe_phaseinv.laws.relations import Relation, ideal_entropy
+from fe_phaseinv.models.cahn_hilliard import CahnHilliard
+from fe_phaseinv.models.phase_field_crystal import PhaseFieldCrystal
 from fe_phaseinv.output.summary import structure
 
 SMALLEST = """
@@ -104,9 +106,10 @@ def test_defaults(folder):
     (images,) = case.images
     assert (images.frames, images.initial, images.noise, images.domain) == (None, 0, 0.0, None)
     assert (case.domain.mesh, case.domain.cells, case.domain.degree) == ("rectangle", None, None)
-    assert case.laws.chemical_potential == ChemicalPotential("legendre", 10, (), False, False)
-    assert case.laws.diffusivity == Diffusivity("legendre", 10, (), False, True)
-    assert case.laws.gradient_energy == Number(1e-3, None)
+    assert case.laws["chemical_potential"] == Mixing("legendre", 10, (0.0, 1.0), (), False)
+    assert case.laws["diffusivity"] == Curve("legendre", 10, (0.0, 1.0), (), False)
+    assert case.laws["gradient_energy"] == PositiveNumber(1e-3, None)
+    assert (case.options, case.drive, case.data) == ({"weighted": True}, None, {})
     assert (case.truth, case.time.rtol, case.prior.strength) == (None, None, "auto")
     assert (case.optimizer.max_iterations, case.uncertainty.method) == (50, "laplace")
 
@@ -118,8 +121,9 @@ def test_values(folder):
     assert case.images[0].file == folder / "images.npz"
     assert case.images[0].frames == (0, 2, 3)
     assert case.domain.mesh == folder / 'a "b" \x7f.msh'
-    assert case.laws.chemical_potential == ChemicalPotential("legendre", 4, (1.0, -2.5e-3), True, True)
-    assert case.laws.gradient_energy.initial == 2e-3
+    start = (1.0, -2.5e-3)
+    assert case.laws["chemical_potential"] == Mixing("legendre", 4, (0.0, 1.0), start, True, ideal_entropy=True)
+    assert case.laws["gradient_energy"].initial == 2e-3
     assert isinstance(case.prior.strength, float)
     assert case.optimizer.max_iterations == 7
 
@@ -270,8 +274,8 @@ wavenumber = 10
 
 def test_defaults_of_a_crystal(folder):
     laws = read_case(write(folder, CRYSTAL)).laws
-    assert (laws.chemical_potential.basis, laws.chemical_potential.size) == ("polynomial", 3)
-    kernel = laws.direct_correlation
+    assert (laws["chemical_potential"].basis, laws["chemical_potential"].size) == ("polynomial", 3)
+    kernel = laws["direct_correlation"]
     assert (kernel.basis, kernel.size, kernel.wavenumber) == ("hermite", None, 10.0)
 
 
@@ -335,10 +339,10 @@ def test_refused_constraints(folder, overrides, message):
 
 def test_laws_without_entropy_begin_with_a_line_where_they_must_rise(folder):
     overrides = [f"laws.chemical_potential.{key}" for key in ("convex_ends=true", "ideal_entropy=false")]
-    law = read_case(write(folder, SMALLEST), overrides).laws.chemical_potential
+    law = read_case(write(folder, SMALLEST), overrides).laws["chemical_potential"]
     assert law.starting == (0.0, 0.5)
     overrides[1] = overrides[1].replace("false", "true")
-    assert read_case(write(folder, SMALLEST), overrides).laws.chemical_potential.starting == ()
+    assert read_case(write(folder, SMALLEST), overrides).laws["chemical_potential"].starting == ()
 
 
 @pytest.mark.parametrize(
@@ -527,14 +531,14 @@ def test_laws_start_from_a_result(folder):
     path = write(folder, SMALLEST)
     for start in ("coarse", "coarse/result.json"):
         case = read_case(path, [f"start={start}", "laws.chemical_potential.size=3", "laws.gradient_energy.initial=1"])
-        assert case.laws.chemical_potential.coefficients == (0.0, -2.0, 0.0)
-        assert case.laws.diffusivity.coefficients == (0.5, -0.5)
-        assert case.laws.gradient_energy.initial == 3e-3
+        assert case.laws["chemical_potential"].coefficients == (0.0, -2.0, 0.0)
+        assert case.laws["diffusivity"].coefficients == (0.5, -0.5)
+        assert case.laws["gradient_energy"].initial == 3e-3
     (folder / "again.toml").write_text(case.text())
     assert read_case(folder / "again.toml") == case
     fixed = ["laws.diffusivity={coefficients=[1], fixed=true}", "laws.gradient_energy={fixed=1e-2}", "start=coarse"]
     laws = read_case(path, fixed).laws
-    assert (laws.diffusivity.coefficients, laws.gradient_energy.fixed) == ((1.0,), 1e-2)
+    assert (laws["diffusivity"].coefficients, laws["gradient_energy"].fixed) == ((1.0,), 1e-2)
 
 
 @pytest.mark.parametrize(
@@ -555,6 +559,9 @@ def test_other_results_are_refused(folder, content, found):
     assert str(caught.value).startswith(f"{folder / 'other.json'}: {found}")
 
 
+DECLARED = {law.name: law for law in (*CahnHilliard.laws, PhaseFieldCrystal.declared("direct_correlation"))}
+
+
 def described(name: str, basis, coefficients, known=None) -> dict:
     """Return what a result says of a law."""
     law = {"coefficients": list(coefficients)} | structure(Relation(name, basis, known=known))
@@ -566,7 +573,7 @@ def test_a_kernel_starts_in_another_size():
     eleven = Hermite(11, 3.0)
     found = described("direct_correlation", eleven, eleven.standard() @ eleven.peak())
     for size in (13, 11, 10):
-        law = started(Kernel(size=size, wavenumber=3.0), "direct_correlation", found, "result.json")
+        law = started(DECLARED["direct_correlation"], Kernel(size=size, wavenumber=3.0), found, "result.json")
         expected = np.resize(np.append(eleven.peak(), [0, 0]), size)
         np.testing.assert_allclose(start_of(law), expected, atol=1e-9)
 
@@ -588,20 +595,20 @@ def test_a_kernel_starts_in_another_size():
         ),
         (
             "chemical_potential",
-            ChemicalPotential(ideal_entropy=False),
+            Mixing(interval=(0.0, 1.0), ideal_entropy=False),
             described("chemical_potential", Legendre(3), [0, 1, 0], known=ideal_entropy),
             'laws.chemical_potential.known: found "ideal_entropy"; accepted: null',
         ),
         (
             "chemical_potential",
-            ChemicalPotential(),
+            Mixing(interval=(0.0, 1.0)),
             described("chemical_potential", Legendre(3, (-1.0, 1.0)), [0, 1, 0]),
             'laws.chemical_potential.basis: found {"name": "Legendre", "size": 3, "interval": [-1.0, 1.0]}; accepted:',
         ),
-        ("gradient_energy", Number(), {"value": "small"}, "laws.gradient_energy.value: found <U5 values"),
+        ("gradient_energy", PositiveNumber(1e-3), {"value": "small"}, "laws.gradient_energy.value: found <U5 values"),
     ],
 )
 def test_coefficients_of_other_functions_are_refused(name, law, found, message):
     with pytest.raises(InputError) as caught:
-        started(law, name, found, "result.json")
+        started(DECLARED[name], law, found, "result.json")
     assert str(caught.value).startswith(f"result.json: {message}")

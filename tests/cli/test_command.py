@@ -424,6 +424,59 @@ def test_pictures_that_do_not_repeat_are_refused(refusal, tmp_path):
     assert "domain.boundary: found pixels at the two ends of y that differ by 0.7, neighbours by 0.1" in err
 
 
+OWN = """
+from fe_phaseinv import CahnHilliard, NumberLaw
+
+
+class Repelled(CahnHilliard):
+    laws = (*CahnHilliard.laws, NumberLaw("repulsion", initial=20.0, positive=True))
+
+    def residual(self, fields, rates, laws, tests, at):
+        form = super().residual(fields, rates, laws, tests, at)
+        return form + laws.repulsion * (fields.c - at.start_mean) * tests.c * at.dx
+"""
+
+
+def test_a_model_in_a_file_is_simulated_learnt_and_compared(folder, tmp_path, capsys):
+    (folder / "own.py").write_text(OWN)
+    (tmp_path / "truth.json").write_text('{"repulsion": 40.0, "kappa": 4e-3}')
+    model = "model=own.py:Repelled"
+    truth = model, "laws.repulsion.initial=40"
+    assert run("simulate", folder / "truth.toml", "--output", tmp_path / "true", *settings(*truth)) == 0
+    images = f"images.file={tmp_path / 'true' / 'images.npz'}", f"truth={tmp_path / 'truth.json'}"
+    out = tmp_path / "out"
+    assert run("invert", folder / "case.toml", "--output", out, *settings(model, *images)) == 0
+    result = json.loads((out / "result.json").read_text())
+    assert result["model"] == "repelled" and result["scalars"] == {}
+    assert result["laws"]["repulsion"]["value"] == pytest.approx(40, rel=0.01)
+    assert result["identifiability"]["gauge"]["measure"] == "kappa"
+    assert run("invert", out / "case.toml", "--output", out, "--resume") == 0
+    capsys.readouterr()
+    assert run("compare", out / "result.json", out / "result.json") == 0
+    rows = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert rows == ["law", "mu_h'", "D", "kappa", "repulsion", "kappa"]
+
+
+def test_an_overpotential_is_found_with_its_band(folder, tmp_path):
+    case = tmp_path / "case.toml"
+    text = CASE.replace("simulated/", f"{folder}/simulated/").replace("diffusivity", "exchange_current")
+    case.write_text(text.replace("cahn-hilliard", "driven-reaction"))
+    once = "optimizer.max_iterations=1", "drive.rate=0"
+    assert run("invert", case, "--output", tmp_path / "out", *settings(*once)) == NOT_CONVERGED
+    found = json.loads((tmp_path / "out" / "result.json").read_text())["scalars"]["v"]
+    assert found["times"] == [0.01, 0.02]
+    assert np.all(np.array(found["lower"]) < found["value"]) and np.all(np.array(found["value"]) < found["upper"])
+    assert len((tmp_path / "out" / "scalars.csv").read_text().splitlines()) == 3
+
+
+def test_what_a_model_lacks_is_said_when_it_is_posed(refusal, folder):
+    (folder / "lacking.py").write_text(OWN.replace("laws.repulsion *", "laws.repelling *"))
+    err = refusal("model=lacking.py:Repelled")
+    assert err.startswith(
+        f"{folder}/lacking.py: repelled: residual: laws: found 'repelling'; accepted: chemical_potential"
+    )
+
+
 def test_a_symmetric_law_is_learnt_as_such(folder, tmp_path):
     constraints = [f"laws.chemical_potential.{key}=true" for key in ("symmetric", "convex_ends")]
     to = ("--output", tmp_path / "out")

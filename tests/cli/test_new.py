@@ -3,17 +3,19 @@
 import json
 import re
 import tomllib
-from dataclasses import fields
+from dataclasses import MISSING, fields
 
 import pytest
 
 from fe_phaseinv.cli.case import Case, read_case
 from fe_phaseinv.cli.command import main
-from fe_phaseinv.cli.schema import LAWS, Domain, Field, Images
+from fe_phaseinv.cli.schema import Domain, Field, Images
+from fe_phaseinv.cli.sections import laws_section, options_section
 from fe_phaseinv.cli.template import json_schema, template
 from fe_phaseinv.core.errors import InputError
+from fe_phaseinv.models.built_in import BUILT_IN
 
-models = pytest.mark.parametrize("model", LAWS)
+models = pytest.mark.parametrize("model", BUILT_IN)
 KINDS = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int, "number": (int, float)}
 
 
@@ -36,6 +38,8 @@ def valid(value, schema) -> bool:
         )
     if isinstance(value, list):
         return len(value) >= schema.get("minItems", 0) and all(valid(item, schema.get("items", {})) for item in value)
+    if "pattern" in schema and not re.search(schema["pattern"], value):
+        return False
     if "const" in schema or "enum" in schema:
         return value in schema.get("enum", [schema.get("const")])
     bounds = {"minimum": lambda a, b: a >= b, "exclusiveMinimum": lambda a, b: a > b}
@@ -53,7 +57,7 @@ def test_a_new_case_can_be_run_once_its_images_are_there(tmp_path, model, capsys
     (case.parent / "images.npz").touch()
     found = read_case(case)
     assert found.model == model
-    sections = (spec for spec in fields(Case) if spec.name not in ("model", "images", "laws"))
+    sections = (spec for spec in fields(Case) if spec.default is not MISSING and spec.name != "model")
     assert all(getattr(found, spec.name) == spec.default for spec in sections)
     assert case.read_text().startswith("#:schema ./case.schema.json\n")
     assert json.loads((case.parent / "case.schema.json").read_text()) == json.loads(json.dumps(json_schema()))
@@ -62,9 +66,13 @@ def test_a_new_case_can_be_run_once_its_images_are_there(tmp_path, model, capsys
 @models
 def test_every_key_is_in_a_new_case(model):
     text = template(model)
-    for kind in (Case, Images, Domain, Field, LAWS[model]):
-        assert all(re.search(rf"\b{spec.name}( =|\]|\.)", text) for spec in fields(kind))
-    assert all(f"[laws.{spec.name}]" in text for spec in fields(LAWS[model]))
+    keys = {spec.name for spec in fields(Case)} - {"options", "drive", "data"}
+    laws, options = laws_section(BUILT_IN[model]), options_section(BUILT_IN[model])
+    for kind in (Images, Domain, Field, laws, *([options] if options else [])):
+        keys |= {spec.name for spec in fields(kind)}
+    assert all(re.search(rf"\b{key}( =|\]|\.)", text) for key in keys)
+    assert all(f"[laws.{spec.name}]" in text for spec in fields(laws))
+    assert ("[drive]" in text, "[options]" in text) == (model == "driven-reaction", options is not None)
     assert max(map(len, text.splitlines())) <= 120
 
 
@@ -98,6 +106,12 @@ def test_the_schema_knows_a_new_case(model):
         ({"model": "allen-cahn", "laws": {"chemical_potential": {}, "kinetic_prefactor": {}}}, True),
         ({"remark": "mine"}, False),
         ({"laws": {"chemical_potential": {"fixed": 1}, "diffusivity": {}}}, False),
+        ({"laws": {"chemical_potential": {"interval": [-1, 1]}, "diffusivity": {"weighted": False}}}, True),
+        ({"options": {"weighted": False}}, True),
+        ({"options": {"stiffness": [1, 2, 3]}}, False),
+        ({"model": "strain-coupled", "elasticity": {"stiffness": [1, 2, 3]}}, True),
+        ({"model": "strain-coupled", "elasticity": {"stiffness": "hard"}}, False),
+        ({"model": "own.py:Own", "laws": {"anything": {}}}, True),
     ],
 )
 def test_the_schema_refuses_what_a_case_refuses(change, accepted):

@@ -67,8 +67,10 @@ def refusal(call, *arguments) -> str:
 def test_a_stack_knows_its_place():
     series = stack(np.full((2, *SHAPE), 0.5), extent=EXTENT)
     assert (series.dimension, series.shape, series.pixel, series.origin) == (3, SHAPE, (0.25, 0.25, 0.25), (0, 0, 0))
-    found = refusal(ImageSeries, np.full((2, *SHAPE), 0.5), [0, 1], (1.0, 1.0))
-    assert found == "images: extent: found (1.0, 1.0); accepted: three finite numbers"
+    found = refusal(ImageSeries, np.full((2, *SHAPE), 0.5), [0, 1], (1.0,))
+    assert found == "images: extent: found (1.0,); accepted: three finite numbers"
+    channels = ImageSeries(np.full((2, *SHAPE), 0.5), [0, 1], (1.0, 1.0))
+    assert (channels.channels, channels.dimension, channels.shape) == (SHAPE[0], 2, SHAPE[1:])
 
 
 def test_windows_and_blocks_of_a_stack():

@@ -38,6 +38,11 @@ MODEL = CahnHilliard(Legendre(3) + ideal_entropy, Legendre(2))
         ({"initial": [1.0]}, "initial: found"),
         ({"fixed": "diffusivity"}, "fixed: found 'diffusivity'; accepted: a list of names of laws"),
         ({"term": 1.0}, "term: found 1.0"),
+        ({"data": [(0, 1)]}, "data: found .*; accepted: a mapping from names to what is given in time"),
+        ({"data": {"mean": "from-pictures"}}, "data: mean: found 'from-pictures'; accepted: 'from-images', a rate, or"),
+        ({"data": {"mean": np.inf}}, "data: mean: found inf"),
+        ({"data": {"mean": [(0, 1), (0, 2)]}}, "data: mean: found"),
+        ({"data": {"flux": [(0, 1, 2)]}}, "data: flux: found"),
     ],
     ids=str,
 )
@@ -48,6 +53,8 @@ def test_what_is_not_accepted_is_refused_in_one_line(settings, text):
 
 def test_what_is_accepted():
     Settings(frames=np.array([1, 3]), boundary="from-images", tags=(1,), heterogeneity=Matern(0.5, 0.1), hessian="both")
+    Settings(data={"mean": 0.1, "flux": [(0, 1), (1, 0.5)], "other": np.array([[0.0, 1.0], [2.0, 1.0]])})
+    Settings(data={"mean": "from-images"})
 
 
 @pytest.mark.parametrize(

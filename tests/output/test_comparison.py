@@ -109,6 +109,25 @@ def test_the_scale_is_removed_and_told(model):
     assert f"mu_h, kappa and {inverse} of the second were scaled by 0.8" in comparison.removed
 
 
+def test_other_numbers_are_brought_into_the_gauge_of_the_first():
+    """Of strain, the misfit goes with the root of kappa; a reaction has no exact gauge, so that nothing is scaled."""
+    first = binary() | {"model": "strain-coupled"}
+    first["laws"]["eigenstrain"] = {"value": 0.6, "lower": 0.5, "upper": 0.7}
+    second = scaled(first, 4.0)
+    second["laws"]["eigenstrain"] = {"value": 1.2, "lower": 1.0, "upper": 1.4}
+    comparison = compare(first, second)
+    assert (of(comparison, "e0").ratio, of(comparison, "e0").overlap) == (pytest.approx(1), True)
+    assert of(comparison, "kappa").ratio == 0.25 and of(comparison, "D").relative < 1e-14
+    assert "mu_h, kappa, e0^2 and 1/D of the second were scaled by 0.25" in comparison.removed
+    driven = {"model": "driven-reaction", "laws": {**binary()["laws"], "symmetry": {"value": 0.5}}}
+    driven["laws"]["exchange_current"] = driven["laws"].pop("diffusivity")
+    other = changed(driven, "gradient_energy", value=4e-3)
+    assert of(compare(driven, other), "j0").relative < 1e-14
+    assert compare(driven, other).removed == (
+        "nothing was scaled; the constant of mu_h, which changes no image, was left out"
+    )
+
+
 def test_the_constant_of_the_potential_counts_for_allen_cahn_alone():
     for model in KINETICS:
         result = binary(model)

@@ -3,20 +3,26 @@
 import csv
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from fe_phaseinv.core.errors import DataWarning
+from fe_phaseinv.core.errors import DataWarning, InputError
 from fe_phaseinv.forward.parameters import CoefficientLayout
 from fe_phaseinv.inference.identifiability import identifiability
 from fe_phaseinv.inference.posterior import Laplace
 from fe_phaseinv.laws.bases import ConstantBasis, Legendre
+from fe_phaseinv.laws.products import TensorProduct
 from fe_phaseinv.laws.relations import Relation, ideal_entropy, positive
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
+from fe_phaseinv.models.declarations import Field, FunctionLaw, NumberLaw, Scalar
+from fe_phaseinv.models.interface import Model
+from fe_phaseinv.output.comparison import as_text, compare
 from fe_phaseinv.output.figures import draw_laws
 from fe_phaseinv.output.files import write, write_atomically, write_figures, write_values
-from fe_phaseinv.output.result import Fitted, Result
+from fe_phaseinv.output.formulas import tex
+from fe_phaseinv.output.result import Fitted, Result, Tracked, _tracked
 from fe_phaseinv.output.summary import summary
 
 FILES = {"result.json", "curves.csv"} | {f"{n}.{k}" for n in ("laws", "frames", "history") for k in ("png", "pdf")}
@@ -26,6 +32,12 @@ RELATIONS = (
     Relation("gradient_energy", ConstantBasis(), positive),
 )
 MODEL = CahnHilliard(*RELATIONS)
+
+
+class Flory(CahnHilliard):
+    laws = (*CahnHilliard.laws, NumberLaw("chi_1_2", positive=True))
+
+
 COEFFICIENTS = np.array([0.2, -2.5, 0.1, -0.7, -0.6, np.log(8e-4)])
 TRUTH = {"mu": "log(c/(1-c)) + 3*(1-2*c)", "D": "1 - c", "kappa": 7.5e-4}
 
@@ -55,7 +67,7 @@ def made(relations=RELATIONS, coefficients=COEFFICIENTS, posterior=True, truth=T
         origin=(1.0, -1.0),
     )
     return Result(
-        model="cahn-hilliard",
+        model=model,
         status="converged",
         iterations=2,
         cost=1.5,
@@ -80,8 +92,8 @@ def made(relations=RELATIONS, coefficients=COEFFICIENTS, posterior=True, truth=T
 def test_summary_has_the_promised_keys():
     content = summary(made())
     assert list(content) == [
-        *("model", "status", "iterations", "cost", "misfit_rms", "laws", "identifiability", "images"),
-        *("history", "counts", "seconds", "ranks", "warnings", "versions"),
+        *("model", "status", "iterations", "cost", "misfit_rms", "laws", "scalars", "compared", "identifiability"),
+        *("images", "history", "counts", "seconds", "ranks", "warnings", "versions"),
     ]
     laws = content["laws"]
     keys = {"argument", "z", "value", "lower", "upper", "coefficients", "basis", "transform", "known"}
@@ -138,6 +150,18 @@ def test_write_makes_every_file(tmp_path, options):
         assert data.startswith(start) and len(data) > (5000 if start else 100)
 
 
+def test_channels_are_drawn_each(tmp_path):
+    result = made(truth=None)
+    (images,) = result.images
+    both = [np.stack([values, 3 + values], axis=1) for values in (images.observed, images.predicted)]
+    result = replace(result, images=(replace(images, observed=both[0], predicted=both[1]),))
+    first, second = result.images[0].channels
+    np.testing.assert_array_equal(first.predicted, images.predicted)
+    assert second.range == pytest.approx((3 + np.nanmin(images.predicted), 3 + np.nanmax(images.predicted)))
+    names = {path.name for path in write(tmp_path, result)}
+    assert {f"frames-channel-{number}.png" for number in (1, 2)} <= names and "frames.png" not in names
+
+
 def test_several_series_are_numbered(tmp_path):
     result = made(truth=None)
     (images,) = result.images
@@ -162,6 +186,92 @@ def test_curves_repeat_the_summary(tmp_path):
     assert columns["chemical_potential_slope"].tolist() == laws["chemical_potential"]["slope"]
     assert columns["diffusivity_upper"].tolist() == laws["diffusivity"]["upper"]
     assert set(columns["gradient_energy"]) == {laws["gradient_energy"]["value"]}
+
+
+class Driven(Model):
+    fields = Field("c", bounds=(0, 1)), Field("phi", bounds=(-1, 1))
+    laws = (
+        FunctionLaw("energy", of=("c", "phi")),
+        FunctionLaw("ordering", of="phi"),
+        NumberLaw("coupling", symbol="beta"),
+    )
+    scalars = (Scalar("v"),)
+
+
+def driven(**options):
+    """Return a result of a user's model: laws of a hidden field and of two, a number of any sign, a scalar."""
+    relations = (
+        Relation("energy", TensorProduct(Legendre(2), Legendre(2, (-1.0, 1.0))), argument="c, phi"),
+        Relation("ordering", Legendre(3, (-1.0, 1.0)), argument="phi"),
+        Relation("coupling", ConstantBasis()),
+    )
+    model = Driven(*relations)
+    result = made(relations, np.array([1.0, 0.0, 0.0, 2.0, 0.0, 1.0, 0.5, -3.0]), model=model, **options)
+    deviation = None if result.posterior is None else np.array([0.1, 0.2])
+    return replace(result, scalars=({"v": Tracked(np.array([0.5, 1.0]), np.array([-1.0, 2.0]), deviation)},))
+
+
+def test_any_model_is_written(tmp_path):
+    result = driven(truth={"ordering": "phi", "coupling": -2.0, "energy": "c"})
+    more = {"scalars.csv"} | {f"{name}.{kind}" for name in ("scalars", "surfaces") for kind in ("png", "pdf")}
+    assert {path.name for path in write(tmp_path, result)} == FILES | more
+    content = json.loads((tmp_path / "result.json").read_text())
+    laws = content["laws"]
+    assert np.shape(laws["energy"]["value"]) == (41, 41)
+    assert laws["energy"]["value"][40][40] == pytest.approx(1 + 2 * (2 * 0.9 - 1))
+    assert (laws["ordering"]["z"][0], laws["ordering"]["z"][-1]) == (-1, 1) and "slope" in laws["ordering"]
+    assert laws["coupling"]["value"] == -3
+    assert content["identifiability"]["gauge"] is None and len(content["identifiability"]["words"]) == 1
+    assert content["scalars"]["v"].keys() == {"times", "value", "lower", "upper"}
+    assert content["scalars"]["v"]["upper"][1] == pytest.approx(2 + 1.96 * 0.2, abs=1e-3)
+    assert (tmp_path / "scalars.csv").read_text().splitlines()[0] == "time,v,v_lower,v_upper"
+    header = (tmp_path / "curves.csv").read_text().splitlines()[0].split(",")
+    assert header[:3] == ["phi", "ordering", "ordering_slope"] and "energy" not in header
+
+
+def test_bands_of_scalars_come_from_those_of_the_laws():
+    """The derivatives are by the free coefficients alone; kappa's deviation is 0.03, and those of the others are."""
+    free = np.array([False, True, True, True, True, True])
+    derivative = np.array([[0.0, 0.0, 0.0, 0.0, 2.0], [3.0, 4.0, 0.0, 0.0, 0.0]])
+    fit = SimpleNamespace(frames=(1, 3), scalars={"v": np.array([5.0, 6.0])}, scalar_derivatives={"v": derivative})
+    series = SimpleNamespace(images=SimpleNamespace(times=np.arange(4.0)))
+    found = _tracked(series, fit, free, made().posterior)["v"]
+    assert found.times.tolist() == [1, 3] and found.value.tolist() == [5, 6]
+    np.testing.assert_allclose(found.deviation, [0.06, 0.15])
+    assert _tracked(series, fit, free, None)["v"].columns.keys() == {"times", "value"}
+
+
+def test_scalars_of_several_series_are_a_list():
+    result = driven(posterior=False)
+    content = summary(replace(result, images=2 * result.images, scalars=2 * result.scalars))
+    assert content["scalars"] == 2 * [{"v": {"times": [0.5, 1.0], "value": [-1.0, 2.0]}}]
+    assert summary(made())["scalars"] == summary(replace(made(), scalars=({}, {})))["scalars"] == {}
+
+
+def test_results_of_any_model_are_compared():
+    first, second = summary(driven()), summary(driven())
+    second["laws"]["coupling"] |= {"value": 2.0, "lower": 1.0, "upper": 3.0}
+    found = compare(first, second)
+    assert [law.symbol for law in (*found.curves, *found.numbers)] == ["ordering", "ordering'", "beta"]
+    assert max(law.relative for law in found.curves) < 1e-14
+    assert (found.numbers[0].ratio, found.numbers[0].overlap, found.removed) == (-1.5, False, "nothing was scaled")
+    assert "-3 / 2 = -1.5" in as_text(found)
+    del first["compared"]
+    with pytest.raises(InputError, match='first: model: found "driven"; accepted: cahn-hilliard or'):
+        compare(first, second)
+    with pytest.raises(InputError, match="first: file: found unreadable content"):
+        compare(first | {"compared": [{"symbol": "x"}]}, second)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "formula"),
+    [
+        *(("mu_h", r"\mu_{h}"), ("R0", "R_{0}"), ("D", "D"), ("kappa", r"\kappa"), ("chi_1_2", r"\chi_{1,2}")),
+        *(("gradient_energy", r"\mathrm{gradient\ energy}"), ("eta", r"\eta"), ("k", "k"), ("Pe", r"\mathrm{Pe}")),
+    ],
+)
+def test_symbols_as_formulas(symbol, formula):
+    assert tex(symbol) == formula
 
 
 def test_truth_is_drawn_in_the_gauge_of_the_laws():
@@ -222,8 +332,8 @@ def test_what_once_lost_a_result_does_not(tmp_path, recwarn, change):
     """A name that mathtext cannot read, grey values for concentrations, and a truth that is a text."""
     result = made(truth=TRUTH | {"kappa": "7.5e-4"} if change == "truth" else TRUTH)
     if change == "name":
-        relations = (*RELATIONS, Relation("chi_1_2", ConstantBasis(), positive))
-        result = made(relations, np.append(COEFFICIENTS, 0.0))
+        more = Relation("chi_1_2", ConstantBasis(), positive)
+        result = made((*RELATIONS, more), np.append(COEFFICIENTS, 0.0), model=Flory(*RELATIONS))
     if change == "range":
         result = replace(result, images=(replace(result.images[0], range=(3.0, 250.0)),))
     write_values(tmp_path, result)

@@ -7,11 +7,11 @@ import pytest
 
 from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.laws.bases import ConstantBasis, Legendre
-from fe_phaseinv.laws.relations import Relation
+from fe_phaseinv.laws.relations import Relation, positive
 from fe_phaseinv.output.truth import evaluate_formula, read_truth
 
 Z = np.array([0.2, 0.5])
-RELATIONS = (Relation("chemical_potential", Legendre(2)), Relation("gradient_energy", ConstantBasis()))
+RELATIONS = (Relation("chemical_potential", Legendre(2)), Relation("gradient_energy", ConstantBasis(), positive))
 
 
 @pytest.mark.parametrize(

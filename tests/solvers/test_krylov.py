@@ -1,5 +1,7 @@
 """Iterative solvers: their counts, and that they give what the direct ones do."""
 
+import warnings
+
 import numpy as np
 import pytest
 from firedrake import Function, FunctionSpace, SpatialCoordinate, UnitSquareMesh, assemble, cos, dx, pi
@@ -8,6 +10,7 @@ from firedrake.petsc import PETSc
 from mpi4py.MPI import COMM_SELF, COMM_WORLD
 from pyadjoint import Control, ReducedFunctional, Tape, set_working_tape
 
+from fe_phaseinv.core.errors import DataWarning
 from fe_phaseinv.forward.given import BoundaryData
 from fe_phaseinv.forward.linear_solver import KrylovSolver
 from fe_phaseinv.forward.model import ForwardModel
@@ -18,6 +21,7 @@ from fe_phaseinv.laws.relations import Relation, ideal_entropy, positive
 from fe_phaseinv.models.allen_cahn import AllenCahn
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
 from fe_phaseinv.models.phase_field_crystal import QuarticCrystal
+from fe_phaseinv.solvers import krylov
 from fe_phaseinv.solvers.direct import StepFailed
 
 M = np.array([0, -3, 0, 0, -0.3, np.log(7.5e-4)])
@@ -142,8 +146,22 @@ def test_other_names_of_solvers_are_refused(solver):
         forward_model(CahnHilliard, mesh, 1)
     solver("krylov")
     crystal = QuarticCrystal(Powers(2), EvenPowers(3, 6.0))
-    with pytest.raises(ValueError, match="^-fe_phaseinv_solver: found 'krylov' for phase-field-crystal; accepted: dir"):
+    with pytest.warns(DataWarning, match="^phase-field-crystal has no iteration: MUMPS solves its 75 equations$"):
         ForwardModel(crystal, mesh, 2)
+
+
+def test_where_an_iteration_fails_mumps_goes_on(solver, monkeypatch):
+    mesh, ends = square(COMM_SELF, 12), []
+    for name, most in (("direct", 200), ("krylov", 1)):
+        solver(name)
+        monkeypatch.setitem(krylov.KRYLOV, "ksp_max_it", most)
+        forward = forward_model(CahnHilliard, mesh, 2)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            run = forward.run(M, pattern(forward.space).dat.data_ro.copy(), [0.0, 0.0005], sensitivities=True)
+        assert ["MUMPS solves from here on" in str(each.message) for each in said] == [True] * (most == 1)
+        ends.append(run.states[-1])
+    np.testing.assert_allclose(ends[1], ends[0], atol=1e-7)
 
 
 @models
