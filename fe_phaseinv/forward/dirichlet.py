@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 
 import numpy as np
 import ufl
@@ -111,8 +112,7 @@ class StrongConditions:
         self._space, places, self._parts = forms.space, [], []
         for condition in forms.weak.conditions():
             for part, value in self._values(forms, condition):
-                tags = None if condition.on == "on_boundary" else condition.on
-                nodes = boundary_nodes(self._space, (tags,) if isinstance(tags, int) else tags)
+                nodes = self._nodes(forms, condition)
                 places.append(forms.components * nodes + part)
                 self._parts.append((nodes, value))
         self.rows = np.concatenate([np.empty(0, int), *places])
@@ -123,6 +123,16 @@ class StrongConditions:
         for nodes, value in self._parts:
             found.append(assemble(interpolate(value, self._space)).dat.data_ro[nodes])
         return np.concatenate(found)
+
+    def _nodes(self, forms, condition: Dirichlet) -> np.ndarray:
+        """Return the local nodes of the part of the boundary where a condition holds."""
+        tags = None if condition.on == "on_boundary" else condition.on
+        try:
+            return boundary_nodes(self._space, (tags,) if isinstance(tags, Integral) else tags)
+        except LookupError as error:
+            known = ", ".join(str(tag) for tag in self._space.mesh().exterior_facets.unique_markers)
+            place = f"{forms.model.name}: conditions: {condition.field}"
+            raise ValueError(f"{place}: found on={condition.on!r}; accepted: 'on_boundary', or of {known}") from error
 
     @staticmethod
     def _values(forms, condition: Dirichlet) -> list[tuple[int, ufl.core.expr.Expr]]:
@@ -136,5 +146,8 @@ class StrongConditions:
         if given:
             accepted = "a value of place and time alone"
             raise ValueError(f"{model.name}: conditions: {condition.field}: found {given.pop()}; accepted: {accepted}")
+        if value.ufl_shape not in ((), (len(parts),)):
+            found, accepted = f"a value of shape {value.ufl_shape}", f"a number or {len(parts)} components"
+            raise ValueError(f"{model.name}: conditions: {condition.field}: found {found}; accepted: {accepted}")
         components = [value] * len(parts) if value.ufl_shape == () else [value[i] for i in range(len(parts))]
         return list(zip(parts, components, strict=True))

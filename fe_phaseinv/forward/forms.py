@@ -264,10 +264,8 @@ class StepForms:
         model = self.model
         if self.heterogeneity is not None and self.heterogeneity not in residual.coefficients():
             raise ValueError(f"{model.name} has no kinetics for a map to multiply: its residual does not use at.map")
-        histories, weights = (
-            dict(zip(self.rated, self.history, strict=True)),
-            [Function(self.space) for _ in range(self.components)],
-        )
+        histories = dict(zip(self.rated, self.history, strict=True))
+        weights = [Function(self.space) for _ in range(self.components)]
         weighted = self.residual(weights).coefficients()
         for field, parts in zip(model.fields, self.parts, strict=True):
             if field.rate and any(histories[part] not in residual.coefficients() for part in parts):
@@ -276,6 +274,19 @@ class StepForms:
             if any(weights[part] not in weighted for part in parts):
                 found = f"no integral with tests.{field.name}"
                 raise ValueError(f"{model.name}: residual: found {found}; accepted: an equation for each field")
+        self._require_determined(residual, self.constraints())
+
+    def _require_determined(self, residual: ufl.Form, constraints: Sequence[ufl.Form]) -> None:
+        """Refuse scalars that nothing depends on, and constraints that depend on nothing unknown."""
+        model = self.model
+        for number, scalar in enumerate(model.scalars):
+            direction = unit(self.scalars, number)
+            if all(_vanishes(derivative(form, self.scalars, direction)) for form in (residual, *constraints)):
+                found, accepted = f"no {scalar.name} in the equations", f"one that depends on at.scalars.{scalar.name}"
+                raise ValueError(f"{model.name}: scalars: found {found}; accepted: {accepted}")
+            if {self.state, self.scalars}.isdisjoint(constraints[number].coefficients()):
+                accepted = "integrals of fields or scalars"
+                raise ValueError(f"{model.name}: constraints: {scalar.name}: found none of these; accepted: {accepted}")
 
     def _is_plain(self, tests: Sequence) -> bool:
         residual = self.residual(tests)
@@ -293,6 +304,10 @@ def unit(function: Function, index: int) -> ufl.core.expr.Expr:
         The place.
     """
     return ufl.as_vector([float(i == index) for i in range(function.ufl_shape[0])])
+
+
+def _vanishes(form) -> bool:
+    return form == 0 or expand_derivatives(form).empty()
 
 
 def _by_fields(kind: str, fields: Sequence, parts: Sequence[Sequence]) -> Named:

@@ -201,8 +201,10 @@ class Integrator:
         self.step.factorised_shift = 0.0
         if tangent is None:
             return Past([time], [], [first], given)
-        others = np.asfortranarray(tangent)
-        means = norm.mean(layout.carried_component(others, 0)[:, self.step.forms.columns :])
+        means = norm.mean(layout.carried_component(tangent, 0)[:, self.step.forms.columns :])
+        free = np.ones(layout.size)
+        free[self.step.operators.prescribed] = 0.0
+        others = np.asfortranarray(layout.carry(free[:, None]) * tangent)
         return Past([time], [], [first], given, [others], means)
 
     def _record(self, state: np.ndarray) -> np.ndarray:

@@ -194,24 +194,16 @@ class ForwardModel:
                 raise ValueError("modes: found without sensitivities; accepted: with sensitivities=True")
         if boundary_data is not None and self.boundary_data is None:
             raise ValueError("boundary_data: found for a ForwardModel without; accepted: one that has it too")
-        given = Given(
-            self.boundary_data if boundary_data is None else boundary_data, self.data if data is None else data
-        )
+        given = Given(boundary_data or self.boundary_data, data or self.data)
         arguments.require_within("boundary_data", given.boundary, times)
         arguments.require_within("data", given.data, times)
         self.coefficients.assign(m)
         tangent = self.tangent(modes) if sensitivities else None
         began = time.perf_counter()
         try:
-            trajectory = self.integrator.march(
-                start,
-                times,
-                given=given,
-                grid=grid,
-                tangent=tangent,
-                record=record,
-                max_steps=max_steps,
-            )
+            options = {"given": given, "grid": grid, "tangent": tangent, "record": record, "max_steps": max_steps}
+            with stop_annotating():
+                trajectory = self.integrator.march(start, times, **options)
         finally:
             self._count(time.perf_counter() - began, sensitivities)
         self.work.steps += len(trajectory.grid.orders)

@@ -85,9 +85,10 @@ class Multipliers:
         layout, operators, comm = self._step.layout, self._step.operators, self._step.norm.comm
         rates = -self._pending.get(0, np.zeros(len(layout.rated) * layout.nodes))
         start = layout.from_rates(rates)
-        layout.component(start, 0)[:] += total(comm, self._start_mean) * self._step.norm.mean_weights
         self._add_boundary(0, start[operators.given])
         start[operators.prescribed] = 0.0
+        # The mean is that of the start as it was given, before anything was prescribed.
+        layout.component(start, 0)[:] += total(comm, self._start_mean) * self._step.norm.mean_weights
         return Inputs(
             total(comm, self._coefficients),
             layout.rates(start),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from numbers import Integral
 from typing import Any
 
 import ufl
@@ -10,6 +11,7 @@ from ufl.algorithms import expand_derivatives, extract_arguments
 from ufl.algorithms.check_arities import ArityMismatch, check_form_arity
 from ufl.algorithms.remove_complex_nodes import remove_complex_nodes
 
+from fe_phaseinv.models.declarations import Dirichlet
 from fe_phaseinv.models.naming import Named
 
 
@@ -63,6 +65,7 @@ class WeakForms:
         """
         names = [scalar.name for scalar in self.model.scalars]
         given = self._called("constraints", fields, self.at.scalars, self.laws, self.at)
+        self._require_kind("constraints", given, Mapping, "a dictionary by scalar")
         if {*given} != {*names}:
             found, accepted = ", ".join(given) or "none", ", ".join(names) or "none, without scalars"
             raise ValueError(f"{self.model.name}: constraints: found {found}; accepted: {accepted}")
@@ -101,7 +104,9 @@ class WeakForms:
         ValueError
             Where the model misnames something, or a channel is no number.
         """
-        channels = [ufl.as_ufl(channel) for channel in self._called("observe", fields, self.at)]
+        given = self._called("observe", fields, self.at)
+        self._require_kind("observe", given, list | tuple, "a tuple of channels")
+        channels = [ufl.as_ufl(channel) for channel in given]
         for channel in channels:
             if channel.ufl_shape:
                 found = f"a channel of shape {channel.ufl_shape}"
@@ -109,8 +114,23 @@ class WeakForms:
         return channels
 
     def conditions(self) -> list:
-        """Return the values that hold on the boundary."""
-        return list(self._called("conditions", self.at))
+        """Return the values that hold on the boundary.
+
+        Raises
+        ------
+        ValueError
+            Where the model misnames something, or gives something else.
+        """
+        given = self._called("conditions", self.at)
+        self._require_kind("conditions", given, list | tuple, "a tuple of Dirichlet(...)")
+        for condition in given:
+            self._require_kind("conditions", condition, Dirichlet, "Dirichlet(...)")
+        return list(given)
+
+    def _require_kind(self, what: str, given: object, kind: Any, accepted: str) -> None:
+        if not isinstance(given, kind):
+            found = type(given).__name__
+            raise ValueError(f"{self.model.name}: {what}: found {found}; accepted: {accepted}")
 
     def _called(self, name: str, *arguments: Any) -> Any:
         method: Callable = getattr(self.model, name)
@@ -120,9 +140,9 @@ class WeakForms:
             raise ValueError(f"{self.model.name}: {name}: {error}") from error
 
     def _form(self, what: str, form: Any) -> ufl.Form:
-        if not isinstance(form, ufl.Form):
-            kind = type(form).__name__
-            raise ValueError(f"{self.model.name}: {what}: found {kind}; accepted: integrals, such as f * dx")
+        self._require_kind(what, form, ufl.Form, "integrals, such as f * dx")
+        for integral in form.integrals():
+            self._require_place(what, integral)
         return ufl.Form([self._with_degree(integral) for integral in form.integrals()])
 
     def _with_degree(self, integral: ufl.Integral) -> ufl.Integral:
@@ -130,6 +150,14 @@ class WeakForms:
         if "quadrature_degree" in given or "quadrature_rule" in given:
             return integral
         return integral.reconstruct(metadata={**given, "quadrature_degree": self.quadrature})
+
+    def _require_place(self, what: str, integral: ufl.Integral) -> None:
+        tags, known = integral.subdomain_id(), {int(tag) for tag in self.at.mesh.exterior_facets.unique_markers}
+        tags = tags if isinstance(tags, tuple) else (tags,)
+        wrong = [tag for tag in tags if isinstance(tag, Integral) and tag not in known]
+        if wrong and integral.integral_type().startswith("exterior_facet"):
+            accepted = ", ".join(map(str, sorted(known))) or "none"
+            raise ValueError(f"{self.model.name}: {what}: found ds({wrong[0]}); accepted: tags of the mesh, {accepted}")
 
     def _require_rank(self, what: str, form: ufl.Form, arguments: set) -> None:
         accepted = "a form that is linear in the tests" if arguments else "integrals without tests"

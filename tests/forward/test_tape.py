@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from checkpoint_schedules import SingleMemoryStorageSchedule
 from firedrake import Function, FunctionSpace, SpatialCoordinate, assemble, dx, exp, grad, inner, sin
 from firedrake.adjoint import Control, ReducedFunctional, continue_annotation, pause_annotation, taylor_to_dict
 from mpi4py import MPI
@@ -159,6 +160,25 @@ def test_runs_on_the_tape_leave_the_model_as_it_was(tape, movie):
     assert forward.boundary_data is data
     np.testing.assert_array_equal(forward.coefficients.values(), 2 * LAWS)
     assert not forward.heterogeneity.dat.data_ro.any()
+
+
+def test_a_schedule_of_checkpoints_on_the_tape_changes_no_derivative(movie):
+    """Of a functional at a new point, by every input."""
+    found = []
+    for schedule in (None, SingleMemoryStorageSchedule()):
+        with set_working_tape(Tape()) as tape:
+            continue_annotation()
+            if schedule:
+                tape.enable_checkpointing(schedule)
+            J, controls = build(CahnHilliard, MPI.COMM_SELF, movie, cropped=True)
+            pause_annotation()
+            reduced = ReducedFunctional(J, [Control(control) for control in controls])
+            moved = [control.copy(deepcopy=True) for control in controls]
+            values = [reduced([m.assign(0.95 * m) for m in moved])]
+            found.append(values + [by.dat.data_ro.copy() for by in reduced.derivative()])
+    assert all(np.abs(by).max() > 1e-8 for by in found[0][2:])  # the constant of a potential changes nothing
+    for with_schedule, without in zip(*found, strict=True):
+        np.testing.assert_allclose(with_schedule, without, rtol=1e-8, atol=1e-14)
 
 
 def test_nothing_is_taped_where_annotation_is_off(movie):
