@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from scipy.interpolate import CubicSpline, UnivariateSpline
+from scipy.interpolate import CubicSpline, make_smoothing_spline
 
 from fe_phaseinv.core.parallel import total
 from fe_phaseinv.data.images import ImageSeries
@@ -14,7 +14,10 @@ from fe_phaseinv.forward.norms import LumpedNorm
 from fe_phaseinv.observation.smoothing import Smoother
 
 MEAN, FROM_IMAGES = "mean", "from-images"
-CUBIC = 3
+FEWEST = 5
+"""Frames with which a smoothing spline can be made; the means of fewer are joined as they are."""
+PENALTIES = np.geomspace(1e-6, 1e2, 25)
+"""Between which a cubic through all values becomes a line, in units of the weight of a value and the whole time."""
 
 
 def data_in_time(
@@ -91,11 +94,38 @@ def _knots(name: str, given, smoother: Smoother, frames: Sequence[int], times: S
 def _means(smoother: Smoother, frames: Sequence[int], times: Sequence[float]) -> np.ndarray:
     """Return the means of the frames, smooth in time as far as their noise allows. Collective."""
     means, noise = np.array([_mean_of(smoother, frame) for frame in frames]), smoother.pixels.images.noise
-    if not noise or len(frames) <= CUBIC:
+    if not noise or len(frames) < FEWEST:
         return means
     counts = [total(smoother.pixels.comm, np.isfinite(smoother.pixels.frame(frame)).sum()) for frame in frames]
-    spline = UnivariateSpline(times, means, w=np.sqrt(counts) / noise, k=CUBIC, s=len(frames))
-    return spline(times)
+    return smoothed(np.array(times), means, noise / np.sqrt(counts))
+
+
+def smoothed(times: np.ndarray, values: np.ndarray, deviations: np.ndarray) -> np.ndarray:
+    """Return values of a smoothing spline, of the smoothness with the smallest predicted risk.
+
+    The risk is Mallows' Cp: the sum of the squared differences, in units of the noise, plus twice the effective number
+    of parameters (Craven and Wahba, Numer. Math. 31, 377 (1979)).
+
+    Parameters
+    ----------
+    times : numpy.ndarray, shape (n,)
+        At least `FEWEST`, increasing.
+    values : numpy.ndarray, shape (n,)
+        With noise.
+    deviations : numpy.ndarray, shape (n,)
+        Standard deviations of the noise.
+    """
+    places, weights = (times - times[0]) / np.ptp(times), deviations**-2.0
+    best, least = values, np.inf
+    for penalty in PENALTIES * weights.mean():
+        smoother = np.array(
+            [make_smoothing_spline(places, unit, weights, penalty)(places) for unit in np.eye(len(times))]
+        )
+        found = values @ smoother
+        risk = np.sum(weights * (found - values) ** 2) + 2 * np.trace(smoother)
+        if risk < least:
+            best, least = found, risk
+    return best
 
 
 def _mean_of(smoother: Smoother, frame: int) -> float:
