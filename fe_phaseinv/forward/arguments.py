@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral
 
 import numpy as np
-from firedrake import FunctionSpace
+from firedrake import Function, FunctionSpace
 
 from fe_phaseinv.core.parallel import any_rank
 from fe_phaseinv.forward.given import BoundaryData, DataInTime, InTime
@@ -50,6 +50,29 @@ def checked_unknown(unknown: np.ndarray | None, size: int) -> np.ndarray:
     if found.dtype != bool or found.shape != (size,):
         raise ValueError(f"unknown: found {found.dtype} of shape {found.shape}; accepted: bool of shape ({size},)")
     return found
+
+
+def checked_start(start: object, spaces: Mapping[str, FunctionSpace]) -> list[Function]:
+    """Return the fields to start from as a list.
+
+    Parameters
+    ----------
+    start : firedrake.Function or sequence of firedrake.Function
+        One for each field with a rate.
+    spaces : mapping of firedrake.FunctionSpace
+        Their spaces, by name.
+
+    Raises
+    ------
+    ValueError
+        Where they are no functions of these spaces.
+    """
+    functions = list(start) if isinstance(start, list | tuple) else [start]
+    found = [function.function_space() if isinstance(function, Function) else None for function in functions]
+    if found != list(spaces.values()):
+        accepted = f"a Function in the space of each of {', '.join(spaces)} of the ForwardModel"
+        raise ValueError(f"start: found {start!r}; accepted: {accepted}")
+    return functions
 
 
 def require_nodes(name: str, shape: tuple[int, ...], space: FunctionSpace, parts: int = 1) -> None:

@@ -127,8 +127,9 @@ class ForwardModel:
         ValueError
             Where an argument is none of these.
         """
-        m, begin = self.parameters.from_laws(laws), self.start_values(self._checked_start(start))
-        trajectory = self.run(m, begin, times)
+        spaces = {field.name: self.field_space(field.name) for field in self.model.fields if field.rate}
+        begin = self.start_values(arguments.checked_start(start, spaces))
+        trajectory = self.run(self.parameters.from_laws(laws), begin, times)
         if fields is None:
             return [self.part(state, self.model.fields[0].name) for state in trajectory.states]
         return [tuple(self.part(state, name) for name in fields) for state in trajectory.states]
@@ -271,15 +272,6 @@ class ForwardModel:
             The fields with rates, in their order.
         """
         return np.concatenate([f.dat.data_ro.reshape(len(f.dat.data_ro), -1).T.ravel() for f in start])
-
-    def _checked_start(self, start: object) -> list[Function]:
-        functions = list(start) if isinstance(start, list | tuple) else [start]
-        names = [field.name for field in self.model.fields if field.rate]
-        spaces = [function.function_space() if isinstance(function, Function) else None for function in functions]
-        if spaces != [self.field_space(name) for name in names]:
-            accepted = f"Functions in the spaces of {', '.join(names)} of the ForwardModel"
-            raise ValueError(f"start: found {start!r}; accepted: {accepted}")
-        return functions
 
     @property
     def counts(self) -> Counts:
