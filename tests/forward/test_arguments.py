@@ -158,7 +158,7 @@ def test_functions_go_in_and_come_out():
     for function, state in zip(found, expected, strict=True):
         np.testing.assert_array_equal(function.dat.data_ro, state)
     with pytest.raises(
-        ValueError, match="^start: found .*; accepted: Functions in the spaces of c of the ForwardModel$"
+        ValueError, match="^start: found .*; accepted: a Function in the space of each of c of the ForwardModel$"
     ):
         forward.solve(laws, Function(FunctionSpace(forward.mesh, "CG", 1)), TIMES)
     with pytest.raises(ValueError, match="^laws: found chemical_potential; accepted: all of chemical_potential, kine"):

@@ -1,7 +1,7 @@
 """Derivatives of models with several rates, scalars, floating means, data in time, and rates multiplied by laws."""
 
 from dataclasses import replace
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 import pytest
@@ -112,7 +112,8 @@ CASES = {
     },
 }
 cases = pytest.mark.parametrize("name", CASES)
-SLOW = "strained", "coupled"
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("strained", "coupled")]
+some_cases = pytest.mark.parametrize("name", ["driven", "stored", *SLOW])
 
 
 def wave(space, number):
@@ -158,7 +159,11 @@ class Setting:
         self.at = Inputs(laws, np.concatenate(starts), map_, data=data)
         self.change = Inputs(change, self.modes @ self.shares, turn, data=rise)
         self.weights = [self.weight(number) for number in (7, 8)]
-        self.weighted, self.trajectory = Weighted(self.forward.step), self.run(self.at)
+        self.trajectory = self.run(self.at)
+
+    @cached_property
+    def weighted(self):
+        return Weighted(self.forward.step)
 
     def weight(self, number):
         """Return integrals of all components against different functions, and a weight of each scalar."""
@@ -265,7 +270,7 @@ def test_tangent_against_differences_and_adjoint_identity(name):
 
 
 @ranks
-@cases
+@some_cases
 def test_sensitivities_against_tangents(name):
     """Of what is carried along: components with rates or seen, and scalars."""
     own = setting(name)
@@ -280,9 +285,7 @@ def test_sensitivities_against_tangents(name):
 
 
 @ranks
-@pytest.mark.parametrize(
-    "name", ["stored", *(pytest.param(name, marks=pytest.mark.slow) for name in ("driven", *SLOW))]
-)
+@pytest.mark.parametrize("name", ["stored", pytest.param("driven", marks=pytest.mark.slow), *SLOW])
 def test_second_order_against_differences(name):
     """The functional is the sum of w.u + w.u^2, so that its weights change too."""
     own, h = setting(name), 1e-4
@@ -306,10 +309,11 @@ def test_second_order_against_differences(name):
         assert own.largest(getattr(found, field) - difference) < 1e-5 * own.largest(difference), field
 
 
-@ranks
-def test_derivatives_from_checkpoints_in_files_where_a_rate_is_multiplied(name="stored"):
+@pytest.mark.parametrize("on", [1, pytest.param(3, marks=[pytest.mark.parallel(3), pytest.mark.slow])])
+def test_derivatives_from_checkpoints_in_files_where_a_rate_is_multiplied(on):
     """The history of the steps, on which these depend, is computed again, too."""
-    own = setting(name)
+    own = setting("stored")
+    assert own.forward.mesh.comm.size == on
     own.at_base()
     found = []
     for sweeps in (own.sweeps(), own.sweeps(replace(own.trajectory, steps=[]), Storage(0, 2, 0))):
@@ -351,7 +355,7 @@ def test_taylor_orders_for_every_input(tape, name):
 
 
 @ranks
-@pytest.mark.parametrize("name", ["driven", "stored", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
+@some_cases
 def test_taylor_orders_for_all_inputs_together(tape, name):
     J, controls = setting(name).taped()
     pause_annotation()
