@@ -215,7 +215,8 @@ class Step:
         self.residuals += 1
         self.solves += 1
         solution = self.linear.solve(sides, expected)
-        return -solution[:, -1], self.layout.carry(-solution[:, :-1])
+        update, derivatives = -solution[:, -1], self.layout.carry(solution[:, :-1])
+        return update, np.negative(derivatives, out=derivatives)
 
     def release(self) -> None:
         """Free what Python no longer holds: on several ranks, PETSc keeps it until all of them ask. Collective."""

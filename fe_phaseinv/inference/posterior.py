@@ -157,20 +157,20 @@ class Laplace:
         seen = np.linalg.matrix_rank(roughness) - strength * np.sum(roughness * (rows @ covariance @ rows.T))
         return self.deviation**2 * max(WEAKEST, float((seen + SEEN) / (m @ roughness @ m + SQUARED)))
 
-    def band(self, relation: Relation, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def band(self, relation: Relation, *z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the lower and upper end of the pointwise 95 % band of a law, formed before its transform.
 
         Parameters
         ----------
         relation : Relation
             The law.
-        z : numpy.ndarray, shape (k,)
-            Its arguments.
+        *z : numpy.ndarray
+            Its argument, or each of two, of shapes that go together.
         """
         part = self.parameters.slices[relation.name]
-        middle = relation.expansion(self.coefficients[part], z)
-        spread = self._spread(relation, np.array(relation.basis.functions(z)))
-        known = 0.0 if relation.known is None else relation.known(z)
+        middle = relation.expansion(self.coefficients[part], *z)
+        spread = self._spread(relation, np.array([relation.expansion(u, *z) for u in np.eye(relation.basis.size)]))
+        known = 0.0 if relation.known is None else relation.known(*z)
         return relation.transform(middle - spread) + known, relation.transform(middle + spread) + known
 
     def slope_band(self, relation: Relation, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -190,7 +190,7 @@ class Laplace:
     def _spread(self, relation: Relation, functions: np.ndarray) -> np.ndarray:
         """Half-width of the band of a combination of a law's coefficients, given for each point."""
         part = self.parameters.slices[relation.name]
-        variance = np.einsum("iz,ij,jz->z", functions, self.covariance[part, part], functions)
+        variance = np.einsum("i...,ij,j...->...", functions, self.covariance[part, part], functions)
         return QUANTILE * np.sqrt(np.maximum(variance, 0))
 
 

@@ -109,7 +109,7 @@ def _draw_curve(axes, result: Result, law: Law, slope: bool) -> None:
     if truth is not None and of_data and not slope and relation.name in result.model.free_constants:
         offset = (value - truth)[inside]  # the constant means nothing
         truth = truth + np.mean(offset[np.isfinite(offset)])
-    ends = band(result, law, z, slope)
+    ends = band(result, law, z, slope=slope)
     if of_data:
         axes.axvspan(low, high, color=SHADE, lw=0, label="range of the data")
     if ends:

@@ -187,6 +187,19 @@ class Result:
         """Return the range of an argument: that of the images where they show it, or else the interval of a basis."""
         return self.range if interval is None or argument == self.model.fields[0].name else interval
 
+    def arguments(self, name: str) -> tuple[np.ndarray, ...]:
+        """Return what a law is called with where it is tabulated, of shapes that go together.
+
+        Parameters
+        ----------
+        name : str
+            Of the law.
+        """
+        if self.laws[name].relation.basis.arguments == 1:
+            return (self.points(name),)
+        x, y = self.grid(name)
+        return x[:, None], y
+
     def points(self, name: str) -> np.ndarray:
         """Return the arguments at which a law is tabulated, one for a law that is a number.
 

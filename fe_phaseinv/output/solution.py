@@ -51,20 +51,20 @@ class Solution:
         """Root mean square difference between prediction and images, in units of the pixels."""
         return self.result.misfit_rms
 
-    def band(self, name: str, z: ArrayLike | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def band(self, name: str, *z: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """Return the ends of the pointwise 95 % band of a law.
 
         Parameters
         ----------
         name : str
             Of the law.
-        z : array_like, optional
-            Where; the points of result.json where not given: 201 over the range of the data, for a kernel from zero to
-            four times its wavenumber. For a number any one.
+        *z : array_like
+            Where, of a law of two fields for each of them; the points of result.json where not given: 201 over the
+            range of the data, for a kernel from zero to four times its wavenumber. For a number any one.
 
         Returns
         -------
-        lower, upper : numpy.ndarray, of the shape of z
+        lower, upper : numpy.ndarray, of the shape that those of z have together
 
         Raises
         ------
@@ -75,8 +75,8 @@ class Solution:
             raise ValueError(f"law: found {name!r}; accepted: {', '.join(self.laws)}")
         if self.result.posterior is None:
             raise ValueError("band: found a solution without uncertainty; accepted: one with uncertainty=True")
-        points = self.result.points(name) if z is None else np.atleast_1d(np.asarray(z, float))
-        return self.result.posterior.band(self.laws[name].relation, points)
+        points = [np.atleast_1d(np.asarray(one, float)) for one in z] or self.result.arguments(name)
+        return self.result.posterior.band(self.laws[name].relation, *points)
 
     def states(self, series: int = 0, name: str | None = None) -> list[Function] | list[float]:
         """Return a predicted field at the frames compared with, or a scalar as numbers.

@@ -100,8 +100,8 @@ def law_summary(result: Result, law: Law) -> dict[str, Any]:
     """
     relation, coefficients = law.relation, {"coefficients": law.relation.basis.standard() @ law.coefficients}
     if relation.basis.arguments > 1:
-        x, y = result.grid(relation.name)
-        values = {"z": [x, y], "value": law(x[:, None], y)}
+        places = result.arguments(relation.name)
+        values = {"z": [place.ravel() for place in places], "value": law(*places)} | band(result, law, *places)
         return {"argument": relation.argument} | values | coefficients | structure(relation)
     z = result.points(relation.name)
     if isinstance(relation.basis, ConstantBasis):
@@ -126,27 +126,27 @@ def structure(relation: Relation) -> dict[str, Any]:
     return {"basis": {"name": type(basis).__name__, **parameters}, **names}
 
 
-def band(result: Result, law: Law, z: np.ndarray, slope: bool = False) -> dict[str, np.ndarray]:
+def band(result: Result, law: Law, *z: np.ndarray, slope: bool = False) -> dict[str, np.ndarray]:
     """Return the 95 % band of a law; empty where the result has no posterior.
 
     Parameters
     ----------
     result : Result
     law : Law
-    z : numpy.ndarray, shape (n,)
-        Values of its argument.
+    *z : numpy.ndarray
+        Values of its argument, or of each of two.
     slope : bool
         Whether the band is that of the slope, of a law without transform.
 
     Returns
     -------
-    dict of numpy.ndarray, shape (n,)
+    dict of numpy.ndarray
         Ends of the band, "lower" and "upper".
     """
     if result.posterior is None:
         return {}
     band = result.posterior.slope_band if slope else result.posterior.band
-    return dict(zip(("lower", "upper"), band(law.relation, z), strict=True))
+    return dict(zip(("lower", "upper"), band(law.relation, *z), strict=True))
 
 
 def _scalars(result: Result) -> dict[str, Any] | list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from fe_phaseinv.data import meshes
 from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.trajectory import Tolerances
 from fe_phaseinv.inference.posing import pose
+from fe_phaseinv.inference.posterior import Laplace
 from fe_phaseinv.inference.settings import Settings
 from fe_phaseinv.inference.verification import verify
 from fe_phaseinv.laws.bases import Legendre
@@ -115,3 +116,18 @@ def test_channels_are_what_the_model_shows_and_spread_is_their_transpose(movie):
 def test_another_number_of_channels_is_refused(movie):
     with pytest.raises(InputError, match="^images: images: found 1 channels; accepted: 2, as many as shown shows$"):
         posed(movie, MPI.COMM_SELF)
+
+
+def test_a_law_of_two_fields_has_a_band(two):
+    problem = posed(two, MPI.COMM_SELF)
+    objective = problem.objective("trajectory", problem.first_regularisation)
+    point = objective.at(problem.coordinates.from_coefficients(problem.coordinates.start))
+    prior = problem.prior(problem.first_regularisation)
+    posterior = Laplace.at(problem.parameters, problem.coordinates, prior=prior, point=point)
+    law = problem.parameters.laws(posterior.coefficients)["exchange"]
+    c, w = np.array([0.2, 0.4, 0.6]), np.array([-0.5, 0.5])
+    low, high = posterior.band(law.relation, c[:, None], w)
+    np.testing.assert_allclose(np.sqrt(low * high), law(c[:, None], w))  # a band of the logarithm is symmetric
+    one = posterior.band(law.relation, c[1], w[0])
+    np.testing.assert_allclose((low[1, 0], high[1, 0]), one)
+    assert np.all(high > 1.001 * low)
