@@ -98,10 +98,12 @@ def main():
     show(f"run of {options.steps} steps      {total:8.1f} s; {counts}")
     began = time.perf_counter()
     folder = COMM_WORLD.bcast(tempfile.mkdtemp() if COMM_WORLD.rank == 0 else None)
-    write_states(Path(folder), [forward.function(run.states[-1])], times[-1:])
+    write_states(Path(folder), [forward.part(run.states[-1], "c")], times[-1:])
     show(f"output               {time.perf_counter() - began:8.1f} s")
     memory = COMM_WORLD.allreduce(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) / 1e6
-    show(f"memory               {memory:8.1f} GB on all ranks, norm of c {step.norm(run.states[-1]):.10f}")
+    show(
+        f"memory               {memory:8.1f} GB on all ranks, norm of c {step.norm(forward.layout.component(run.states[-1], 0)):.10f}"
+    )
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def measure(cells=64, degree=2):
     recorded, trajectory = timed(lambda: forward.run(m, start, TIMES, grid=grid, record=1000))
     sensitivities, _ = timed(lambda: forward.run(m, start, TIMES, grid=grid, sensitivities=True))
     rng = np.random.default_rng(0)
-    weights = [1e-3 * rng.standard_normal(len(start)) for _ in TIMES[1:]]
+    weights = [forward.layout.from_rates(1e-3 * rng.standard_normal(len(start))) for _ in TIMES[1:]]
     change = Inputs(rng.standard_normal(forward.parameters.size), np.zeros_like(start), np.zeros_like(start))
     weighted = Weighted(forward.step)
     found = {"unknowns": 2 * forward.space.dim(), "steps": len(grid.orders), "forward_seconds": whole}

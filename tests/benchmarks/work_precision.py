@@ -56,7 +56,8 @@ def main():
         began = time.perf_counter()
         run = forward.run(m, start, images.times)
         seconds = time.perf_counter() - began
-        squares = [np.nanmean((pixels.average(c) - pixels.frame(i)) ** 2) for i, c in enumerate(run.states, start=1)]
+        fields = [forward.layout.component(state, 0) for state in run.states]
+        squares = [np.nanmean((pixels.average(c) - pixels.frame(i)) ** 2) for i, c in enumerate(fields, start=1)]
         print(
             f"| {degree} | {cells} | {rtol:g} | {2 * forward.space.dim()} | {len(run.grid.orders)} | {seconds:.1f} | "
             f"{np.sqrt(np.mean(squares)):.4f} | {np.sqrt(squares[-1]):.4f} |",
