@@ -101,9 +101,8 @@ def main():
     write_states(Path(folder), [forward.part(run.states[-1], "c")], times[-1:])
     show(f"output               {time.perf_counter() - began:8.1f} s")
     memory = COMM_WORLD.allreduce(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) / 1e6
-    show(
-        f"memory               {memory:8.1f} GB on all ranks, norm of c {step.norm(forward.layout.component(run.states[-1], 0)):.10f}"
-    )
+    size = step.norm(forward.layout.component(run.states[-1], 0))
+    show(f"memory               {memory:8.1f} GB on all ranks, norm of c {size:.10f}")
 
 
 if __name__ == "__main__":
