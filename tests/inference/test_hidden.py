@@ -1,4 +1,4 @@
-"""Hidden fields that have rates: no frame but the first tells where they start, so the first frames are fitted first."""
+"""Hidden fields with rates: no frame but the first tells where they start, so the first frames are fitted first."""
 
 import numpy as np
 import pytest
