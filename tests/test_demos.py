@@ -6,6 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fe_phaseinv.cli.build import starting_laws
+from fe_phaseinv.cli.case import read_case
+
 DEMOS = Path(__file__).parents[1] / "demos"
 
 
@@ -67,6 +70,41 @@ def test_examples_of_the_paper(name, replacements, tmp_path):
     costs = [entry["misfit_rms"] for entry in summary["history"] if entry["stage"] == "intervals"]
     assert costs[-1] < 0.99 * costs[0]
     assert (tmp_path / "laws.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("name", "replacements", "stage"),
+    [
+        ("own_physics", {"CELLS = 20": "CELLS = 8", 'kawasaki.npz")': 'kawasaki.npz").downsample(2)'}, "intervals"),
+        (
+            "coupled",
+            {
+                "CELLS = 20": "CELLS = 8",
+                'coupled.npz")': 'coupled.npz").select([0, 1, 2, 3])',
+                "Legendre(8)": "Legendre(3)",
+                "Legendre(6)": "Legendre(2)",
+                "max_iterations=80": "max_iterations=3",
+            },
+            "first 2",
+        ),
+    ],
+)
+def test_models_in_files(name, replacements, stage, tmp_path):
+    path = DEMOS / name / "demo.py"
+    common = {'HERE / "out"': f'Path("{tmp_path}")'}
+    if name == "own_physics":
+        common |= {"Legendre(10)": "Legendre(3)", "problem.iterate()": "problem.iterate(max_iterations=3)"}
+    run_shortened(path, path.read_text(), replacements | common)
+    summary = json.loads((tmp_path / "result.json").read_text())
+    costs = [entry["misfit_rms"] for entry in summary["history"] if entry["stage"] == stage]
+    assert costs[-1] < 0.9 * costs[0]
+    assert (tmp_path / "laws.png").stat().st_size > 1000
+
+
+def test_the_tutorial_is_short_and_its_case_is_accepted():
+    assert len((DEMOS / "own_physics" / "ohta_kawasaki.py").read_text().splitlines()) <= 40
+    initial, kept = starting_laws(read_case(DEMOS / "own_physics" / "case.toml"))
+    assert (initial["repulsion"], kept) == (5.0, [])
 
 
 def test_map(tmp_path, capsys):

@@ -17,7 +17,7 @@ from fe_phaseinv.models.built_in import BUILT_IN
 
 ROOT = Path(__file__).parents[2]
 ROOMS = "core laws optimisation models data solvers forward observation inference output cli".split()
-DEMOS = "spinodal reaction noise cropped heterogeneity crystal correlation pfhub".split()
+DEMOS = "spinodal reaction noise cropped heterogeneity crystal correlation own_physics coupled pfhub".split()
 """In the order of the gallery."""
 
 
@@ -139,7 +139,7 @@ def default(value):
 def write_gallery(folder):
     """Write a page and a notebook for each demo. None is run: the figures are those stored beside it."""
     entries = "".join(entry(folder, name) for name in DEMOS)
-    names = "\n".join(f"{name.capitalize()} <{name}>" for name in DEMOS)
+    names = "\n".join(f"{name.replace('_', ' ').capitalize()} <{name}>" for name in DEMOS)
     index = f"# Gallery\n\n:::::{{container}} gallery\n{entries}:::::\n\n:::{{toctree}}\n:hidden:\n\n{names}\n:::\n"
     (folder / "index.md").write_text(index)
 

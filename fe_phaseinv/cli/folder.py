@@ -21,7 +21,7 @@ from fe_phaseinv.cli.models import parts
 from fe_phaseinv.cli.session import WORLD, Session
 from fe_phaseinv.core.errors import InputError, read_toml, refusing_unreadable
 from fe_phaseinv.core.parallel import on_root
-from fe_phaseinv.inference.inversion import TOLERANCE, Progress, resume
+from fe_phaseinv.inference.inversion import Progress, resume, tolerance
 from fe_phaseinv.inference.problem import Problem
 from fe_phaseinv.output.files import write_atomically
 
@@ -148,7 +148,7 @@ def read_progress(problem: Problem, folder: Path, inputs: dict[str, Any]) -> Pro
                 found = "nothing that says what it belongs to" if key not in recorded else f"that of another {key}"
                 raise InputError(path, "file", found, accepted)
         progress = resume(problem, saved)
-    if progress.stage not in TOLERANCE or not np.isfinite(progress.state.point.value):
+    if tolerance(progress.stage) is None or not np.isfinite(progress.state.point.value):
         raise InputError(path, "file", "laws that cannot be solved, or an unknown stage", accepted)
     return progress
 

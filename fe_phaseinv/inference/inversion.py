@@ -16,7 +16,7 @@ from fe_phaseinv.inference.ensemble import SeriesEnsemble
 from fe_phaseinv.inference.field_objective import FieldObjective
 from fe_phaseinv.inference.objective import Linearisation, Objective
 from fe_phaseinv.inference.posterior import Laplace
-from fe_phaseinv.inference.problem import Problem
+from fe_phaseinv.inference.problem import Problem, beginning
 from fe_phaseinv.optimisation.trust_region import Outcome, State, start
 from fe_phaseinv.optimisation.trust_region import iterate as minimise
 
@@ -28,6 +28,8 @@ FINAL = (Outcome.NO_START, Outcome.INSENSITIVE, Outcome.MAX_ITERATIONS)
 TOLERANCE = {"intervals": 0.2, "search": 1e-2, "trajectory": 1e-6}
 """Promised reduction of the cost, relative to it, at which a stage ends. The search is for the strength of the prior
 of clean images, which follows from a trajectory that fits well enough."""
+BEGINNING_TOLERANCE, MOST_IN_BEGINNING = 0.5, 6
+"""The same of the beginning of a trajectory, and the most trial points of one: what it leaves open would wander."""
 SAME_REGULARISATION, MOST_CHOICES = 2.0, 8
 """The weights chosen are taken for converged once they change by less than this factor, and kept once they have been
 chosen so often: they may go round in a circle."""
@@ -89,6 +91,16 @@ class Progress:
         }
 
 
+def tolerance(stage: str) -> float | None:
+    """Return the promised reduction of the cost at which a stage ends; None of what is no stage.
+
+    Parameters
+    ----------
+    stage : str
+    """
+    return BEGINNING_TOLERANCE if beginning(stage) else TOLERANCE.get(stage)
+
+
 def resume(problem: Problem, saved: dict) -> Progress:
     """Rebuild the progress that `Progress.to_dict` recorded. Collective.
 
@@ -146,12 +158,12 @@ def iterate(problem: Problem, *, max_iterations: int = 50, progress: Progress | 
     else:
         objective = problem.objective(progress.stage, progress.regularisation)
     while True:
-        stage = progress.stage
-        for state in minimise(objective, progress.state, TOLERANCE[stage], max_iterations, objective.subproblem):
+        stage, most = progress.stage, _most_iterations(progress, max_iterations)
+        for state in minimise(objective, progress.state, tolerance(stage), most, objective.subproblem):
             progress = run.record(stage, progress.regularisation, state, progress)
             if state.outcome is None:
                 yield progress
-        following = _next_stage(problem, progress)
+        following = _next_stage(problem, progress, max_iterations)
         if following is None:
             yield progress
             return
@@ -170,7 +182,7 @@ class _Run:
     def first(self) -> tuple[Objective | FieldObjective, Progress]:
         """Return the objective of the first stage and the progress at the laws to start from."""
         problem = self.problem
-        stage = "intervals" if problem.by_multiple_shooting else _first_trajectory(problem)
+        stage = (*problem.preparations, _first_trajectory(problem))[0]
         objective = problem.objective(stage, problem.first_regularisation)
         x = problem.coordinates.from_coefficients(problem.coordinates.start)
         return objective, self._begin(objective, stage, problem.first_regularisation, x, FIRST_RADIUS)
@@ -184,7 +196,7 @@ class _Run:
     ) -> tuple[Objective | FieldObjective, Progress]:
         """Return the objective of a further stage, and the progress at the point that the one before it has reached."""
         radius, point = max(before.state.radius, FIRST_RADIUS), before.state.point
-        if before.stage == "intervals":
+        if before.stage in self.problem.preparations:
             following = self.problem.objective(stage, regularisation)
             return following, self._begin(following, stage, regularisation, point.x, radius, before)
         following = objective.with_prior(self.problem.prior(regularisation), self.problem.variance(regularisation))
@@ -247,10 +259,22 @@ def posterior(problem: Problem, progress: Progress) -> Laplace:
     return Laplace.at(problem.parameters, problem.coordinates, prior=prior, point=point, noise=problem.noise)
 
 
-def _next_stage(problem: Problem, progress: Progress) -> tuple[str, tuple[float, ...]] | None:
+def _most_iterations(progress: Progress, max_iterations: int) -> int:
+    """Return the iteration at which a stage ends at the latest."""
+    if not beginning(progress.stage):
+        return max_iterations
+    began = next(entry["iteration"] for entry in progress.history if entry["stage"] == progress.stage)
+    return min(max_iterations, began + MOST_IN_BEGINNING)
+
+
+def _next_stage(problem: Problem, progress: Progress, max_iterations: int) -> tuple[str, tuple[float, ...]] | None:
     """Return the stage that follows, with the weights of its priors; None where an inversion has ended."""
-    if progress.state.outcome in FINAL:
+    state = progress.state
+    if state.outcome in FINAL and not (state.outcome is Outcome.MAX_ITERATIONS and state.iteration < max_iterations):
         return None
+    if beginning(progress.stage):
+        stages = (*problem.preparations, _first_trajectory(problem))
+        return stages[stages.index(progress.stage) + 1], progress.regularisation
     chosen = progress.regularisation
     if problem.settings.regularisation == "auto":
         chosen = _better_regularisation(problem, progress)

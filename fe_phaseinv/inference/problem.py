@@ -33,6 +33,22 @@ INSIDE, INSIDE_NOISE = 1e-3, 0.3
 the entropy makes much of values that noise has brought to a bound."""
 
 
+FEWEST = 2
+"""Frames of the first beginning: one tells too little of the laws of a hidden field."""
+_BEGINNING = "first "
+
+
+def beginning(stage: str) -> int | None:
+    """Return the number of frames of a stage that fits the beginning of a trajectory; None of another one.
+
+    Parameters
+    ----------
+    stage : str
+    """
+    count = stage.removeprefix(_BEGINNING)
+    return int(count) if count != stage and count.isdecimal() else None
+
+
 @dataclass(frozen=True, eq=False)
 class Discretisation:
     """A forward model with its view of the images, and back.
@@ -103,9 +119,9 @@ class Series:
         Parameters
         ----------
         stage : str
-            "intervals", or a stage of the trajectory.
+            One of the preparations, or of the trajectory.
         """
-        return self.coarse if stage == "intervals" else self.fine
+        return self.coarse if stage == "intervals" or beginning(stage) else self.fine
 
     def trajectory(self, uncertain: bool = False) -> Segment:
         """Return the trajectory from the first frame, fitted as a field, through all others. Collective.
@@ -123,7 +139,7 @@ class Series:
         Parameters
         ----------
         stage : str
-            "intervals", or a stage of the trajectory.
+            One of the preparations, or of the trajectory.
         weight : float
             Of the squared differences.
         """
@@ -131,6 +147,9 @@ class Series:
         if stage == "intervals":
             segments = multiple_shooting(how.smoother, self.first_frame, self.frames, limits=self.limits)
             return Experiment(how.forward, how.pixels, segments, weight=weight)
+        if count := beginning(stage):
+            short = trajectory(how.smoother, self.first_frame, self.frames[:count], limits=self.limits)
+            return Experiment(how.forward, how.pixels, [short], weight=weight)
         if self.start_unknown:
             segment, field = uncertain_trajectory(how.smoother, self.first_frame, self.frames, limits=self.limits)
         else:
@@ -194,10 +213,19 @@ class Problem:
         return sum(self.ensemble.gather([series.counts for series in self.series]), Counts())
 
     @property
-    def by_multiple_shooting(self) -> bool:
-        """Whether to fit intervals between frames first, where they are not the whole trajectory. Collective."""
-        several = self.ensemble.gather([len(series.frames) > 1 for series in self.series])
-        return self.settings.multiple_shooting and any(several)
+    def preparations(self) -> tuple[str, ...]:
+        """Stages before the trajectory, coarsely solved, which only lead to a start for it. Collective.
+
+        Intervals between frames; where no image shows a field that has a rate, the trajectory through the first frames,
+        then through one more each time.
+        """
+        asked = self.ensemble.gather([(len(one.frames), one.coarse.smoother.at_any_frame) for one in self.series])
+        longest = max(count for count, _ in asked)
+        if not self.settings.multiple_shooting or longest == 1:
+            return ()
+        if all(anywhere for _, anywhere in asked):
+            return ("intervals",)
+        return tuple(f"{_BEGINNING}{count}" for count in range(FEWEST, longest))
 
     @property
     def by_fields(self) -> bool:
@@ -237,11 +265,11 @@ class Problem:
         Parameters
         ----------
         stage : str
-            "intervals", or a stage of the trajectory.
+            One of the preparations, or of the trajectory.
         regularisation : sequence of float
             Weight of the prior of each law.
         """
-        if stage != "intervals" and self.by_fields:
+        if self.by_fields and stage != "intervals" and not beginning(stage):
             return self._field_objective(regularisation)
         weights = [(self.noise / noise) ** 2 if noise else 1.0 for noise in self.noises]
         own = zip(self.ensemble.own, self.series, strict=True)

@@ -57,7 +57,8 @@ class Settings:
     hessian : str
         "gauss-newton", or with second derivatives of the forward model: "newton", or "both" in turn.
     multiple_shooting : bool
-        Whether to fit intervals between frames first; laws that come from another fit need none of it.
+        Whether to fit intervals between frames first, or where a field with a rate is hidden the beginning of the
+        trajectory; laws that come from another fit need none of it.
     term : callable, optional
         A functional of one's own, on pyadjoint's tape, that is added to the cost of the trajectory: of a list of
         functions, the first field at the start and at every frame, gives a number (such as

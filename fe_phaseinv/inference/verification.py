@@ -117,7 +117,8 @@ def verify_problem(problem: Problem) -> list[Check]:
         With tight tolerances of the nonlinear solves.
     """
     x = problem.coordinates.from_coefficients(problem.coordinates.start)
-    checks = verify(problem.objective("intervals", problem.first_regularisation), x)
+    stage = (*problem.preparations, "intervals")[0]
+    checks = verify(problem.objective(stage, problem.first_regularisation), x)
     if problem.by_fields:
         objective = problem.objective("trajectory", problem.first_regularisation)
         checks += verify_fields(objective, objective.begin(x))

@@ -46,6 +46,11 @@ class Starts:
                 raise ValueError(f"{self.forward.model.name}: {field.name}: found no start; accepted: {accepted}")
 
     @property
+    def at_any_frame(self) -> bool:
+        """Whether the images show every field with a rate: what the model says of others holds at the start alone."""
+        return all(field.name in self._channels for field in self.forward.model.fields[1:] if field.rate)
+
+    @property
     def pixels(self) -> Pixels:
         """Pixels of the first channel."""
         return self.smoothers[0].pixels

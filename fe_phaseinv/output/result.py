@@ -341,6 +341,6 @@ def _deviation(derivative: np.ndarray | None, free: np.ndarray, posterior: Lapla
 
 def _heterogeneity(problem: Problem, progress: Progress) -> np.ndarray | None:
     point, pixels = progress.state.point, problem.series[0].fine.pixels
-    if problem.settings.heterogeneity is None or progress.stage == "intervals":
+    if problem.settings.heterogeneity is None or progress.stage in problem.preparations:
         return None
     return pixels.picture(pixels.average(point.objective.field(point.x, "heterogeneity")))

@@ -17,14 +17,14 @@ from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.output.truth import evaluate_formula
 
 PIXELS = 64
-TIMES = (0.0, 0.001, 0.002, 0.004, 0.007, 0.012)
+TIMES = (0.0, 0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.007, 0.008, 0.01, 0.012)
 TRUTH = {
     "model": "coupled Cahn-Hilliard and Allen-Cahn",
     "mu": "log(c/(1-c)) + 1.2*(1-2*c)",
     "D": "1.3 - 0.8*c",
     "kappa": 1e-3,
     "order_potential": "6*phi*(1-phi)*(1-2*phi) + 0.9",
-    "order_kappa": 1.5e-3,
+    "order_gradient_energy": 1.5e-3,
     "order_rate": 200.0,
     "coupling": -1.8,
     "boundary": "zero flux",
@@ -58,7 +58,7 @@ def equations(modes):
     """Return the part of the rates that is linear and diagonal, and a function that gives the rest of them."""
     square = np.pi**2 * (np.arange(modes) ** 2 + np.arange(modes)[:, None] ** 2)
     kappa, rate, b = TRUTH["kappa"], TRUTH["order_rate"], TRUTH["coupling"]
-    linear = np.array([-MOBILITY * square * (SLOPE + kappa * square), -rate * TRUTH["order_kappa"] * square])
+    linear = np.array([-MOBILITY * square * (SLOPE + kappa * square), -rate * TRUTH["order_gradient_energy"] * square])
 
     def rest(u):
         c, phi = (idctn(field, norm="ortho") for field in u)

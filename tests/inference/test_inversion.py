@@ -33,9 +33,12 @@ def test_weights_of_the_priors_are_not_chosen_without_end(problem, monkeypatch):
     ended = replace(last, stage="trajectory", state=replace(last.state, outcome=Outcome.CONVERGED))
     other = tuple(100 * weight for weight in ended.regularisation)
     monkeypatch.setattr(inversion, "_better_regularisation", lambda problem, progress: other)
-    assert inversion._next_stage(problem, replace(ended, choices=inversion.MOST_CHOICES - 1)) == ("trajectory", other)
+    assert inversion._next_stage(problem, replace(ended, choices=inversion.MOST_CHOICES - 1), 50) == (
+        "trajectory",
+        other,
+    )
     with pytest.warns(DataWarning, match=f"still change after {inversion.MOST_CHOICES} choices"):
-        assert inversion._next_stage(problem, replace(ended, choices=inversion.MOST_CHOICES)) is None
+        assert inversion._next_stage(problem, replace(ended, choices=inversion.MOST_CHOICES), 50) is None
 
 
 def test_a_point_that_costs_something_else_is_not_resumed(problem):
