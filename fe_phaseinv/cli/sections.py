@@ -197,7 +197,7 @@ def _curve(model: type[Model], law: FunctionLaw) -> type:
         return Kernel
     if law.positive:
         return Curve
-    if bounds == (0, 1):
+    if bounds == (0, 1) and not law.excess:
         return Mixing
     return Potential if np.all(np.isfinite(bounds)) else Polynomial
 

@@ -61,6 +61,8 @@ class FunctionLaw:
         Whether the law is positive everywhere: the expansion is then that of its logarithm.
     constant : bool
         Whether a constant that is added to the law changes anything; where it does not, it is not learnt.
+    excess : bool
+        Whether the model adds the entropy of mixing itself, so that case files do not.
     unit : str
         In words, such as "length^2/time".
     symbol : str
@@ -71,6 +73,7 @@ class FunctionLaw:
     of: str | tuple[str, ...] = "c"
     positive: bool = False
     constant: bool = True
+    excess: bool = False
     unit: str = ""
     symbol: str = ""
 

@@ -2,7 +2,7 @@
 
 from fe_phaseinv.laws.relations import extended_log
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
-from fe_phaseinv.models.declarations import NumberLaw
+from fe_phaseinv.models.declarations import FunctionLaw, NumberLaw
 
 
 class FloryHuggins(CahnHilliard):
@@ -22,7 +22,8 @@ class FloryHuggins(CahnHilliard):
     """
 
     laws = (
-        *CahnHilliard.laws,
+        FunctionLaw("chemical_potential", constant=False, excess=True, unit="kT", symbol="mu_ex"),
+        *CahnHilliard.laws[1:],
         NumberLaw("chain_length", positive=True, fixed=True, symbol="N1"),
         NumberLaw("solvent_chain_length", positive=True, fixed=True, symbol="N2"),
     )

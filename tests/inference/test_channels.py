@@ -85,7 +85,7 @@ def posed(images, comm):
 
 
 @pytest.mark.parallel([1, 3])
-@pytest.mark.parametrize("stage", ["intervals", "trajectory"])
+@pytest.mark.parametrize("stage", [pytest.param("intervals", marks=pytest.mark.slow), "trajectory"])
 def test_derivatives_hold_where_two_channels_show_two_fields(two, stage):
     problem = posed(two, MPI.COMM_WORLD)
     objective = problem.objective(stage, problem.first_regularisation)

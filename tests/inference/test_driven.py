@@ -82,7 +82,7 @@ def test_what_is_no_drive_is_refused(filling, model, data, message):
 
 
 @pytest.mark.parallel([1, 3])
-@pytest.mark.parametrize("stage", ["intervals", "trajectory"])
+@pytest.mark.parametrize("stage", [pytest.param("intervals", marks=pytest.mark.slow), "trajectory"])
 def test_derivatives_by_laws_and_an_unknown_start(filling, stage):
     problem = posed(replace(filling, noise=0.05), MPI.COMM_WORLD)
     objective = problem.objective(stage, problem.first_regularisation)
