@@ -70,7 +70,7 @@ class Starts:
         InputError
             Where no field can be fitted to the frame.
         """
-        return self._whole(index, self._shifted(index, self.smoothers[0].fit(index, limits)))
+        return self._whole(index, self._shifted(index, self._of_first.fit(index, limits)))
 
     def unknown(self, index: int, limits: tuple[float, float] | None = None) -> UnknownField:
         """Fit a start that is to be estimated further, in modes of the first field. Collective.
@@ -87,7 +87,7 @@ class Starts:
         InputError
             Where no field can be fitted to the frame.
         """
-        field = self.smoothers[0].unknown(index, limits)
+        field = self._of_first.unknown(index, limits)
         modes = field.modes if self.mean is None else field.modes - self.forward.step.norm.mean(field.modes)
         base = self._whole(index, self._shifted(index, field.base))
         return replace(field, base=base, modes=np.pad(modes, ((0, len(base) - len(modes)), (0, 0))))
@@ -100,7 +100,7 @@ class Starts:
         index : int
             Frame.
         """
-        return self.smoothers[0].uncertainty(index)
+        return self._of_first.uncertainty(index)
 
     @property
     def _channels(self) -> dict[str, int]:
@@ -112,6 +112,11 @@ class Starts:
             if len(parts) == 1 and components[parts[0]] in shown:
                 found[field.name] = shown.index(components[parts[0]])
         return found
+
+    @property
+    def _of_first(self) -> Smoother:
+        """What fits the first field."""
+        return self.smoothers[self._channels.get(self.forward.model.fields[0].name, 0)]
 
     def _shifted(self, index: int, values: np.ndarray) -> np.ndarray:
         return values if self.mean is None else values + (self.mean(index) - self.forward.step.norm.mean(values))
