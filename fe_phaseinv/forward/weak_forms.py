@@ -138,6 +138,9 @@ class WeakForms:
             return method(*arguments)
         except AttributeError as error:
             raise ValueError(f"{self.model.name}: {name}: {error}") from error
+        except Exception as error:  # of a user's own lines, which may raise anything
+            found = " ".join(f"{type(error).__name__}: {error}".split())
+            raise ValueError(f"{self.model.name}: {name}: found {found}; accepted: a method that runs") from error
 
     def _form(self, what: str, form: Any) -> ufl.Form:
         self._require_kind(what, form, ufl.Form, "integrals, such as f * dx")

@@ -68,6 +68,14 @@ REFUSED = {
         {"residual": lambda self, fields, rates, laws, tests, at: rates.c * tests.c},
         "residual: found Product; accepted: integrals",
     ),
+    "a method of other arguments": (
+        {"residual": lambda self, fields, rates, laws: rates.c},
+        "residual: found TypeError: .* takes 4 positional arguments but 6 were given; accepted: a method that runs",
+    ),
+    "what cannot be written in UFL": (
+        {"residual": lambda self, fields, rates, laws, tests, at: rates.c * tests.c + fields.mu * tests.mu * at.dx},
+        "residual: found TypeError: unsupported operand .*; accepted: a method that runs",
+    ),
     "nothing": (
         {"residual": lambda self, fields, rates, laws, tests, at: None},
         "residual: found NoneType; accepted: integrals",
