@@ -137,7 +137,8 @@ def _constants(result: Result) -> str:
     for name, law in result.laws.items():
         if isinstance(law.relation.basis, ConstantBasis):
             entry, true = law_summary(result, law), true_number(result, name)
-            ends = f" (95 %: {entry['lower']:.3g} to {entry['upper']:.3g})" if "lower" in entry else ""
+            low, high = entry.get("lower"), entry.get("upper")
+            ends = "" if low is None else " (kept)" if low == high else f" (95 %: {low:.3g} to {high:.3g})"
             ending = "" if true is None else f", truth {true:.3g}"
             texts.append(f"${tex(result.model.symbol(name))}$ = {entry['value']:.3g}{ends}{ending}")
     return "; ".join(texts)
