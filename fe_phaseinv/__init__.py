@@ -6,7 +6,7 @@ from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.data.meshes import mesh_from_file, outline_mesh, periodic_mesh, rectangle_mesh
 from fe_phaseinv.forward.bdf import TimeGrid
 from fe_phaseinv.forward.checkpoints import Storage
-from fe_phaseinv.forward.given import BoundaryData
+from fe_phaseinv.forward.given import BoundaryData, DataInTime
 from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.tape import coefficient_functions, run_on_tape
 from fe_phaseinv.forward.trajectory import Tolerances
@@ -53,6 +53,7 @@ __all__ = [
     "Check",
     "ConstantBasis",
     "Coordinates",
+    "DataInTime",
     "DataWarning",
     "Dirichlet",
     "DrivenReaction",

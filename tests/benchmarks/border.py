@@ -5,13 +5,13 @@ floating means: coherency strain in a periodic box, where a small weight on the 
 """
 
 import time
+from types import SimpleNamespace
 
 import numpy as np
 from firedrake import Function, PeriodicUnitSquareMesh, SpatialCoordinate, UnitSquareMesh, cos, pi
 from ufl import dot
 
-from fe_phaseinv import DrivenReaction, Field, ForwardModel, Legendre, StrainCoupled, ideal_entropy
-from fe_phaseinv.forward.given import DataInTime
+from fe_phaseinv import DataInTime, DrivenReaction, Field, ForwardModel, Legendre, StrainCoupled, ideal_entropy
 
 CELLS, PAIRS = 24, 5
 TIMES = {"driven": (0.0, 0.5, 1.0), "strain": (0.0, 0.02, 0.05)}
@@ -26,8 +26,8 @@ class GivenPotential(DrivenReaction):
 
     def residual(self, fields, rates, laws, tests, at):
         """Return the weak form, with the overpotential among the data."""
-        at.scalars._values["v"] = at.v
-        return super().residual(fields, rates, laws, tests, at)
+        given = SimpleNamespace(dx=at.dx, map=at.map, scalars=SimpleNamespace(v=at.v))
+        return super().residual(fields, rates, laws, tests, given)
 
     def constraints(self, fields, scalars, laws, at):
         """Return none."""
