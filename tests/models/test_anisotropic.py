@@ -45,8 +45,8 @@ def test_no_image_tells_the_scale():
     assert model.invariance.endswith("and (s mu_h, s kappa_xx, s kappa_yy, D/s)")
 
 
-@pytest.mark.parallel([1, 3])
-def test_derivatives_hold_in_cropped_images_and_scaled_unknowns(movie):
+@pytest.mark.parametrize("on", [1, pytest.param(3, marks=[pytest.mark.parallel(3), pytest.mark.slow])])
+def test_derivatives_hold_in_cropped_images_and_scaled_unknowns(movie, on):
     frames = np.concatenate([movie.frames, 0.5 * movie.frames[1:2] + 0.25])
     images = replace(movie, frames=frames, times=np.append(movie.times, 0.03))
     mesh = meshes.rectangle_mesh(images, 6, MPI.COMM_WORLD)
