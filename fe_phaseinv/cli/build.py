@@ -15,7 +15,6 @@ from fe_phaseinv.cli.images import Loaded, domain_of
 from fe_phaseinv.cli.laws import relation, start_of
 from fe_phaseinv.cli.models import refusing_model
 from fe_phaseinv.cli.schema import Domain, Kernel
-from fe_phaseinv.cli.sections import MEAN
 from fe_phaseinv.core.errors import InputError, as_ranges
 from fe_phaseinv.core.parallel import on_root, total
 from fe_phaseinv.core.spaces import box
@@ -30,6 +29,7 @@ from fe_phaseinv.inference.posing import joint, pose
 from fe_phaseinv.inference.problem import Problem, Series
 from fe_phaseinv.inference.settings import Settings
 from fe_phaseinv.laws.bases import EvenPowers
+from fe_phaseinv.models.declarations import MEAN
 from fe_phaseinv.models.interface import Model
 from fe_phaseinv.models.phase_field_crystal import PhaseFieldCrystal, QuarticCrystal
 from fe_phaseinv.output.truth import read_truth

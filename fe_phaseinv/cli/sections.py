@@ -24,11 +24,9 @@ from fe_phaseinv.cli.schema import (
 )
 from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.laws.bases import Powers
-from fe_phaseinv.models.declarations import WAVENUMBER, FunctionLaw, NumberLaw
+from fe_phaseinv.models.declarations import MEAN, WAVENUMBER, FunctionLaw, NumberLaw
 from fe_phaseinv.models.interface import Model
 
-MEAN = "mean"
-"""The data in time that a section of its own is for."""
 ELSEWHERE = {"weighted": ("laws", "diffusivity"), "stiffness": ("elasticity",)}
 """Sections in which options may stand as well as among the others."""
 

@@ -11,9 +11,10 @@ from fe_phaseinv.core.parallel import total
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.forward.given import DataInTime
 from fe_phaseinv.forward.norms import LumpedNorm
+from fe_phaseinv.models.declarations import MEAN
 from fe_phaseinv.observation.smoothing import Smoother
 
-MEAN, FROM_IMAGES = "mean", "from-images"
+FROM_IMAGES = "from-images"
 FEWEST = 5
 """Frames with which a smoothing spline can be made; the means of fewer are joined as they are."""
 PENALTIES = np.geomspace(1e-6, 1e2, 25)
@@ -82,7 +83,7 @@ def _knots(name: str, given, smoother: Smoother, frames: Sequence[int], times: S
             raise ValueError(f"data: {name}: found {given!r}; accepted: pairs of times and values, or a rate")
         return list(zip(times, _means(smoother, frames, times).tolist(), strict=True))
     if np.ndim(given) == 0:
-        first = _mean_of(smoother, frames[0]) if name == MEAN else 0.0
+        (first,) = _means_of(smoother, frames[:1]) if name == MEAN else (0.0,)
         return [(times[0], first), (times[-1], first + float(given) * (times[-1] - times[0]))]
     pairs = sorted((float(time), float(value)) for time, value in given)
     if pairs[0][0] > times[0] or pairs[-1][0] < times[-1]:
@@ -93,7 +94,7 @@ def _knots(name: str, given, smoother: Smoother, frames: Sequence[int], times: S
 
 def _means(smoother: Smoother, frames: Sequence[int], times: Sequence[float]) -> np.ndarray:
     """Return the means of the frames, smooth in time as far as their noise allows. Collective."""
-    means, noise = np.array([_mean_of(smoother, frame) for frame in frames]), smoother.pixels.images.noise
+    means, noise = _means_of(smoother, frames), smoother.pixels.images.noise
     if not noise or len(frames) < FEWEST:
         return means
     counts = [total(smoother.pixels.comm, np.isfinite(smoother.pixels.frame(frame)).sum()) for frame in frames]
@@ -128,10 +129,11 @@ def smoothed(times: np.ndarray, values: np.ndarray, deviations: np.ndarray) -> n
     return best
 
 
-def _mean_of(smoother: Smoother, frame: int) -> float:
-    """Return the mean over the domain of the field fitted to a frame. Collective."""
+def _means_of(smoother: Smoother, frames: Sequence[int]) -> np.ndarray:
+    """Return the means over the domain of the fields fitted to frames. Collective."""
     space = smoother.pixels.space
-    return float(LumpedNorm(space, 2 * space.ufl_element().embedded_superdegree).mean(smoother.fit(frame)))
+    norm = LumpedNorm(space, 2 * space.ufl_element().embedded_superdegree)
+    return np.array([norm.mean(smoother.fit(frame)) for frame in frames])
 
 
 def _require_within(model, pairs: list) -> None:

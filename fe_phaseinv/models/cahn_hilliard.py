@@ -3,8 +3,8 @@
 from ufl import conditional, dot, exp, grad, gt, min_value
 
 from fe_phaseinv.laws.relations import ENTROPY_CUT
-from fe_phaseinv.models.declarations import Field, FunctionLaw, NumberLaw
-from fe_phaseinv.models.interface import Model
+from fe_phaseinv.models.declarations import FunctionLaw, NumberLaw
+from fe_phaseinv.models.mixture import Mixture
 
 
 def kept_positive(c):
@@ -18,7 +18,7 @@ def kept_positive(c):
     return conditional(gt(c, cut), c, cut * exp((min_value(c, cut) - cut) / cut))
 
 
-class CahnHilliard(Model):
+class CahnHilliard(Mixture):
     """dc/dt = div(D(c) c grad mu), mu = mu_h(c) - kappa lap c, with no flux and zero normal gradient.
 
     Zhao, Storey, Braatz and Bazant, Phys. Rev. Lett. 124, 060201 (2020), equation 1.
@@ -35,7 +35,6 @@ class CahnHilliard(Model):
         Whether the mobility is D(c) c, as that of particles which move independently; otherwise it is D(c) alone.
     """
 
-    fields = Field("c", bounds=(0.0, 1.0)), Field("mu", rate=False)
     laws = (
         FunctionLaw("chemical_potential", constant=False, unit="kT", symbol="mu_h"),
         FunctionLaw("diffusivity", positive=True, unit="length^2/time", symbol="D"),
@@ -48,42 +47,7 @@ class CahnHilliard(Model):
 
     def residual(self, fields, rates, laws, tests, at):
         """Return the weak form of c and mu; the arguments are those of `Model.residual`."""
-        c, mu, v, q = fields.c, fields.mu, tests.c, tests.mu
+        c, v = fields.c, tests.c
         mobility = laws.diffusivity(c) * at.map * (kept_positive(c) if self.weighted else 1)
-        balance = rates.c * v + mobility * dot(grad(mu), grad(v))
-        potential = (mu - self.potential(c, laws)) * q - dot(self.tension(c, laws), grad(q))
-        return (balance + potential) * at.dx
-
-    def potential(self, c, laws):
-        """Return the homogeneous part of mu.
-
-        Parameters
-        ----------
-        c : ufl.core.expr.Expr
-        laws : namespace
-            As for `residual`.
-        """
-        return laws.chemical_potential(c)
-
-    def tension(self, c, laws):
-        """Return kappa grad c.
-
-        Parameters
-        ----------
-        c : ufl.core.expr.Expr
-        laws
-            As for `residual`.
-        """
-        return laws.gradient_energy * grad(c)
-
-    def boundary(self, fields, given, laws, tests, at):
-        """Return the integrand over the boundary where c and its normal gradient are given.
-
-        Parameters
-        ----------
-        fields, laws, tests, at
-            As for `residual`.
-        given : firedrake.Function
-            The field whose values and normal gradient hold.
-        """
-        return dot(self.tension(given, laws), at.normal) * tests.mu
+        balance = rates.c * v + mobility * dot(grad(fields.mu), grad(v))
+        return (balance + self.definition(fields, laws, tests)) * at.dx

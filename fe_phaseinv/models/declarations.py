@@ -14,6 +14,8 @@ from fe_phaseinv.laws.relations import Relation, identity, positive
 OF_ONE = "a basis such as Legendre(10), or Legendre(10) + ideal_entropy"
 OF_TWO = "a basis such as TensorProduct(Legendre(4), Legendre(4))"
 """What a law may be."""
+MEAN = "mean"
+"""The number given in time that is the mean of the first field."""
 WAVENUMBER = "k"
 """The argument of laws by which fields are convolved."""
 

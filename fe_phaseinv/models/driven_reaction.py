@@ -1,12 +1,12 @@
 """Reaction-driven Allen-Cahn equation with learnt chemical potential, exchange current and gradient energy."""
 
-from ufl import dot, exp, grad
+from ufl import exp
 
-from fe_phaseinv.models.declarations import Field, FunctionLaw, NumberLaw, Scalar
-from fe_phaseinv.models.interface import Model
+from fe_phaseinv.models.declarations import MEAN, FunctionLaw, NumberLaw, Scalar
+from fe_phaseinv.models.mixture import Mixture
 
 
-class DrivenReaction(Model):
+class DrivenReaction(Mixture):
     """dc/dt = j0(c) [exp(-a eta) - exp((1 - a) eta)], eta = mu_h(c) - kappa lap c + v(t), with zero normal gradient.
 
     The overpotential v(t) is such that the mean of c is as given. Butler-Volmer kinetics of the electrochemical
@@ -24,7 +24,6 @@ class DrivenReaction(Model):
         a, a positive number: 1/2 unless told otherwise.
     """
 
-    fields = Field("c", bounds=(0.0, 1.0)), Field("mu", rate=False)
     laws = (
         FunctionLaw("chemical_potential", constant=False, unit="kT", symbol="mu_h"),
         FunctionLaw("exchange_current", positive=True, unit="1/time", symbol="j0"),
@@ -34,27 +33,14 @@ class DrivenReaction(Model):
     gauge = {"chemical_potential": 1, "gradient_energy": 1, "exchange_current": -1}
     gauge_is_exact = False
     scalars = (Scalar("v"),)
-    data = ("mean",)
+    data = (MEAN,)
 
     def residual(self, fields, rates, laws, tests, at):
         """Return the weak form; the arguments are those of `Model.residual`."""
-        (c, mu), a, eta = fields, laws.symmetry, fields.mu + at.scalars.v
-        reaction = laws.exchange_current(c) * at.map * (exp(-a * eta) - exp((1 - a) * eta))
-        potential = (mu - laws.chemical_potential(c)) * tests.mu - laws.gradient_energy * dot(grad(c), grad(tests.mu))
-        return ((rates.c - reaction) * tests.c + potential) * at.dx
+        a, eta = laws.symmetry, fields.mu + at.scalars.v
+        reaction = laws.exchange_current(fields.c) * at.map * (exp(-a * eta) - exp((1 - a) * eta))
+        return ((rates.c - reaction) * tests.c + self.definition(fields, laws, tests)) * at.dx
 
     def constraints(self, fields, scalars, laws, at):
         """Return what keeps the mean as given."""
         return {"v": (fields.c - at.mean) * at.dx}
-
-    def boundary(self, fields, given, laws, tests, at):
-        """Return the integrand over the boundary where c and its normal gradient are given.
-
-        Parameters
-        ----------
-        fields, laws, tests, at
-            As for `residual`.
-        given : firedrake.Function
-            The field whose values and normal gradient hold.
-        """
-        return laws.gradient_energy * dot(grad(given), at.normal) * tests.mu

@@ -29,6 +29,6 @@ class FloryHuggins(CahnHilliard):
     )
 
     def potential(self, c, laws):
-        """Return the homogeneous part of mu; the arguments are those of `CahnHilliard.potential`."""
+        """Return the homogeneous part of mu; the arguments are those of `Mixture.potential`."""
         entropy = extended_log(c) / laws.chain_length - extended_log(1.0 - c) / laws.solvent_chain_length
         return entropy + super().potential(c, laws)
