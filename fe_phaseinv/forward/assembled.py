@@ -11,6 +11,17 @@ from firedrake.assemble import get_assembler
 from ufl.algorithms import expand_derivatives
 
 
+def vanishes(form: ufl.Form | int) -> bool:
+    """Say whether nothing is left to integrate once derivatives are worked out.
+
+    Parameters
+    ----------
+    form : ufl.Form or int
+        A form, or the sum of none.
+    """
+    return form == 0 or expand_derivatives(form).empty()
+
+
 class Assembled:
     """A form with one test function, as a local array; zero where there is nothing to integrate.
 
@@ -25,7 +36,7 @@ class Assembled:
     """
 
     def __init__(self, form: ufl.Form, shape: tuple[int, ...], changes: bool = True):
-        empty = form == 0 or expand_derivatives(form).empty()
+        empty = vanishes(form)
         self._assembler = None if empty else get_assembler(form)
         self._value = self._assembler and self._assembler.allocate()
         self._shape, self._once = shape, not changes

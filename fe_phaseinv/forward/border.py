@@ -34,7 +34,7 @@ class StepBorder:
 
     def __init__(self, forms: StepForms, nodes: int, prescribed: np.ndarray):
         mesh, count, together = forms.space.mesh(), forms.border, forms.state.function_space()
-        self._comm, self._prescribed, self.count = mesh.comm, prescribed, count
+        self._comm, self._prescribed = mesh.comm, prescribed
         test, whole = TestFunction(together), (nodes * forms.components,)
         residual = forms.residual(split(test))
         by_scalars = [derivative(residual, forms.scalars, unit(forms.scalars, k)) for k in range(count)]
@@ -43,9 +43,7 @@ class StepBorder:
             [Assembled(form, whole, forms.changes_in(form)) for form in side] for side in (by_scalars, by_state)
         )
         self._state, self._own = forms.state, len(forms.model.scalars)
-        self._values = Sums(
-            mesh, (self._own,), lambda tests: forms.weighted_constraints([*tests, *[0] * count][:count])
-        )
+        self._values = Sums(mesh, (self._own,), lambda tests: _own_constraints(forms, tests))
         self._corner = Sums(mesh, (count, count), lambda tests: _by_scalars(forms, tests))
         self._by_coefficients = Sums(mesh, (count, forms.columns), lambda tests: _by_coefficients(forms, tests))
         self._by_start_mean = Sums(mesh, (count,), lambda tests: _by_start_mean(forms, tests))

@@ -11,6 +11,7 @@ from firedrake import Function, FunctionSpace, assemble, interpolate
 
 from fe_phaseinv.core.spaces import boundary_measure, boundary_nodes, interpolation
 from fe_phaseinv.models.declarations import Dirichlet
+from fe_phaseinv.solvers.linear_algebra import product
 
 
 def boundary_space(space: FunctionSpace) -> FunctionSpace:
@@ -70,10 +71,7 @@ class DirichletBoundary:
         values : numpy.ndarray
             Local nodal values in the `boundary_space`.
         """
-        given, c = self._trace.createVecs()
-        given.array[:] = values
-        self._trace.mult(given, c)
-        return c.array[self.nodes]
+        return product(self._trace, values)[self.nodes]
 
     def trace_transposed(self, values: np.ndarray) -> np.ndarray:
         """Apply the transpose of `trace`. Collective.
@@ -83,10 +81,9 @@ class DirichletBoundary:
         values : numpy.ndarray
             Values at the nodes of c.
         """
-        given, c = self._trace.createVecs()
-        c.array[self.nodes] = values
-        self._trace.multTranspose(c, given)
-        return given.array.copy()
+        at_nodes = np.zeros(self._trace.getLocalSize()[0])
+        at_nodes[self.nodes] = values
+        return product(self._trace, at_nodes, transposed=True)
 
 
 class StrongConditions:

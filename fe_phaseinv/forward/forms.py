@@ -9,6 +9,7 @@ from firedrake import Constant, Function, FunctionSpace, TestFunction, VectorFun
 from ufl.algorithms import expand_derivatives
 from ufl.corealg.traversal import unique_pre_traversal
 
+from fe_phaseinv.forward.assembled import vanishes
 from fe_phaseinv.forward.dirichlet import DirichletBoundary
 from fe_phaseinv.forward.layout import components_of
 from fe_phaseinv.forward.weak_forms import WeakForms
@@ -96,9 +97,11 @@ class StepForms:
         self.heterogeneity = Function(space) if heterogeneous else None
         self.convolution = self._convolution()
         self.weak = WeakForms(model, self._surroundings(), self._laws(), quadrature)
-        tests = TestFunction(self.state.function_space())
-        self._require_solvable(self.residual(split(tests)))
-        self.plain_rate = self._is_plain(split(tests))
+        tests = split(TestFunction(self.state.function_space()))
+        residual = self.residual(tests)
+        self.weak.require_linear("residual", residual, tests)
+        self._require_solvable(residual)
+        self.plain_rate = not any(self.changes_in(derivative(residual, history)) for history in self.history)
 
     def residual(self, tests: Sequence) -> ufl.Form:
         """Return the residual as a form.
@@ -274,23 +277,22 @@ class StepForms:
             if any(weights[part] not in weighted for part in parts):
                 found = f"no integral with tests.{field.name}"
                 raise ValueError(f"{model.name}: residual: found {found}; accepted: an equation for each field")
-        self._require_determined(residual, self.constraints())
+        constraints = self.constraints()
+        for scalar, form in zip(model.scalars, constraints, strict=False):
+            self.weak.require_linear(f"constraints: {scalar.name}", form, ())
+        self._require_determined(residual, constraints)
 
     def _require_determined(self, residual: ufl.Form, constraints: Sequence[ufl.Form]) -> None:
         """Refuse scalars that nothing depends on, and constraints that depend on nothing unknown."""
         model = self.model
         for number, scalar in enumerate(model.scalars):
             direction = unit(self.scalars, number)
-            if all(_vanishes(derivative(form, self.scalars, direction)) for form in (residual, *constraints)):
+            if all(vanishes(derivative(form, self.scalars, direction)) for form in (residual, *constraints)):
                 found, accepted = f"no {scalar.name} in the equations", f"one that depends on at.scalars.{scalar.name}"
                 raise ValueError(f"{model.name}: scalars: found {found}; accepted: {accepted}")
             if {self.state, self.scalars}.isdisjoint(constraints[number].coefficients()):
                 accepted = "integrals of fields or scalars"
                 raise ValueError(f"{model.name}: constraints: {scalar.name}: found none of these; accepted: {accepted}")
-
-    def _is_plain(self, tests: Sequence) -> bool:
-        residual = self.residual(tests)
-        return not any(self.changes_in(derivative(residual, history)) for history in self.history)
 
 
 def unit(function: Function, index: int) -> ufl.core.expr.Expr:
@@ -304,10 +306,6 @@ def unit(function: Function, index: int) -> ufl.core.expr.Expr:
         The place.
     """
     return ufl.as_vector([float(i == index) for i in range(function.ufl_shape[0])])
-
-
-def _vanishes(form) -> bool:
-    return form == 0 or expand_derivatives(form).empty()
 
 
 def _by_fields(kind: str, fields: Sequence, parts: Sequence[Sequence]) -> Named:

@@ -27,6 +27,12 @@ class InTime:
         """
         return self._spline(time)
 
+    def _require(self, name: str, arrays: np.ndarray, items: str) -> None:
+        """Refuse times that do not increase, and another number of arrays."""
+        checked_times(self.times)
+        if np.ndim(arrays) != 2 or len(arrays) != len(self.times):
+            raise ValueError(f"{name}: found shape {np.shape(arrays)}; accepted: ({len(self.times)}, {items})")
+
     @cached_property
     def _spline(self) -> CubicSpline:
         return CubicSpline(self.times, np.eye(len(self.times)))
@@ -58,9 +64,7 @@ class BoundaryData(InTime):
 
     def __post_init__(self):
         """Refuse times that do not increase, and another number of fields."""
-        checked_times(self.times)
-        if np.ndim(self.fields) != 2 or len(self.fields) != len(self.times):
-            raise ValueError(f"fields: found shape {np.shape(self.fields)}; accepted: ({len(self.times)}, nodes)")
+        self._require("fields", self.fields, "nodes")
 
     def __call__(self, time: float) -> np.ndarray:
         """Return the field at a time, a local array."""
@@ -89,9 +93,7 @@ class DataInTime(InTime):
 
     def __post_init__(self):
         """Refuse times that do not increase, and another number of values."""
-        checked_times(self.times)
-        if np.ndim(self.values) != 2 or len(self.values) != len(self.times):
-            raise ValueError(f"values: found shape {np.shape(self.values)}; accepted: ({len(self.times)}, names)")
+        self._require("values", self.values, "names")
 
     def __call__(self, time: float) -> np.ndarray:
         """Return the numbers at a time, shape (names,)."""

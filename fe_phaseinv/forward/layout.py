@@ -169,6 +169,16 @@ class StateLayout:
         place = self.carried.index(number) * self.nodes
         return derivatives[place : place + self.nodes]
 
+    def place(self, scalar: str) -> int:
+        """Return the place of a scalar of the model in a state.
+
+        Parameters
+        ----------
+        scalar : str
+            Its name.
+        """
+        return self.inner + self.scalars.index(scalar)
+
     def of_field(self, name: str) -> tuple[int, ...]:
         """Return the components of a field.
 

@@ -238,7 +238,7 @@ class ForwardModel:
         """
         layout = self.layout
         if name in layout.scalars:
-            return float(state[layout.inner + layout.scalars.index(name)])
+            return float(state[layout.place(name)])
         function = Function(self.field_space(name), name=name)
         parts = [layout.component(state, number) for number in layout.of_field(name)]
         function.dat.data_wo.reshape(layout.nodes, -1)[:] = np.column_stack(parts)

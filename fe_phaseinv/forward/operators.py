@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 import numpy as np
 from firedrake import TensorFunctionSpace, TestFunction, TrialFunction, assemble, derivative, split
 from firedrake.assemble import get_assembler
@@ -13,7 +15,7 @@ from fe_phaseinv.forward.border import StepBorder
 from fe_phaseinv.forward.dirichlet import StrongConditions
 from fe_phaseinv.forward.forms import StepForms, unit
 from fe_phaseinv.forward.layout import StateLayout
-from fe_phaseinv.solvers.linear_algebra import dense
+from fe_phaseinv.solvers.linear_algebra import product
 
 
 class StepOperators:
@@ -101,7 +103,7 @@ class StepOperators:
             Without the equations of scalars, which have no rates.
         """
         parts = np.split(history, len(self._rates))
-        return sum(rate.apply(part) for rate, part in zip(self._rates, parts, strict=True))
+        return reduce(np.add, (product(rate.matrix, part) for rate, part in zip(self._rates, parts, strict=True)))
 
     def rate_transposed(self, multiplier: np.ndarray) -> np.ndarray:
         """Apply the transpose of `rate`. Collective.
@@ -115,7 +117,8 @@ class StepOperators:
         -------
         numpy.ndarray, shape (rated * nodes,)
         """
-        return np.concatenate([rate.apply_transposed(multiplier[: self.layout.inner]) for rate in self._rates])
+        inner = multiplier[: self.layout.inner]
+        return np.concatenate([product(rate.matrix, inner, transposed=True) for rate in self._rates])
 
     def sensitivity_sides(self, history: np.ndarray, means: np.ndarray) -> np.ndarray:
         """Return the right-hand sides of the sensitivities, and last that of the Newton update. Collective.
@@ -158,8 +161,7 @@ class StepOperators:
         roughly : bool
             Whether the error that `Convolution.apply` can allow is allowed.
         """
-        convolved = np.asfortranarray(self.forms.convolution.apply(columns, roughly))
-        return self._by_convolution.matMult(dense(self._comm, convolved)).getDenseArray()
+        return product(self._by_convolution, self.forms.convolution.apply(columns, roughly))
 
     def pin_heights(self) -> np.ndarray:
         """Return what the pins add to the matrix, shape (floating,), the same on all ranks. Collective."""
@@ -204,28 +206,14 @@ class _RateMatrix:
 
     def __init__(self, forms: StepForms, residual, history, rows: np.ndarray):
         self._assembler = get_assembler(derivative(residual, history, TrialFunction(forms.space)), mat_type="aij")
-        self._value, self._rows, self._comm = self._assembler.allocate(), rows, forms.space.mesh().comm
-        self._value.petscmat.setOption(PETSc.Mat.Option.KEEP_NONZERO_PATTERN, True)
+        self._value, self._rows = self._assembler.allocate(), rows
+        self.matrix = self._value.petscmat
+        self.matrix.setOption(PETSc.Mat.Option.KEEP_NONZERO_PATTERN, True)
         self.assemble()
 
     def assemble(self) -> None:
         self._assembler.assemble(tensor=self._value)
-        self._value.petscmat.zeroRows(self._rows, diag=0.0)
-
-    def apply(self, history: np.ndarray) -> np.ndarray:
-        matrix = self._value.petscmat
-        if history.ndim > 1:
-            return matrix.matMult(dense(self._comm, np.asfortranarray(history))).getDenseArray()
-        nodes, rows = matrix.createVecs()
-        nodes.array[:] = history
-        matrix.mult(nodes, rows)
-        return rows.array.copy()
-
-    def apply_transposed(self, multiplier: np.ndarray) -> np.ndarray:
-        nodes, rows = self._value.petscmat.createVecs()
-        rows.array[:] = multiplier
-        self._value.petscmat.multTranspose(rows, nodes)
-        return nodes.array.copy()
+        self.matrix.zeroRows(self._rows, diag=0.0)
 
 
 def _layout(forms: StepForms, seen: tuple[int, ...]) -> StateLayout:

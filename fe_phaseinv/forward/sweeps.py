@@ -223,7 +223,7 @@ class Sweeps:
     def _mean(self, change: Inputs) -> float:
         """Return the change of the mean of the first field at the start."""
         step = self.weighted.step
-        return float(step.norm.mean(step.layout.component(step.layout.from_rates(change.start), 0)))
+        return float(step.norm.mean(change.start[: step.layout.nodes]))
 
     def _number_change(self, n: int, change: Inputs) -> np.ndarray:
         data = self.trajectory.given.data

@@ -285,7 +285,7 @@ class _TrajectoryBlock(Block):
             load = layout.zeros()
             for name, value in zip(self.names, parts, strict=True):
                 if value is not None and name in layout.scalars:
-                    load[layout.inner + layout.scalars.index(name)] += float(value.dat.data_ro[0])
+                    load[layout.place(name)] += float(value.dat.data_ro[0])
                 elif value is not None:
                     for number, column in zip(layout.of_field(name), _columns(value, layout.nodes), strict=True):
                         layout.component(load, number)[:] += column

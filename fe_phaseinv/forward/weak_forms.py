@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
@@ -44,11 +44,9 @@ class WeakForms:
         Raises
         ------
         ValueError
-            Where the model misnames something, or gives no form that is linear in the tests.
+            Where the model misnames something, or gives no integrals.
         """
-        form = self._form("residual", self._called("residual", fields, rates, self.laws, tests, self.at))
-        self._require_rank("residual", form, {argument for test in tests for argument in extract_arguments(test)})
-        return form
+        return self._form("residual", self._called("residual", fields, rates, self.laws, tests, self.at))
 
     def constraints(self, fields: Named) -> list[ufl.Form]:
         """Return the equations of the model's scalars, in their order.
@@ -69,10 +67,7 @@ class WeakForms:
         if {*given} != {*names}:
             found, accepted = ", ".join(given) or "none", ", ".join(names) or "none, without scalars"
             raise ValueError(f"{self.model.name}: constraints: found {found}; accepted: {accepted}")
-        forms = [self._form(f"constraints: {name}", given[name]) for name in names]
-        for name, form in zip(names, forms, strict=True):
-            self._require_rank(f"constraints: {name}", form, set())
-        return forms
+        return [self._form(f"constraints: {name}", given[name]) for name in names]
 
     def boundary(self, fields: Named, given: Any, tests: Named) -> ufl.core.expr.Expr:
         """Return the integrand over the boundary where the first field is prescribed.
@@ -162,7 +157,24 @@ class WeakForms:
             accepted = ", ".join(map(str, sorted(known))) or "none"
             raise ValueError(f"{self.model.name}: {what}: found ds({wrong[0]}); accepted: tags of the mesh, {accepted}")
 
-    def _require_rank(self, what: str, form: ufl.Form, arguments: set) -> None:
+    def require_linear(self, what: str, form: ufl.Form, tests: Sequence) -> None:
+        """Refuse a form that is not linear in tests, or where there are none, that has any.
+
+        Parameters
+        ----------
+        what : str
+            What the form is, for the error.
+        form : ufl.Form
+            A form of the model.
+        tests : sequence of ufl.core.expr.Expr
+            What the equations are tested with.
+
+        Raises
+        ------
+        ValueError
+            Where it is another form.
+        """
+        arguments = {argument for test in tests for argument in extract_arguments(test)}
         accepted = "a form that is linear in the tests" if arguments else "integrals without tests"
         try:
             check_form_arity(remove_complex_nodes(expand_derivatives(form)), tuple(arguments))

@@ -220,9 +220,11 @@ class Experiment:
         """Return the scalars of all states compared with, and their derivatives, by the names of `Fit`."""
         layout, columns = self.forward.layout, self.forward.step.forms.columns
         values, derivatives = {}, {}
-        for place, name in enumerate(layout.scalars):
-            values[name] = np.array([state[layout.inner + place] for run in runs for state in run.states])
-            rows = [by[len(by) - layout.border + place, :columns] for run in runs for by in run.sensitivities]
+        for name in layout.scalars:
+            place = layout.place(name)
+            values[name] = np.array([state[place] for run in runs for state in run.states])
+            # From the end: there are fewer carried derivatives than values of a state.
+            rows = [by[place - layout.size, :columns] for run in runs for by in run.sensitivities]
             derivatives[name] = np.array(rows)
         return {"scalars": values, "scalar_derivatives": derivatives}
 

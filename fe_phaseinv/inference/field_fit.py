@@ -76,10 +76,7 @@ class FieldFit:
         ]
         squares, count = total(channels.comm, [sum(r @ r for r in differences), sum(seen.sum() for seen in used)])
         layout = channels.layout
-        scalars = {
-            name: np.array([state[layout.inner + place] for state in states])
-            for place, name in enumerate(layout.scalars)
-        }
+        scalars = {name: np.array([state[layout.place(name)] for state in states]) for name in layout.scalars}
         return cls(frames, list(states), predictions, used, differences, 0.5 * float(squares), int(count), scalars, {})
 
     @property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 import numpy as np
 import ufl
 from firedrake import TrialFunction
@@ -12,7 +14,7 @@ from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.observation.pixels import Pixels
-from fe_phaseinv.solvers.linear_algebra import dense
+from fe_phaseinv.solvers.linear_algebra import product
 
 
 class Channels:
@@ -59,7 +61,7 @@ class Channels:
             As `StateLayout` has it.
         """
         component = self.layout.component
-        return self._rows(lambda matrix, number: _applied(matrix, component(state, number)))
+        return self._rows(lambda matrix, number: product(matrix, component(state, number)))
 
     def derivatives(self, carried: np.ndarray) -> np.ndarray:
         """Return the derivatives of local pixels, shape (rows, columns). Collective.
@@ -70,7 +72,7 @@ class Channels:
             Derivatives of a state, as `StateLayout.carry` gives them.
         """
         component = self.layout.carried_component
-        return self._rows(lambda matrix, number: self._columns(matrix, component(carried, number)))
+        return self._rows(lambda matrix, number: product(matrix, component(carried, number)).copy())
 
     def spread(self, rows: np.ndarray) -> np.ndarray:
         """Return the transpose of `average` times pixels, shape (size,). Collective.
@@ -83,10 +85,7 @@ class Channels:
         state = self.layout.zeros()
         for part, values in zip(self._parts, np.split(np.nan_to_num(rows), len(self._parts)), strict=True):
             for number, matrix in part.items():
-                nodes, pixels = matrix.createVecs()
-                pixels.array[:] = values
-                matrix.multTranspose(pixels, nodes)
-                self.layout.component(state, number)[:] += nodes.array
+                self.layout.component(state, number)[:] += product(matrix, values, transposed=True)
         return state
 
     def picture(self, rows: np.ndarray) -> np.ndarray:
@@ -102,11 +101,8 @@ class Channels:
 
     def _rows(self, apply) -> np.ndarray:
         """Return what all channels show, given what a matrix does to the values of a component."""
-        return np.concatenate([sum(apply(matrix, number) for number, matrix in part.items()) for part in self._parts])
-
-    def _columns(self, matrix: PETSc.Mat, columns: np.ndarray) -> np.ndarray:
-        block = dense(self.comm, np.asfortranarray(columns))
-        return matrix.matMult(block).getDenseArray()[:, : columns.shape[1]].copy()
+        shown = [[apply(matrix, number) for number, matrix in part.items()] for part in self._parts]
+        return np.concatenate([reduce(np.add, parts) for parts in shown])
 
     def _matrices(self, forms, expression) -> dict[int, PETSc.Mat]:
         """Return, for every component that an expression depends on, the matrix from its nodes to pixels."""
@@ -143,10 +139,3 @@ def require_channels(images: ImageSeries, forward: ForwardModel) -> None:
     if images.channels != shown:
         found = f"{images.channels} channels"
         raise InputError(images.source, "images", found, f"{shown}, as many as {forward.model.name} shows")
-
-
-def _applied(matrix: PETSc.Mat, values: np.ndarray) -> np.ndarray:
-    nodes, rows = matrix.createVecs()
-    nodes.array[:] = values
-    matrix.mult(nodes, rows)
-    return rows.array.copy()

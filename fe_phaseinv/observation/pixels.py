@@ -19,7 +19,7 @@ from mpi4py import MPI
 from fe_phaseinv.core.errors import InputError, as_ranges
 from fe_phaseinv.core.parallel import total
 from fe_phaseinv.data.images import ImageSeries
-from fe_phaseinv.solvers.linear_algebra import dense
+from fe_phaseinv.solvers.linear_algebra import product
 
 MOST_PARTS = {2: 8, 3: 3}
 """Into which a pixel is divided in each direction, by dimension."""
@@ -103,13 +103,7 @@ class Pixels:
         c : numpy.ndarray, shape (nodes,) or (nodes, columns)
             Local nodal values.
         """
-        if c.ndim == 1:
-            nodes, rows = self.matrix.createVecs()
-            nodes.array[:] = c
-            self.matrix.mult(nodes, rows)
-            return rows.array.copy()
-        block = dense(self.comm, np.asfortranarray(c))
-        return self.matrix.matMult(block).getDenseArray()[:, : c.shape[1]].copy()
+        return product(self.matrix, c).copy()
 
     def spread(self, rows: np.ndarray) -> np.ndarray:
         """Return the transpose of `average` times pixels: a local array, shape (nodes,). Collective.
@@ -119,10 +113,7 @@ class Pixels:
         rows : numpy.ndarray, shape (rows,)
             Local pixels; those that are NaN do not count.
         """
-        nodes, pixels = self.matrix.createVecs()
-        pixels.array[:] = np.nan_to_num(rows)
-        self.matrix.multTranspose(pixels, nodes)
-        return nodes.array.copy()
+        return product(self.matrix, np.nan_to_num(rows), transposed=True)
 
     def picture(self, local: np.ndarray) -> np.ndarray:
         """Return the whole picture, shape (ny, nx) or (nz, ny, nx), the same on all ranks. Collective.

@@ -23,6 +23,27 @@ def dense(comm, array: np.ndarray) -> PETSc.Mat:
     return PETSc.Mat().createDense(((rows, None), (None, columns)), array=array, comm=comm)
 
 
+def product(matrix: PETSc.Mat, values: np.ndarray, transposed: bool = False) -> np.ndarray:
+    """Return a matrix times a local array, or times several as columns. Collective.
+
+    Parameters
+    ----------
+    matrix : petsc4py.PETSc.Mat
+        The matrix.
+    values : numpy.ndarray, shape (columns of the matrix,) or (columns of the matrix, k)
+        Local values.
+    transposed : bool
+        Whether to multiply a single array by the transposed matrix instead.
+    """
+    if values.ndim > 1:
+        return matrix.matMult(dense(matrix.comm, np.asfortranarray(values))).getDenseArray()
+    right, left = matrix.createVecs()
+    source, found = (left, right) if transposed else (right, left)
+    source.array[:] = values
+    (matrix.multTranspose if transposed else matrix.mult)(source, found)
+    return found.array.copy()
+
+
 def direct_solver(matrix: PETSc.Mat) -> PETSc.KSP:
     """Return a solver by MUMPS that factorises when it is first used. Collective.
 
