@@ -10,6 +10,7 @@ from firedrake import FunctionSpace
 
 from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.core.parallel import total
+from fe_phaseinv.core.spaces import disjoint_tags
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.forward.given import BoundaryData
 from fe_phaseinv.forward.model import ForwardModel
@@ -55,6 +56,8 @@ def pose(images: ImageSeries, model, mesh, settings: Settings) -> Problem:
     """
     frames = _frames(images, settings)
     _require_mesh(mesh, settings)
+    if settings.tags is not None:
+        settings = replace(settings, tags=disjoint_tags(mesh, settings.tags))
     parameters = CoefficientLayout(model.relations)
     typical = model.typical(typical_scales(images, (settings.first_frame, *frames)))
     start, fixed = _start(model, parameters, settings, typical)
