@@ -19,6 +19,7 @@ from fe_phaseinv.inference.problem import Problem, Series
 from fe_phaseinv.laws.bases import ConstantBasis
 from fe_phaseinv.laws.relations import Law
 from fe_phaseinv.models.declarations import WAVENUMBER
+from fe_phaseinv.models.dimensions import named
 from fe_phaseinv.models.interface import Model
 from fe_phaseinv.optimisation.trust_region import Outcome
 
@@ -130,6 +131,8 @@ class Result:
         Formulas and numbers of the true laws, by their names or the keys of `TRUTH_KEYS`.
     warnings : tuple of str
         What is doubtful about the data or the result, a sentence each.
+    units : tuple of str
+        Names of the units of length and time; empty where the images are in units of their own.
     """
 
     model: Model
@@ -149,6 +152,17 @@ class Result:
     scalars: tuple[dict[str, Tracked], ...] = ()
     truth: dict[str, Any] | None = None
     warnings: tuple[str, ...] = ()
+    units: tuple[str, str] = ("", "")
+
+    def unit(self, name: str) -> str:
+        """Return the unit of a law in the names of those of length and time, such as "um^2/h".
+
+        Parameters
+        ----------
+        name : str
+            Of the law.
+        """
+        return named(self.model.declared(name).unit, *self.units)
 
     @property
     def range(self) -> tuple[float, float]:
@@ -274,6 +288,7 @@ def collect(
         scalars=tuple(problem.ensemble.gather(tracked)),
         truth=truth,
         warnings=tuple(warnings),
+        units=problem.ensemble.gather([(one.images.unit, one.images.time_unit) for one in problem.series])[0],
     )
 
 
