@@ -13,9 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 from fe_phaseinv.core.errors import InputError, real_numbers
 from fe_phaseinv.data.image_files import read_arrays, write_arrays
 from fe_phaseinv.data.reconstruction import smooth_function
-from fe_phaseinv.data.statistics import coarseness, noise_deviation
+from fe_phaseinv.data.statistics import block_means, coarseness, noise_deviation
 
 AXES, NUMERALS = (3, 4, 5), {2: "two", 3: "three"}
+COVERED = 0.5
+"""Share of a pixel that lies in the domain from which on it has data."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +38,9 @@ class ImageSeries:
         Standard deviation of the noise of a pixel, in the unit of the pixels.
     source : str, by keyword
         Where the images come from; errors name it.
+    coverage : array_like of shape (y, x) or (z, y, x), optional, by keyword
+        Share of each pixel that lies in the domain, from 0 to 1; those of which less than half does have no data, and
+        the others show the average over their part in it. Only NaN tells where not given.
 
     Raises
     ------
@@ -51,6 +56,7 @@ class ImageSeries:
     _: KW_ONLY
     noise: float = 0.0
     source: str = "images"
+    coverage: NDArray[np.float64] | None = None
 
     def __post_init__(self):
         """Bring the values to their types and validate them."""
@@ -67,6 +73,8 @@ class ImageSeries:
             "noise": float(real_numbers(self.source, "noise", self.noise, 0)),
         }.items():
             object.__setattr__(self, name, value)
+        if self.coverage is not None:
+            self._cover(dimension)
         self._check_frames()
         self._check_times()
         if min(self.extent) <= 0:
@@ -76,6 +84,15 @@ class ImageSeries:
 
     def _refuse(self, key: str, found: object, accepted: str) -> NoReturn:
         raise InputError(self.source, key, found, accepted)
+
+    def _cover(self, dimension: int) -> None:
+        coverage = real_numbers(self.source, "coverage", self.coverage, dimension)
+        if coverage.shape != self.shape or not ((coverage >= 0) & (coverage <= 1)).all():
+            self._refuse("coverage", f"shape {coverage.shape}", f"shares from 0 to 1 of shape {self.shape}")
+        frames = np.where(coverage < COVERED, np.nan, self.frames)
+        frames.setflags(write=False)
+        object.__setattr__(self, "coverage", coverage)
+        object.__setattr__(self, "frames", frames)
 
     def _check_frames(self) -> None:
         if self.frames.size == 0:
@@ -230,6 +247,7 @@ class ImageSeries:
         return replace(
             self,
             frames=frames,
+            coverage=None if self.coverage is None else self.coverage[tuple(windows[::-1])],
             extent=tuple(length * count for length, count in counts),
             origin=tuple(low + (window.start or 0) * length for low, window, length in starts),
         )
@@ -262,10 +280,15 @@ class ImageSeries:
         if type(factor) is not int or factor < 1 or any(count % factor for count in self.shape):
             counts = " and ".join(map(str, self.shape[::-1]))
             self._refuse("factor", factor, f"a positive integer that divides {counts}")
-        split = [size for count in self.shape for size in (count // factor, factor)]
-        blocks = self.frames.reshape(*self.frames.shape[: -self.dimension], *split)
-        inside = tuple(range(-2 * self.dimension + 1, 0, 2))
-        return replace(self, frames=blocks.mean(axis=inside), noise=self.noise / factor ** (self.dimension / 2))
+        noise = self.noise / factor ** (self.dimension / 2)
+        if self.coverage is None:
+            return replace(self, frames=block_means(self.frames, factor, self.dimension), noise=noise)
+        coverage = block_means(self.coverage, factor, self.dimension)
+        part = np.where(self.coverage < COVERED, 0, self.coverage)
+        sums = block_means(np.where(part > 0, self.frames * part, 0), factor, self.dimension)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            frames = sums / block_means(part, factor, self.dimension)
+        return replace(self, frames=frames, coverage=coverage, noise=noise)
 
     def interpolate(self, index: int, points: ArrayLike) -> NDArray[np.float64]:
         """Return values of a smooth function whose averages over the pixels are a frame.
