@@ -9,6 +9,7 @@ import numpy as np
 from fe_phaseinv.cli.case import Case
 from fe_phaseinv.cli.schema import Domain
 from fe_phaseinv.core.errors import InputError
+from fe_phaseinv.data.background import without_background
 from fe_phaseinv.data.images import ImageSeries
 
 SEAM = 2.0
@@ -55,7 +56,10 @@ def domain_of(case: Case, index: int) -> tuple[str, Domain]:
 
 def _load_series(case: Case, index: int) -> Loaded:
     section, key = case.images[index], case.names[index]
+    where, domain = domain_of(case, index)
     images = ImageSeries.load(section.file)
+    if domain.mesh == "outline":
+        images = without_background(images)
     noise = images.estimate_noise() if section.noise == "estimate" else section.noise
     images = replace(images, noise=noise)
     if min(images.shape) < FEWEST_PIXELS:
@@ -72,7 +76,6 @@ def _load_series(case: Case, index: int) -> Loaded:
         accepted = f"at least one frame after the initial {section.initial}"
         raise InputError(section.file, f"{key}.frames", list(chosen), accepted)
     used = images.select([section.initial, *frames])
-    where, domain = domain_of(case, index)
     if case.model_class.fields[0].bounds == (0, 1):
         (images if domain.boundary == "from-images" else used).require_concentration()
     if domain.boundary == "periodic":
