@@ -318,16 +318,8 @@ class ImageSeries(Pieces):
         InputError
             If the file is missing, unreadable or of another kind, lacks something, or holds what is refused.
         """
-        place = Place(
-            source=str(path),
-            times=times,
-            time_step=time_step,
-            extent=extent,
-            pixel_size=pixel_size,
-            origin=origin,
-            unit=unit,
-            time_unit=time_unit,
-        )
+        told = {"times": times, "time_step": time_step, "extent": extent, "pixel_size": pixel_size, "origin": origin}
+        place = Place(source=str(path), **told, unit=unit, time_unit=time_unit)
         choice = Choice(place=place, key=key, axes=axes, channel=channel, grey=grey, mask=mask, sigma=sigma)
         arguments, deviations = read_series(Path(path), choice)
         images = cls(**arguments, noise=noise, source=str(path))

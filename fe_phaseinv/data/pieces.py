@@ -51,6 +51,20 @@ class Pieces:
             raise InputError(self.source, "frames", chosen, f"increasing indices from 0 to {known[-1]}")
         return self._changed(lambda values: values[chosen], times=self.times[chosen])
 
+    def continued(self, times: Sequence[float]) -> Self:
+        """Return the series with its last frame again at later times, from which a forward run can start.
+
+        Parameters
+        ----------
+        times : sequence of float
+            Increasing, after that of the last frame.
+        """
+
+        def repeat(values: NDArray) -> NDArray:
+            return np.concatenate([values, np.repeat(values[-1:], len(times), axis=0)])
+
+        return self._changed(repeat, times=np.concatenate([self.times, times]))
+
     def crop(self, x: tuple[float, float], y: tuple[float, float], z: tuple[float, float] | None = None) -> Self:
         """Return the series of the window (x[0], x[1]) x (y[0], y[1]), its bounds moved to the nearest edges of pixels.
 
