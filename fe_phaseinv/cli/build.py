@@ -19,9 +19,10 @@ from fe_phaseinv.core.errors import InputError, as_ranges
 from fe_phaseinv.core.parallel import on_root, total
 from fe_phaseinv.core.spaces import boundary_tags, box, disjoint_tags
 from fe_phaseinv.data import meshes
+from fe_phaseinv.data.closure import doubt_window
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.data.mesh_files import read_mesh
-from fe_phaseinv.data.outline import CUT, cut_width, mesh_outline
+from fe_phaseinv.data.outline import cells_across, cut_width, mesh_outline
 from fe_phaseinv.forward.trajectory import Tolerances
 from fe_phaseinv.inference.ensemble import SeriesEnsemble
 from fe_phaseinv.inference.matern import Matern
@@ -132,7 +133,10 @@ def build_mesh(case: Case, index: int, images: ImageSeries, comm: MPI.Comm) -> t
     cells = domain.cells or default_cells(images, case.kernels)
     if domain.mesh == "outline":
         closed = case.model_class.conserved and domain.boundary == "no-flux"
-        data = on_root(comm, mesh_outline, images, cells, cut_width(images) if closed else CUT)
+        cells = domain.cells or max(cells, cells_across(images))
+        if domain.boundary == "no-flux":
+            doubt_window(images)
+        data = on_root(comm, mesh_outline, images, cells, cut_width(images) if closed else None)
         return meshes.from_data(data, comm), data.names
     if not isinstance(domain.mesh, Path):
         make = meshes.periodic_mesh if domain.boundary == "periodic" else meshes.rectangle_mesh

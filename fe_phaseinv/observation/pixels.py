@@ -18,9 +18,10 @@ from mpi4py import MPI
 
 from fe_phaseinv.core.errors import InputError, as_ranges
 from fe_phaseinv.core.parallel import total
-from fe_phaseinv.data.images import ImageSeries
+from fe_phaseinv.data.images import COVERED, ImageSeries
 from fe_phaseinv.solvers.linear_algebra import product
 
+WHOLE = 1 - 1e-9
 MOST_PARTS = {2: 8, 3: 3}
 """Into which a pixel is divided in each direction, by dimension."""
 
@@ -53,10 +54,13 @@ class Pixels:
         self._averaging = _averaging(images, vertices.coordinates.dat.data_ro, per_pixel, self.comm)
         self.matrix = self.averages_of(TrialFunction(space))
         first, last = self.matrix.getOwnershipRange()
-        ones, rows = self.matrix.createVecs()
+        ones, shares = self.matrix.createVecs()
         ones.set(1.0)
-        self.matrix.mult(ones, rows)
-        self.inside = rows.array > 1 - 1e-9
+        self.matrix.mult(ones, shares)
+        self.inside = shares.array > (WHOLE if images.coverage is None else COVERED)
+        shares.array[:] = np.where(self.inside, 1 / np.maximum(shares.array, COVERED), 0.0)
+        for matrix in (self._averaging, self.matrix):
+            matrix.diagonalScale(L=shares)
         self.rows = slice(first, last)
         if total(self.comm, self.inside.sum()) == 0:
             raise InputError(images.source, "extent", _box(images), "a picture that overlaps the mesh")
