@@ -1,17 +1,18 @@
 """Series of images: what was seen, where and when."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import NoReturn, Self
+from typing import Any, NoReturn, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fe_phaseinv.core.errors import InputError, real_numbers
 from fe_phaseinv.data.image_files import read_arrays, write_arrays
+from fe_phaseinv.data.precision import precision
 from fe_phaseinv.data.reconstruction import smooth_function
 from fe_phaseinv.data.statistics import coarseness, noise_deviation
 
@@ -33,7 +34,9 @@ class ImageSeries:
         Size of the images along x, y and z, and position of their lower left corner, in the unit of length; the origin
         is zero where not given.
     noise : float, default 0, by keyword
-        Standard deviation of the noise of a pixel, in the unit of the pixels.
+        Standard deviation of the noise of a pixel, in the unit of the pixels; zero where it is not known.
+    weights : array_like of the shape of the frames, by keyword, optional
+        Precision of each pixel in units of 1/noise^2, as `with_sigma` finds it; all one where not given.
     source : str, by keyword
         Where the images come from; errors name it.
 
@@ -50,6 +53,7 @@ class ImageSeries:
     origin: tuple[float, ...] | None = None
     _: KW_ONLY
     noise: float = 0.0
+    weights: NDArray[np.float64] | None = None
     source: str = "images"
 
     def __post_init__(self):
@@ -69,6 +73,8 @@ class ImageSeries:
             object.__setattr__(self, name, value)
         self._check_frames()
         self._check_times()
+        if self.weights is not None and np.shape(self.weights) != frames.shape:
+            self._refuse("weights", f"shape {np.shape(self.weights)}", f"{frames.shape}, that of the images")
         if min(self.extent) <= 0:
             self._refuse("extent", self.extent, f"{NUMERALS[self.dimension]} positive lengths")
         if not 0 <= self.noise < np.inf:
@@ -112,7 +118,7 @@ class ImageSeries:
         channel : int
             Number of the channel, from 0.
         """
-        return self if self.channels == 1 else replace(self, frames=self.frames[:, channel])
+        return self if self.channels == 1 else self._changed(lambda values: values[:, channel])
 
     def picture(self, index: int, channel: int = 0) -> NDArray[np.float64]:
         """Return the picture of a channel of a frame, of shape `shape`.
@@ -124,8 +130,39 @@ class ImageSeries:
         channel : int
             Number of the channel, from 0.
         """
-        frame = self.frames[index]
-        return frame[channel] if frame.ndim > self.dimension else frame
+        return self.frames[index].reshape(-1, *self.shape)[channel]
+
+    def precision(self, index: int, channel: int = 0) -> NDArray[np.float64]:
+        """Return the weights of the pixels of `picture`, one where all are alike.
+
+        Parameters
+        ----------
+        index : int
+            Number of the frame, from 0.
+        channel : int
+            Number of the channel, from 0.
+        """
+        return np.ones(self.shape) if self.weights is None else self.weights[index].reshape(-1, *self.shape)[channel]
+
+    def with_sigma(self, sigma: ArrayLike) -> Self:
+        """Return the series with the noise of its pixels known: `noise` is a representative one, and `weights` are set.
+
+        Parameters
+        ----------
+        sigma : float or array_like of shape (time,), `shape` or that of the frames
+            Standard deviation of the noise; a pixel where it is infinite or NaN has no data.
+
+        Raises
+        ------
+        InputError
+            If it is of another shape, or zero or less where there is data, or a frame keeps no data.
+        """
+        return replace(self, **precision(self.source, self.frames, self.dimension, sigma)._asdict())
+
+    def _changed(self, change: Callable[[NDArray], NDArray], **others: Any) -> Self:
+        """Return the series with its frames and what goes with each of their pixels changed alike."""
+        weights = None if self.weights is None else change(self.weights)
+        return replace(self, frames=change(self.frames), weights=weights, **others)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -205,7 +242,7 @@ class ImageSeries:
         chosen, known = np.ravel(frames).tolist(), range(len(self.times))
         if not chosen or not all(type(i) is int and i in known for i in chosen) or sorted(set(chosen)) != chosen:
             self._refuse("frames", chosen, f"increasing indices from 0 to {known[-1]}")
-        return replace(self, frames=self.frames[chosen], times=self.times[chosen])
+        return self._changed(lambda values: values[chosen], times=self.times[chosen])
 
     def crop(self, x: tuple[float, float], y: tuple[float, float], z: tuple[float, float] | None = None) -> Self:
         """Return the series of the window (x[0], x[1]) x (y[0], y[1]), its bounds moved to the nearest edges of pixels.
@@ -223,15 +260,13 @@ class ImageSeries:
         if z is not None and self.dimension == 2:
             self._refuse("crop.z", z, "ranges of x and y alone, for images")
         ranges = (x, y, z)[: self.dimension]
-        windows = [slice(None) if r is None else self._pixels(axis, r) for axis, r in enumerate(ranges)]
-        frames = self.frames[..., *windows[::-1]]
-        counts = zip(self.pixel, frames.shape[: -self.dimension - 1 : -1], strict=True)
-        starts = zip(self.origin, windows, self.pixel, strict=True)
-        return replace(
-            self,
-            frames=frames,
-            extent=tuple(length * count for length, count in counts),
-            origin=tuple(low + (window.start or 0) * length for low, window, length in starts),
+        counts = self.shape[::-1]
+        windows = [slice(0, counts[axis]) if r is None else self._pixels(axis, r) for axis, r in enumerate(ranges)]
+        placed = list(zip(self.origin, windows, self.pixel, strict=True))
+        return self._changed(
+            lambda values: values[..., *windows[::-1]],
+            extent=tuple(length * (window.stop - window.start) for _, window, length in placed),
+            origin=tuple(low + window.start * length for low, window, length in placed),
         )
 
     def _pixels(self, axis: int, bounds: tuple[float, float]) -> slice:
@@ -263,9 +298,15 @@ class ImageSeries:
             counts = " and ".join(map(str, self.shape[::-1]))
             self._refuse("factor", factor, f"a positive integer that divides {counts}")
         split = [size for count in self.shape for size in (count // factor, factor)]
-        blocks = self.frames.reshape(*self.frames.shape[: -self.dimension], *split)
         inside = tuple(range(-2 * self.dimension + 1, 0, 2))
-        return replace(self, frames=blocks.mean(axis=inside), noise=self.noise / factor ** (self.dimension / 2))
+
+        def average(values: NDArray) -> NDArray:
+            return values.reshape(*values.shape[: -self.dimension], *split).mean(axis=inside)
+
+        with np.errstate(divide="ignore"):
+            weights = None if self.weights is None else 1 / average(1 / self.weights)
+        noise = self.noise / factor ** (self.dimension / 2)
+        return replace(self, frames=average(self.frames), weights=weights, noise=noise)
 
     def interpolate(self, index: int, points: ArrayLike) -> NDArray[np.float64]:
         """Return values of a smooth function whose averages over the pixels are a frame.
