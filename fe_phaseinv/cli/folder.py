@@ -16,7 +16,7 @@ import numpy as np
 
 from fe_phaseinv.cli.build import build_problem
 from fe_phaseinv.cli.case import Case, read_case
-from fe_phaseinv.cli.images import Loaded, load_images
+from fe_phaseinv.cli.images import Loaded, load_images, warn_of_images
 from fe_phaseinv.cli.models import parts
 from fe_phaseinv.cli.session import WORLD, Session
 from fe_phaseinv.core.errors import InputError, read_toml, refusing_unreadable
@@ -56,6 +56,7 @@ def pose_case(case: Case, folder: Path) -> tuple[Problem, dict[str, Any]]:
     """
     on_root(WORLD, _require_folder, folder, case)
     loaded = on_root(WORLD, load_images, case)
+    on_root(WORLD, warn_of_images, case, loaded)
     return build_problem(case, loaded, WORLD), on_root(WORLD, _inputs, case, loaded)
 
 

@@ -62,6 +62,7 @@ class Images:
     noise: str | float = declared(
         'Standard deviation of the noise of a pixel, or "estimate"', 0.0, choices=("estimate",), least=0
     )
+    register: bool = declared("Whether shifts from frame to frame are taken out", False)
     domain: Domain | None = declared("In place of the domain of the case", None)
 
 

@@ -14,6 +14,7 @@ from scipy.stats import t as student
 from skimage.measure import block_reduce
 from skimage.registration import phase_cross_correlation
 
+from fe_phaseinv.data.filters import blurred, completed
 from fe_phaseinv.data.statistics import wavelength
 
 LENGTHS, POWERS = (0.25, 0.5, 1.0, 2.0), (1, 2, 3)
@@ -165,7 +166,7 @@ class _Pair:
     def __init__(self, first: np.ndarray, second: np.ndarray, length: float):
         self.first, self.second, self.dimension = first, second, first.ndim
         deviation = first - np.nanmean(first)
-        averages = [_blurred(deviation, factor * length / (2 * np.pi)) for factor in LENGTHS]
+        averages = [blurred(deviation, factor * length / (2 * np.pi)) for factor in LENGTHS]
         still = [np.ones_like(first), *(average**power for average in averages for power in POWERS)]
         self.still = np.stack(still, axis=-1)
         counts = [int(np.clip(round(count / length), *BLOCKS)) for count in first.shape]
@@ -267,28 +268,6 @@ def _shrunk(values: np.ndarray, deviations: np.ndarray) -> np.ndarray:
     share = variance / (variance + deviations**2)
     weights = 1 / (variance + deviations**2)
     return share * values + (1 - share) * (weights @ values) / weights.sum()
-
-
-def completed(picture: np.ndarray) -> np.ndarray:
-    """Return a picture in which pixels without data have the value of the nearest one with data.
-
-    Parameters
-    ----------
-    picture : numpy.ndarray, shape (y, x) or (z, y, x)
-        Pixels, NaN where there is no data.
-    """
-    missing = np.isnan(picture)
-    if not missing.any():
-        return picture
-    return picture[tuple(ndimage.distance_transform_edt(missing, return_distances=False, return_indices=True))]
-
-
-def _blurred(picture: np.ndarray, length: float) -> np.ndarray:
-    """Return Gaussian averages over the pixels that have data."""
-    known = np.isfinite(picture)
-    weights = ndimage.gaussian_filter(known.astype(float), length, mode="nearest")
-    sums = ndimage.gaussian_filter(np.where(known, picture, 0.0), length, mode="nearest")
-    return sums / np.maximum(weights, np.finfo(float).eps)
 
 
 def _averaged(frames: np.ndarray, factor: int) -> np.ndarray:
