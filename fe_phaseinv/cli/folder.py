@@ -16,7 +16,7 @@ import numpy as np
 
 from fe_phaseinv.cli.build import build_problem
 from fe_phaseinv.cli.case import Case, read_case
-from fe_phaseinv.cli.images import Loaded, load_images
+from fe_phaseinv.cli.images import Loaded, load_and_warn
 from fe_phaseinv.cli.models import parts
 from fe_phaseinv.cli.session import WORLD, Session
 from fe_phaseinv.core.errors import InputError, read_toml, refusing_unreadable
@@ -41,7 +41,7 @@ def read(options: argparse.Namespace) -> Case:
 
 
 def pose_case(
-    case: Case, folder: Path, load: Callable[[Case], Sequence[Loaded]] = load_images
+    case: Case, folder: Path, load: Callable[[Case], Sequence[Loaded]] = load_and_warn
 ) -> tuple[Problem, dict[str, Any]]:
     """Check the folder for the output and the input, cheapest first, and pose the problem. Collective.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -10,11 +11,10 @@ from fe_phaseinv.cli.case import Case
 from fe_phaseinv.cli.schema import Domain
 from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.data.background import without_background
+from fe_phaseinv.data.checks import seam, warn_of
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.data.place import Place
 
-SEAM = 2.0
-"""Pixels on either side of the edges of a periodic picture may differ by this factor more than any other neighbours."""
 FEWEST_PIXELS = 2
 """In each direction; fewer show no pattern."""
 
@@ -43,6 +43,55 @@ def load_images(case: Case) -> list[Loaded]:
         Where file, frames or values are not what the case says.
     """
     return [_load_series(case, index) for index in range(len(case.images))]
+
+
+def load_and_warn(case: Case) -> list[Loaded]:
+    """Read and check all series of images of a case, and warn of what is doubtful about them.
+
+    Parameters
+    ----------
+    case : Case
+
+    Returns
+    -------
+    list of tuple
+        As from `load_images`.
+    """
+    loaded = load_images(case)
+    warn_of_images(case, loaded)
+    return loaded
+
+
+def warn_of_images(case: Case, loaded: Sequence[Loaded]) -> None:
+    """Warn of what is doubtful about the images of a case.
+
+    Parameters
+    ----------
+    case : Case
+    loaded : sequence of tuple
+        From `load_images`.
+    """
+    for index in range(len(loaded)):
+        images, closed, periodic = shown(case, loaded, index)
+        warn_of(images, closed=closed, periodic=periodic)
+
+
+def shown(case: Case, loaded: Sequence[Loaded], index: int) -> tuple[ImageSeries, bool, bool]:
+    """Return the frames of a series that are used, whether they conserve their mean, and whether they repeat.
+
+    Parameters
+    ----------
+    case : Case
+    loaded : sequence of tuple
+        From `load_images`.
+    index : int
+        Of the series.
+    """
+    (images, frames), (_, domain), first = loaded[index], domain_of(case, index), case.images[index].initial
+    all_matter = domain.boundary == "from-images"
+    used = images.select(range(first, len(images.times)) if all_matter else [first, *frames])
+    closed = case.model_class.conserved and not all_matter and not isinstance(domain.mesh, Path)
+    return used, closed, domain.boundary == "periodic"
 
 
 def domain_of(case: Case, index: int) -> tuple[str, Domain]:
@@ -125,11 +174,15 @@ def _read(case: Case, index: int) -> ImageSeries:
     images = ImageSeries.load(section.file, **{name: getattr(section, name) for name in READING})
     if section.crop is not None:
         images = _cropped(images, f"{key}.crop", section.crop)
-    if domain_of(case, index)[1].mesh == "outline":
+    domain = domain_of(case, index)[1]
+    if domain.mesh == "outline":
         images = without_background(images)
     if section.sigma is None:
         noise = images.estimate_noise() if section.noise == "estimate" else section.noise
         images = images.with_sigma(noise)
+    if section.register:
+        periodic, crop = (domain.boundary == kind for kind in ("periodic", "from-images"))
+        images = images.registered(reference=section.initial, periodic=periodic, crop=crop)
     images = images.downsample(section.downsample)
     if min(images.shape) < FEWEST_PIXELS:
         found = f"{' x '.join(map(str, images.shape))} pixels"
@@ -186,11 +239,7 @@ def _require_within(used: ImageSeries, rate: float, bounds: tuple[float, float])
 
 def _require_repetition(images: ImageSeries, key: str) -> None:
     """Refuse pictures whose opposite edges do not fit together."""
-    for axis, name in zip(range(-1, -images.dimension - 1, -1), "xyz", strict=False):
-        steps = np.diff(images.frames, axis=axis, append=np.take(images.frames, [0], axis=axis))
-        sizes = np.sqrt(np.nanmean(np.moveaxis(steps, axis, -1) ** 2, axis=tuple(range(steps.ndim - 1))))
-        if sizes[-1] > SEAM * sizes[:-1].max():
-            found = (
-                f"pixels at the two ends of {name} that differ by {sizes[-1]:.3g}, neighbours by {sizes[:-1].max():.3g}"
-            )
-            raise InputError(images.source, key, found, "a picture that repeats, for a periodic domain")
+    if apart := seam(images):
+        name, ends, neighbours = apart
+        found = f"pixels at the two ends of {name} that differ by {ends:.3g}, neighbours by {neighbours:.3g}"
+        raise InputError(images.source, key, found, "a picture that repeats, for a periodic domain")

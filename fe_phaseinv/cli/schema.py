@@ -92,6 +92,7 @@ class Images:
         "Window to use, [x0, y0, x1, y1], in space [x0, y0, z0, x1, y1, z1]", None
     )
     downsample: int = declared("Average over blocks of so many pixels in each direction", 1, least=1)
+    register: bool = declared("Whether shifts from frame to frame are taken out", False)
     domain: Domain | None = declared("In place of the domain of the case", None)
 
     @property

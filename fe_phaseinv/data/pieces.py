@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.data.masks import COVERED
 from fe_phaseinv.data.place import finite
+from fe_phaseinv.data.registration import Shifts, measure_shifts, moved
 from fe_phaseinv.data.statistics import block_means
 
 
@@ -99,6 +100,47 @@ class Pieces:
         if not 0 <= start < stop <= self.shape[::-1][axis]:
             raise InputError(self.source, key, bounds, f"a range of at least one pixel from {low:.6g} to {high:.6g}")
         return slice(start, stop)
+
+    def registered(
+        self, shifts: Shifts | None = None, *, reference: int = 0, periodic: bool = False, crop: bool = False
+    ) -> Self:
+        """Return the series without shifts from frame to frame: every picture is where that of one frame is.
+
+        What has moved out of the picture has no data. Between pixels a spline is taken, which keeps clean pixels and
+        makes noisy ones a little smoother.
+
+        Parameters
+        ----------
+        shifts : Shifts, optional
+            Measured in the first channel where not given.
+        reference : int
+            Number of the frame that stays where it is.
+        periodic : bool
+            Whether the picture repeats; nothing moves out of it then.
+        crop : bool
+            Whether only the window is kept that all frames show.
+        """
+        shifts = measure_shifts(self.only(0).frames) if shifts is None else shifts
+        if not shifts.found:
+            return self
+        offsets = shifts.offsets(reference)
+        pairs = list(zip(range(len(offsets)), offsets, strict=True))
+        frames = np.stack([self._moved(self.frames[index], offset, periodic) for index, offset in pairs])
+        weights = self.weights
+        if weights is not None:
+            whole = np.stack([self._moved(weights[index], np.round(offset), periodic) for index, offset in pairs])
+            weights = np.where(np.isfinite(frames), np.nan_to_num(whole), 0.0)
+        series = replace(self, frames=frames, weights=weights)
+        if periodic or not crop:
+            return series
+        cut = np.ceil([np.maximum(-offsets, 0).max(axis=0), np.maximum(offsets, 0).max(axis=0)]) * self.pixel
+        low = np.array(self.origin)
+        return series.crop(*zip(low + cut[0], low + self.extent - cut[1], strict=True))
+
+    def _moved(self, frame: NDArray, offset: NDArray, periodic: bool) -> NDArray:
+        """Return a frame with each of its pictures moved."""
+        pictures = frame.reshape(-1, *self.shape)
+        return np.reshape([moved(picture, offset, periodic) for picture in pictures], frame.shape)
 
     def downsample(self, factor: int) -> Self:
         """Return the series of averages over blocks of pixels; a block with a NaN becomes NaN.
