@@ -17,8 +17,8 @@ from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.data.mesh_data import MeshData
 from fe_phaseinv.data.triangulation import triangulate
 
-BLUR = 1.0
-"""Standard deviation, in pixels, of the filter that takes the steps from the edge of the mask."""
+BLUR, SOFT_BLUR = 1.0, 0.5
+"""Standard deviation, in pixels, of the filter that takes the steps from the edge of the mask, or of a soft one."""
 CUT, CUT_DEVIATION = 0.32, 0.3
 """Pixels cut by the outline may count among those with data by their centres, or not at all, and the domain then ends
 0.64 pixels beyond them on average: what is expected in between, and its standard deviation."""
@@ -30,7 +30,7 @@ MARGIN = 4
 """Pixels beyond the edges of the picture, which a domain that ends there may reach."""
 FEWEST_ALONG, FEWEST_ACROSS = 24, 3
 """Triangles along the longest side of a part of the domain, and across it where it is widest."""
-RIPPLE = 0.1
+RIPPLE, SOFT_RIPPLE = 0.1, 0.03
 """Root mean square distance, in pixels, by which the smooth outline may differ from the filtered one."""
 FEWEST_SIDES = 8
 """Sides that every polygon has at least."""
@@ -80,7 +80,11 @@ def cut_width(images: ImageSeries) -> float:
 def _density(images: ImageSeries) -> np.ndarray:
     """Return how much of the surroundings of each pixel has data, with a margin beyond the edges of the picture."""
     inside = images.mask.astype(float) if images.coverage is None else images.coverage
-    return gaussian_filter(np.pad(inside, MARGIN), BLUR)
+    return gaussian_filter(np.pad(inside, MARGIN), SOFT_BLUR if _is_soft(images) else BLUR)
+
+
+def _is_soft(images: ImageSeries) -> bool:
+    return images.coverage is not None and not np.isin(images.coverage, (0, 1)).all()
 
 
 def _require_plane(images: ImageSeries) -> None:
@@ -205,7 +209,7 @@ def _area(ring: np.ndarray) -> float:
 
 def _sides(ring: np.ndarray, size: float, images: ImageSeries) -> np.ndarray:
     """Return the vertices of a polygon of about equal sides on a smooth closed curve through a ring."""
-    tolerance = len(ring) * (RIPPLE * min(images.pixel)) ** 2
+    tolerance = len(ring) * ((SOFT_RIPPLE if _is_soft(images) else RIPPLE) * min(images.pixel)) ** 2
     curve, _ = splprep(ring.T, s=tolerance, per=True)
     length = np.hypot(*np.diff(ring, axis=0).T).sum()
     count = max(FEWEST_SIDES, round(length / size))
