@@ -12,11 +12,11 @@ from mpi4py.MPI import COMM_WORLD
 from fe_phaseinv.core.errors import DataWarning, InputError
 from fe_phaseinv.core.spaces import box
 from fe_phaseinv.data.background import without_background
-from fe_phaseinv.data.closure import doubt_window
+from fe_phaseinv.data.closure import cut_width, doubt_balance, doubt_window
 from fe_phaseinv.data.gmsh_session import import_gmsh
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.data.meshes import outline_mesh
-from fe_phaseinv.data.outline import cells_across, cut_width, mesh_outline, outline
+from fe_phaseinv.data.outline import cells_across, mesh_outline, outline
 from fe_phaseinv.data.triangulation import HOLES, OUTSIDE, triangulate
 
 N = 100
@@ -125,8 +125,8 @@ WAVES = 0.5 + 0.3 * np.cos(0.3 * X + 0.2 * Y) * np.array([1.0, 1.3, -0.8])[:, No
 
 def test_what_passes_the_outline_is_said():
     images = ImageSeries(np.where(disc(47, 52, 22), WAVES, np.nan), [0, 1, 2], (1, 1))
-    with pytest.warns(DataWarning, match=r"the sum of the pixels changes by .*: something passes it"):
-        cut_width(images)
+    with pytest.warns(DataWarning, match=r"the sum of the pixels of the domain changes by .*: something passes it"):
+        doubt_balance(images)
 
 
 @pytest.mark.parametrize("turn", range(4))
