@@ -32,13 +32,18 @@ def without_background(images: ImageSeries) -> ImageSeries:
     value, outside = _background(flat)
     if not outside.any() or outside.all():
         return images
-    rim = ~outside & ~binary_erosion(~outside, border_value=1)
-    ring = binary_erosion(~outside, border_value=1) & ~binary_erosion(~outside, iterations=2, border_value=1)
+    inner = _shrunk(~outside)
+    rim, ring = ~outside & ~inner, inner & ~_shrunk(inner)
     if ring.any() and abs(flat[:, rim].mean() - value) < DILUTED * abs(flat[:, ring].mean() - value):
         outside |= rim
     text = f"{images.source}: {outside.sum()} pixels around the rest, always {value:g}, are taken for no data (NaN)"
     warnings.warn(text, DataWarning, stacklevel=2)
     return replace(images, frames=np.where(outside, np.nan, images.frames))
+
+
+def _shrunk(inside: np.ndarray) -> np.ndarray:
+    """Leave out the pixels that have a neighbour outside, be it at a corner."""
+    return binary_erosion(inside, np.ones((3, 3)), border_value=1)
 
 
 def _background(frames: np.ndarray) -> tuple[float, np.ndarray]:

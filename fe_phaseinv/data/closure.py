@@ -1,14 +1,25 @@
-"""Whether a domain ends where its pixels do."""
+"""Whether and where a domain ends around its pixels."""
 
 from __future__ import annotations
 
 import warnings
+from typing import NamedTuple
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 from fe_phaseinv.core.errors import DataWarning
 from fe_phaseinv.data.images import ImageSeries
+from fe_phaseinv.data.outline import BLUR, CUT, MARGIN, density, require_plane
 
+CUT_DEVIATION = 0.3
+"""Of what is expected to be `CUT`."""
+MASS_ERROR = 1.0
+"""Of the sum of all pixels with data and those cut, in their unit."""
+LEAST_CUT, MOST_CUT = -0.1, 0.8
+"""Between which the answer is: a balance that asks for more is not one of mass."""
+FAINT = 1e-3
+"""Share of pixels with data nearby below which there are none."""
 UNBALANCED = 0.5
 """Error of the sum of all pixels beyond which it is no error, in standard deviations of a pixel for each pixel that the
 outline cuts, added as if independent: cut out of a larger pattern it is 0.6 to 3, and below 0.4 in whole particles."""
@@ -17,26 +28,74 @@ DEEPER, MOST_BEYOND = 4, 3.0
 round domain may end that only touches the edge."""
 
 
-def doubt_balance(images: ImageSeries, square: float, length: float) -> None:
-    """Say that something passes the outline, where what it cuts cannot account for the sums of the pixels.
+class _Sums(NamedTuple):
+    """Changes of the sums of the pixels and of the values at their edge, the noise of the first, the edge's length."""
+
+    inside: np.ndarray
+    edge: np.ndarray
+    variance: float
+    length: float
+
+
+def cut_width(images: ImageSeries) -> float:
+    """Estimate how far the domain reaches beyond the pixels with data, in pixels, where what they show is conserved.
+
+    The sum of the pixels changes by what passes between them and those that the outline cuts, for which the values at
+    the edge stand. Where noise hides this, the answer is `fe_phaseinv.data.outline.CUT`; where the coverage of the
+    pixels is known, zero.
 
     Parameters
     ----------
     images : ImageSeries
         Single images.
-    square : float
-        Variance in time of the sum of what is inside.
-    length : float
-        Length of the outline, in pixels.
+
+    Returns
+    -------
+    float
+        The mean of a Gaussian posterior, whose prior has the mean `CUT` and the standard deviation `CUT_DEVIATION`,
+        between `LEAST_CUT` and `MOST_CUT`.
+
+    Raises
+    ------
+    InputError
+        If the images are stacks.
     """
-    deviation = np.nanstd(images.frames)
-    if square > length * (UNBALANCED * deviation) ** 2:
+    require_plane(images)
+    if images.coverage is not None:
+        return 0.0
+    sums = _sums(images)
+    weight, precision = 1 / (MASS_ERROR**2 + sums.variance), CUT_DEVIATION**-2
+    width = (precision * CUT - weight * sums.inside @ sums.edge) / (precision + weight * sums.edge @ sums.edge)
+    return float(np.clip(width, LEAST_CUT, MOST_CUT))
+
+
+def doubt_balance(images: ImageSeries) -> None:
+    """Say that something passes the outline of a conserved pattern, where what it cuts cannot account for that.
+
+    Parameters
+    ----------
+    images : ImageSeries
+        Single images.
+    """
+    sums, deviation = _sums(images), np.nanstd(images.frames)
+    square = np.mean((sums.inside + cut_width(images) * sums.edge) ** 2) - sums.variance
+    if square > sums.length * (UNBALANCED * deviation) ** 2:
         text = (
-            f"{images.source}: the sum of the pixels changes by {np.sqrt(square):.2g}, more than those that the outline"
+            f"{images.source}: the sum of the pixels of the domain changes by {np.sqrt(square):.2g}, more than those at"
         )
-        text += " cuts can account for: something passes it, as where a picture shows a part of a larger pattern;"
-        text += ' boundary = "from-images" takes that from the pixels'
+        text += " its boundary account for: something passes it, as where it is a part of a larger pattern; "
+        text += 'boundary = "from-images" takes that from the pixels'
         warnings.warn(text, DataWarning, stacklevel=2)
+
+
+def _sums(images: ImageSeries) -> _Sums:
+    images = images.only(0)
+    near = density(images)
+    slope = np.hypot(*np.gradient(near))
+    filled = np.pad(np.where(images.mask, images.frames, 0.0), ((0, 0), (MARGIN, MARGIN), (MARGIN, MARGIN)))
+    edge = [(slope * gaussian_filter(frame, BLUR) / np.maximum(near, FAINT)).sum() for frame in filled]
+    inside, edge = (np.subtract(sums, np.mean(sums)) for sums in (filled.sum(axis=(1, 2)), edge))
+    return _Sums(inside, edge, float(images.mask.sum() * images.noise**2), float(slope.sum()))
 
 
 def doubt_window(images: ImageSeries) -> None:

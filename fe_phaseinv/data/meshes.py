@@ -112,7 +112,7 @@ def outline_mesh(images: ImageSeries, cells: int, comm: MPI.Comm, *, width: floa
     comm : mpi4py.MPI.Comm
         The ranks that share the mesh; rank 0 makes it.
     width : float, optional
-        How far the domain reaches beyond these pixels, in pixels; `fe_phaseinv.data.outline.cut_width` estimates it.
+        How far the domain reaches beyond these pixels, in pixels; `fe_phaseinv.data.closure.cut_width` estimates it.
         Where not given it is `fe_phaseinv.data.outline.CUT`, or what the coverage of the pixels tells.
 
     Returns

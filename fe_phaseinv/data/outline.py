@@ -12,78 +12,56 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter, label
 from scipy.stats import norm
 
 from fe_phaseinv.core.errors import InputError
-from fe_phaseinv.data.closure import doubt_balance
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.data.mesh_data import MeshData
 from fe_phaseinv.data.triangulation import triangulate
 
-BLUR = 1.0
-"""Standard deviation, in pixels, of the filter that takes the steps from the edge of the mask."""
-CUT, CUT_DEVIATION = 0.32, 0.3
+BLUR, SOFT_BLUR = 1.0, 0.5
+"""Standard deviation, in pixels, of the filter that takes the steps from the edge of the mask, or of a soft one."""
+CUT = 0.32
 """Pixels cut by the outline may count among those with data by their centres, or not at all, and the domain then ends
-0.64 pixels beyond them on average: what is expected in between, and its standard deviation."""
-MASS_ERROR = 1.0
-"""Of the sum of all pixels with data and those cut, in their unit."""
-LEAST_CUT, MOST_CUT = -0.1, 0.8
-"""Between which the answer is: a balance that asks for more is not one of mass."""
+0.64 pixels beyond them on average: what is expected in between."""
 MARGIN = 4
 """Pixels beyond the edges of the picture, which a domain that ends there may reach."""
 FEWEST_ALONG, FEWEST_ACROSS = 24, 3
 """Triangles along the longest side of a part of the domain, and across it where it is widest."""
-RIPPLE = 0.1
+RIPPLE, SOFT_RIPPLE = 0.1, 0.03
 """Root mean square distance, in pixels, by which the smooth outline may differ from the filtered one."""
 FEWEST_SIDES = 8
 """Sides that every polygon has at least."""
-FAINT = 1e-3
-"""Share of pixels with data nearby below which there are none."""
 FINE_ARC = 4
 """Points between two vertices by which the length of the outline is measured."""
 
 
-def cut_width(images: ImageSeries) -> float:
-    """Estimate how far the domain reaches beyond the pixels with data, in pixels, where what they show is conserved.
-
-    The sum of the pixels changes by what passes between them and those that the outline cuts, for which the values at
-    the edge stand. Where noise hides this, the answer is `CUT`; where the coverage of the pixels is known, zero. What
-    these pixels cannot account for is said.
+def density(images: ImageSeries) -> np.ndarray:
+    """Return how much of the surroundings of each pixel has data, with `MARGIN` beyond the edges of the picture.
 
     Parameters
     ----------
     images : ImageSeries
         Single images.
+    """
+    inside = images.mask.astype(float) if images.coverage is None else images.coverage
+    return gaussian_filter(np.pad(inside, MARGIN), SOFT_BLUR if _is_soft(images) else BLUR)
 
-    Returns
-    -------
-    float
-        The mean of a Gaussian posterior, whose prior has the mean `CUT` and the standard deviation `CUT_DEVIATION`,
-        between `LEAST_CUT` and `MOST_CUT`.
+
+def _is_soft(images: ImageSeries) -> bool:
+    return images.coverage is not None and not np.isin(images.coverage, (0, 1)).all()
+
+
+def require_plane(images: ImageSeries) -> None:
+    """Refuse stacks.
+
+    Parameters
+    ----------
+    images : ImageSeries
+        The images.
 
     Raises
     ------
     InputError
-        If the images are stacks.
+        If they are stacks.
     """
-    _require_plane(images)
-    density = _density(images)
-    edge = np.hypot(*np.gradient(density))
-    filled = np.pad(np.where(images.mask, images.frames, 0.0), ((0, 0), (MARGIN, MARGIN), (MARGIN, MARGIN)))
-    around = [(edge * gaussian_filter(frame, BLUR) / np.maximum(density, FAINT)).sum() for frame in filled]
-    inside, around = (np.subtract(sums, np.mean(sums)) for sums in (filled.sum(axis=(1, 2)), around))
-    variance = images.mask.sum() * images.noise**2
-    weight, precision = 1 / (MASS_ERROR**2 + variance), CUT_DEVIATION**-2
-    width = (precision * CUT - weight * inside @ around) / (precision + weight * around @ around)
-    width = float(np.clip(width, LEAST_CUT, MOST_CUT)) if images.coverage is None else 0.0
-    doubt_balance(images, np.mean((inside + width * around) ** 2) - variance, edge.sum())
-    return width
-
-
-def _density(images: ImageSeries) -> np.ndarray:
-    """Return how much of the surroundings of each pixel has data, with a margin beyond the edges of the picture."""
-    inside = images.mask.astype(float) if images.coverage is None else images.coverage
-    return gaussian_filter(np.pad(inside, MARGIN), BLUR)
-
-
-def _require_plane(images: ImageSeries) -> None:
     if images.dimension != 2:
         raise InputError(images.source, "images", "stacks of images", "single images, or a mesh file for the domain")
 
@@ -176,14 +154,14 @@ def outline(images: ImageSeries, size: float, width: float = CUT) -> list[list[n
     ValueError
         If `width` is not finite.
     """
-    _require_plane(images)
+    require_plane(images)
     if not np.isfinite(width):
         raise ValueError(f"width: found {width}; accepted: a finite number of pixels")
     if images.mask.all():
         accepted = 'pixels without data (NaN, or one constant value) around the domain, or mesh = "rectangle"'
         raise InputError(images.source, "images", "data in every pixel, and no outline", accepted)
-    density, level = _density(images), norm.cdf(-width / BLUR)
-    contours = contour_generator(z=density, fill_type=FillType.OuterOffset)
+    inside, level = density(images), norm.cdf(-width / BLUR)
+    contours = contour_generator(z=inside, fill_type=FillType.OuterOffset)
     parts = []
     for points, offsets in zip(*contours.filled(level, np.inf), strict=True):
         corners = np.array(images.origin) + (points + 0.5 - MARGIN) * images.pixel
@@ -205,7 +183,7 @@ def _area(ring: np.ndarray) -> float:
 
 def _sides(ring: np.ndarray, size: float, images: ImageSeries) -> np.ndarray:
     """Return the vertices of a polygon of about equal sides on a smooth closed curve through a ring."""
-    tolerance = len(ring) * (RIPPLE * min(images.pixel)) ** 2
+    tolerance = len(ring) * ((SOFT_RIPPLE if _is_soft(images) else RIPPLE) * min(images.pixel)) ** 2
     curve, _ = splprep(ring.T, s=tolerance, per=True)
     length = np.hypot(*np.diff(ring, axis=0).T).sum()
     count = max(FEWEST_SIDES, round(length / size))
