@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from fe_phaseinv.cli.case import Case
-from fe_phaseinv.cli.schema import Domain
+from fe_phaseinv.cli.schema import Domain, Images
 from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.data.images import ImageSeries
 
@@ -56,8 +54,7 @@ def domain_of(case: Case, index: int) -> tuple[str, Domain]:
 def _load_series(case: Case, index: int) -> Loaded:
     section, key = case.images[index], case.names[index]
     images = ImageSeries.load(section.file)
-    noise = images.estimate_noise() if section.noise == "estimate" else section.noise
-    images = replace(images, noise=noise)
+    images = _with_noise(images, section, key)
     if min(images.shape) < FEWEST_PIXELS:
         found = f"{' x '.join(map(str, images.shape))} pixels"
         raise InputError(section.file, "images", found, f"at least {FEWEST_PIXELS} pixels in each direction")
@@ -84,6 +81,18 @@ def _load_series(case: Case, index: int) -> Loaded:
     if case.drive is not None and case.drive.rate is not None:
         _require_within(used, case.drive.rate, case.model_class.fields[0].bounds)
     return images, frames
+
+
+def _with_noise(images: ImageSeries, section: Images, key: str) -> ImageSeries:
+    """Return the series with the noise that its section gives."""
+    noise, count = section.noise, len(images.times)
+    if isinstance(noise, tuple) and (len(noise) != count or min(noise) == 0):
+        raise InputError(section.file, f"{key}.noise", list(noise), f"{count} positive numbers, one for each frame")
+    images = images.with_sigma(images.estimate_noise() if noise == "estimate" else noise)
+    if section.loss != "squares" and images.noise == 0:
+        accepted = f'{key}.noise = "estimate", or a number, in units of which differences are large'
+        raise InputError(section.file, f"{key}.loss", f'"{section.loss}" without a noise', accepted)
+    return images
 
 
 def _require_covered(used: ImageSeries, key: str, times: list[float]) -> None:
