@@ -52,10 +52,8 @@ def entry(iteration, stage, cost, accepted=True):
 def made(relations=RELATIONS, coefficients=COEFFICIENTS, posterior=True, truth=TRUTH, model=MODEL):
     parameters = CoefficientLayout(relations)
     count = len(coefficients)
-    by_prior, shares = (
-        {relation.name: np.full(count, 0.1) for relation in relations},
-        np.linspace(0, 1, count + 2)[1:-1],
-    )
+    by_prior = {relation.name: np.full(count, 0.1) for relation in relations}
+    shares = np.linspace(0, 1, count + 2)[1:-1]
     laplace = Laplace(parameters, coefficients, 3 * np.eye(count), shares, by_prior, 0.01)
     y, x = np.mgrid[0:6, 0:8] / 8
     observed = 0.5 + 0.4 * np.sin(5 * x + 3 * y) * np.array([0.5, 1.0])[:, None, None]
