@@ -17,7 +17,7 @@ from fe_phaseinv.cli.models import refusing_model
 from fe_phaseinv.cli.schema import Domain, Kernel
 from fe_phaseinv.core.errors import InputError, as_ranges
 from fe_phaseinv.core.parallel import on_root, total
-from fe_phaseinv.core.spaces import box
+from fe_phaseinv.core.spaces import boundary_tags, box, disjoint_tags
 from fe_phaseinv.data import meshes
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.data.mesh_files import read_mesh
@@ -228,12 +228,16 @@ def _numbers(key: str, domain: Domain, mesh, names: dict[str, int]) -> tuple[int
     if domain.tags is None:
         return None
     numbers = tuple(names.get(tag, tag) for tag in domain.tags)
-    known = {int(tag): "" for tag in mesh.exterior_facets.unique_markers}
-    known |= {tag: f' ("{name}")' for name, tag in names.items()}
+    known = dict.fromkeys(boundary_tags(mesh), "")
+    known |= {tag: f' ("{name}")' for name, tag in names.items() if tag in known}
     if not set(numbers) <= set(known):
         words = ", ".join(f"{tag}{name}" for tag, name in sorted(known.items()))
         raise InputError(domain.mesh, f"{key}.tags", list(domain.tags), f"tags of the boundary: {words or 'none'}")
-    return numbers
+    try:
+        return disjoint_tags(mesh, numbers)
+    except ValueError:
+        accepted = "groups of which none shares only some of its sides with another"
+        raise InputError(domain.mesh, f"{key}.tags", list(domain.tags), accepted) from None
 
 
 def _require_data(series: Series) -> None:

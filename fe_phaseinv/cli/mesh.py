@@ -10,7 +10,8 @@ from fe_phaseinv.cli.session import DONE, WORLD, Session, log
 from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.core.parallel import on_root
 from fe_phaseinv.data.images import ImageSeries
-from fe_phaseinv.data.mesh_files import MeshData, write_mesh
+from fe_phaseinv.data.mesh_data import MeshData
+from fe_phaseinv.data.mesh_files import write_mesh
 from fe_phaseinv.data.outline import mesh_outline
 
 

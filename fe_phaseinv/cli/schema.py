@@ -167,7 +167,7 @@ class Kernel:
 class Number:
     """A law that is a number."""
 
-    initial: float | None = declared("Where to start", None)
+    initial: float | None = declared("Where to start; worked out of the images where not given", None)
     fixed: float | None = declared("Where to stay, in place of initial", None, instead_of="initial")
 
 
@@ -175,7 +175,7 @@ class Number:
 class PositiveNumber(Number):
     """A law that is a positive number."""
 
-    initial: float | None = declared("Where to start", None, above=0)
+    initial: float | None = declared("Where to start; worked out of the images where not given", None, above=0)
     fixed: float | None = declared("Where to stay, in place of initial", None, above=0, instead_of="initial")
 
 

@@ -22,7 +22,8 @@ from mpi4py import MPI
 
 from fe_phaseinv.core.parallel import on_root
 from fe_phaseinv.data.images import ImageSeries
-from fe_phaseinv.data.mesh_files import MeshData, read_mesh
+from fe_phaseinv.data.mesh_data import MeshData
+from fe_phaseinv.data.mesh_files import read_mesh
 from fe_phaseinv.data.outline import CUT, mesh_outline, require_cells
 
 
@@ -172,6 +173,7 @@ def from_data(data: MeshData, comm: MPI.Comm) -> MeshGeometry:
 
 def _label_facets(plex: PETSc.DMPlex, data: MeshData) -> None:
     first, _ = plex.getDepthStratum(0)
+    # A side may be in several strata of the label.
     for facet, tag in zip((data.facets + first).astype(PETSc.IntType), data.tags, strict=True):
         (side,) = plex.getFullJoin(facet)
         plex.setLabelValue(FACE_SETS_LABEL, side, tag)

@@ -12,7 +12,7 @@ from scipy.stats import norm
 
 from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.data.images import ImageSeries
-from fe_phaseinv.data.mesh_files import MeshData
+from fe_phaseinv.data.mesh_data import MeshData
 from fe_phaseinv.data.triangulation import triangulate
 
 BLUR = 1.0

@@ -164,15 +164,20 @@ class Laplace:
         for _ in range(SWEEPS):
             covariance = np.linalg.inv(np.diag(1 - self.shares) + np.tensordot(chosen, stiff, 1))
             m = self.coefficients - self.directions @ (covariance @ ((chosen - first) @ pulls))
-            pairs = zip(self.parameters.relations, chosen, strict=True)
-            chosen = np.array([self._strength(relation, strength, m, covariance) for relation, strength in pairs])
+            pairs, measured = zip(self.parameters.relations, chosen, strict=True), m / prior.scales
+            chosen = np.array(
+                [self._strength(relation, s, measured, prior.scales, covariance) for relation, s in pairs]
+            )
         return tuple(chosen.tolist())
 
-    def _strength(self, relation: Relation, strength: float, m: np.ndarray, covariance: np.ndarray) -> float:
-        """Better strength for a law at coefficients with a covariance, given for the directions."""
+    def _strength(
+        self, relation: Relation, strength: float, m: np.ndarray, scales: np.ndarray, covariance: np.ndarray
+    ) -> float:
+        """Better strength for a law at coefficients, measured by scales, with a covariance of the directions."""
         part = self.parameters.slices[relation.name]
         free = np.any(self.directions[part] != 0, axis=1)
-        roughness, rows, m = relation.basis.roughness()[np.ix_(free, free)], self.directions[part][free], m[part][free]
+        rows = (self.directions[part] / scales[part, None])[free]
+        roughness, m = relation.basis.roughness()[np.ix_(free, free)], m[part][free]
         if not np.any(roughness):
             return self.deviation**2
         seen = np.linalg.matrix_rank(roughness) - strength * np.sum(roughness * (rows @ covariance @ rows.T))

@@ -11,10 +11,11 @@ from mpi4py.MPI import COMM_WORLD
 
 from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.core.spaces import box
+from fe_phaseinv.data.gmsh_session import import_gmsh
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.data.meshes import outline_mesh
 from fe_phaseinv.data.outline import cut_width, mesh_outline, outline
-from fe_phaseinv.data.triangulation import HOLES, OUTSIDE, import_gmsh, triangulate
+from fe_phaseinv.data.triangulation import HOLES, OUTSIDE, triangulate
 
 N = 100
 X, Y = np.meshgrid(*2 * [np.arange(N) + 0.5])

@@ -27,6 +27,7 @@ from fe_phaseinv.laws.priors import Prior
 from fe_phaseinv.laws.relations import Relation, ideal_entropy, positive
 from fe_phaseinv.models.allen_cahn import AllenCahn
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
+from fe_phaseinv.models.dimensions import Scales
 from fe_phaseinv.observation.pixels import Pixels
 from fe_phaseinv.optimisation.newton_cg import NewtonCG
 from fe_phaseinv.optimisation.points import Outcome, State
@@ -71,7 +72,7 @@ def build(kind, comm, images, storage=None, fixed=(), start_unknown=True, loss="
         Relation(kind.laws[1].name, Legendre(2), positive),
     )
     mesh = meshes.rectangle_mesh(images, 5, comm)
-    coordinates = coordinates_for(model, CoefficientLayout(model.relations), LAWS, known)
+    coordinates = coordinates_for(model, CoefficientLayout(model.relations), LAWS, known, model.typical(Scales()))
     forward = ForwardModel(
         model, mesh, 2, unknown=coordinates.free, tolerances=Tolerances(3e-2, 1e-9), heterogeneous=True
     )
