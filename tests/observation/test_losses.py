@@ -46,7 +46,7 @@ def test_derivatives_of_what_the_cost_counts(loss):
 def test_small_differences_count_as_squares():
     near = 0.5 * HUBER * NOISE * RNG.uniform(-1, 1, 50)
     squares, huber = (Differences.of(near, np.zeros(50), np.ones(50), loss, NOISE) for loss in ("squares", "huber"))
-    assert huber.value == pytest.approx(squares.value) == 0.5 * near @ near
+    assert huber.value == pytest.approx(squares.value)
     np.testing.assert_allclose(huber.force, squares.force)
 
 
