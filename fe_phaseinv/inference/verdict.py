@@ -10,32 +10,40 @@ import numpy as np
 from fe_phaseinv.core.errors import DataWarning
 from fe_phaseinv.inference.goodness import Goodness
 from fe_phaseinv.inference.posterior import Laplace
-from fe_phaseinv.inference.problem import Series
+from fe_phaseinv.inference.problem import Problem, Series
 from fe_phaseinv.optimisation.trust_region import Outcome
 
 NO_NOISE = "the misfit is no noise"
 """What the status says where it cannot be."""
 
 
-def judged(series: Series, stage: str, frames: Sequence[int], predicted: np.ndarray, posterior: Laplace | None):
-    """Hold predictions of a stage against the images of a series.
+def judged(
+    problem: Problem,
+    stage: str,
+    fits: Sequence[tuple[Sequence[int], np.ndarray]],
+    posterior: Laplace | None,
+) -> tuple[Goodness, ...]:
+    """Hold what a trajectory predicts against all series of images; what only leads to one is no fit yet. Collective.
 
     Parameters
     ----------
-    series : Series
+    problem : Problem
     stage : str
-    frames : sequence of int
-        Frames compared with.
-    predicted : numpy.ndarray
-        As the images have their frames; NaN where they do not count.
+    fits : sequence of tuple
+        For each series of this rank's group, the frames compared with and the predictions, as the images have theirs;
+        NaN where they do not count.
     posterior : Laplace, optional
         Which tells how many unknowns the images determine.
-
-    Returns
-    -------
-    Goodness
     """
-    how, images = series.discretisation(stage), series.images
+    if stage in problem.preparations:
+        return ()
+    known = float(np.sum(1 - posterior.shares)) if posterior else 0.0
+    own = [_judged(series, *fit, known) for series, fit in zip(problem.series, fits, strict=True)]
+    return tuple(problem.ensemble.gather(own))
+
+
+def _judged(series: Series, frames: Sequence[int], predicted: np.ndarray, known: float) -> Goodness:
+    how, images = series.fine, series.images
     seen = np.isfinite(predicted[0]).sum() / images.channels
     return Goodness.of(
         images,
@@ -43,7 +51,7 @@ def judged(series: Series, stage: str, frames: Sequence[int], predicted: np.ndar
         frames,
         predicted,
         robust=how.pixels.loss != "squares",
-        parameters=float(np.sum(1 - posterior.shares)) if posterior else 0.0,
+        parameters=known,
         spacing=float((seen / how.forward.space.dim()) ** (1 / images.dimension)),
     )
 
@@ -57,9 +65,10 @@ def held_against(posterior: Laplace | None, goodness: Sequence[Goodness]) -> Lap
     goodness : sequence of Goodness
         Of all series.
     """
-    if posterior is None or any(one.hopeless for one in goodness):
-        return None
-    return posterior.widened(float(np.mean([one.inflation for one in goodness])))
+    if posterior is None or not goodness:
+        return posterior
+    wider = posterior.widened(float(np.mean([one.inflation for one in goodness])))
+    return None if any(one.hopeless for one in goodness) else wider
 
 
 def status(outcome: Outcome | None, goodness: Sequence[Goodness]) -> str:
@@ -82,11 +91,11 @@ def doubts(goodness: Sequence[Goodness], sources: Sequence[str]) -> tuple[str, .
     Parameters
     ----------
     goodness : sequence of Goodness
-        Of all series.
+        Of all series, or of none.
     sources : sequence of str
         Where their images come from.
     """
-    found = [f"{source}: {one.sentence()}" for one, source in zip(goodness, sources, strict=True) if one.cause]
+    found = [f"{source}: {one.sentence()}" for one, source in zip(goodness, sources, strict=False) if one.cause]
     for text in found:
         warn(text, DataWarning, stacklevel=3)
     return tuple(found)

@@ -249,9 +249,8 @@ def collect(
     point, outcome, work = progress.state.point, progress.state.outcome, progress.counts
     fitted = [_fitted(*pair, progress.stage) for pair in zip(problem.series, point.fits, strict=True)]
     laplace = _posterior(problem, progress) if uncertainty else None
-    pairs = zip(problem.series, fitted, strict=True)
-    own = [judged(one, progress.stage, seen.frames, seen.predicted, laplace) for one, seen in pairs]
-    goodness, images = problem.ensemble.gather(own), tuple(problem.ensemble.gather(fitted))
+    told = [(one.frames, one.predicted) for one in fitted]
+    goodness, images = judged(problem, progress.stage, told, laplace), problem.ensemble.gather(fitted)
     laplace = held_against(laplace, goodness)
     free = problem.coordinates.free
     tracked = [_tracked(*pair, free, laplace) for pair in zip(problem.series, point.fits, strict=True)]
@@ -264,7 +263,7 @@ def collect(
         laws=problem.parameters.laws(problem.coordinates.coefficients(point.x[: len(problem.coordinates)])),
         posterior=laplace,
         identifiability=identifiability(laplace, problem.model) if laplace else None,
-        images=images,
+        images=tuple(images),
         history=progress.history,
         counts={name: getattr(work, name) for name in COUNTED},
         seconds={
@@ -277,7 +276,7 @@ def collect(
         scalars=tuple(problem.ensemble.gather(tracked)),
         truth=truth,
         warnings=(*warnings, *doubts(goodness, [one.source for one in images])),
-        goodness=tuple(goodness),
+        goodness=goodness,
     )
 
 
