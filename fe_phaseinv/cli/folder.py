@@ -244,7 +244,10 @@ def _files(case: Case) -> list[Path | None]:
 def _inputs(case: Case, loaded: Sequence[Loaded]) -> dict[str, Any]:
     """Return what a run is of, apart from where its files lie."""
     *meshes, model = [path and _content(path) for path in _files(case)[4 * len(case.images) :]]
-    images = [_digest(series.frames, series.times, series.extent, series.origin, series.noise) for series, _ in loaded]
+    images = [
+        _digest(one.frames, one.times, one.extent, one.origin, one.noise, () if one.weights is None else one.weights)
+        for one, _ in loaded
+    ]
     return {"case": _digest(_without_files(case).text()), "model": model, "images": images, "mesh": meshes}
 
 

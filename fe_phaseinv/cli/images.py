@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from fe_phaseinv.cli.case import Case
-from fe_phaseinv.cli.schema import Domain
+from fe_phaseinv.cli.schema import Domain, Images
 from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.data.background import without_background
 from fe_phaseinv.data.checks import seam, warn_of
@@ -177,9 +177,7 @@ def _read(case: Case, index: int) -> ImageSeries:
     domain = domain_of(case, index)[1]
     if domain.mesh == "outline":
         images = without_background(images)
-    if section.sigma is None:
-        noise = images.estimate_noise() if section.noise == "estimate" else section.noise
-        images = images.with_sigma(noise)
+    images = _with_noise(images, section, key)
     if section.register:
         periodic, crop = (domain.boundary == kind for kind in ("periodic", "from-images"))
         images = images.registered(reference=section.initial, periodic=periodic, crop=crop)
@@ -218,6 +216,19 @@ def _check(case: Case, index: int, images: ImageSeries, used: ImageSeries) -> No
         _require_covered(used, name, [time for time, _ in values])
     if case.drive is not None and case.drive.rate is not None:
         _require_within(used, case.drive.rate, case.model_class.fields[0].bounds)
+
+
+def _with_noise(images: ImageSeries, section: Images, key: str) -> ImageSeries:
+    """Return the series with the noise that its section gives."""
+    noise, count = section.noise, len(images.times)
+    if isinstance(noise, tuple) and (len(noise) != count or min(noise) == 0):
+        raise InputError(section.file, f"{key}.noise", list(noise), f"{count} positive numbers, one for each frame")
+    if section.sigma is None:
+        images = images.with_sigma(images.estimate_noise() if noise == "estimate" else noise)
+    if section.loss != "squares" and images.noise == 0:
+        accepted = f'{key}.noise = "estimate", or a number, in units of which differences are large'
+        raise InputError(section.file, f"{key}.loss", f'"{section.loss}" without a noise', accepted)
+    return images
 
 
 def _require_covered(used: ImageSeries, key: str, times: list[float]) -> None:

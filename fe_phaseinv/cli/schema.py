@@ -61,8 +61,16 @@ class Images:
     )
     frames: tuple[int, ...] | None = declared("Indices of the frames to use, from 0; all by default", None, least=0)
     initial: int = declared("Index of the frame that starts the run", 0, least=0)
-    noise: str | float = declared(
-        'Standard deviation of the noise of a pixel, or "estimate"', 0.0, choices=("estimate",), least=0
+    noise: str | float | tuple[float, ...] = declared(
+        'Standard deviation of the noise of a pixel, one number or one for each frame of the file, or "estimate"',
+        0.0,
+        choices=("estimate",),
+        least=0,
+    )
+    loss: str = declared(
+        "How differences from the pixels count: squared, or, where a few pixels are far off, less (then with a noise)",
+        "squares",
+        choices=("squares", "huber", "student"),
     )
     sigma: Path | str | None = declared(
         "That of each pixel: a file, or the name of another array in the file of the images", None, instead_of="noise"
