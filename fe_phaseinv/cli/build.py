@@ -220,6 +220,7 @@ def _build_series(
         heterogeneity=case.heterogeneity and Matern(case.heterogeneity.deviation, case.heterogeneity.length),
         data=given_data(case),
         hessian=case.optimizer.hessian,
+        loss=case.images[index].loss,
         multiple_shooting=case.start is None,
     )
     with refusing_model(case.model, images.source):

@@ -19,6 +19,7 @@ from mpi4py import MPI
 from fe_phaseinv.core.errors import InputError, as_ranges
 from fe_phaseinv.core.parallel import total
 from fe_phaseinv.data.images import COVERED, ImageSeries
+from fe_phaseinv.observation.losses import Loss
 from fe_phaseinv.solvers.linear_algebra import product
 
 WHOLE, PARTS_OF_CUT = 1 - 1e-9, 3
@@ -40,6 +41,8 @@ class Pixels:
     images : ImageSeries
     space : firedrake.FunctionSpace
         Scalar space of the function.
+    loss : str
+        How differences from the frames count, one of `fe_phaseinv.observation.losses.LOSSES`.
 
     Raises
     ------
@@ -47,8 +50,8 @@ class Pixels:
         Where no pixel lies inside the mesh.
     """
 
-    def __init__(self, images: ImageSeries, space: FunctionSpace):
-        self.images, self.space = images, space
+    def __init__(self, images: ImageSeries, space: FunctionSpace, loss: Loss = "squares"):
+        self.images, self.space, self.loss = images, space, loss
         self.comm = space.mesh().comm
         points, per_pixel = _sample(images, space.mesh())
         vertices = VertexOnlyMesh(
@@ -92,6 +95,19 @@ class Pixels:
             Of the frame.
         """
         return np.where(self.inside, self.images.picture(index, channel).ravel()[self.rows], np.nan)
+
+    def precision(self, index: int, channel: int = 0) -> np.ndarray:
+        """Return the precision of the local pixels of one frame, in units of 1/noise^2; zero where they do not count.
+
+        Parameters
+        ----------
+        index : int
+            Frame.
+        channel : int
+            Of the frame.
+        """
+        counts = np.isfinite(self.frame(index, channel))
+        return np.where(counts, self.images.precision(index, channel).ravel()[self.rows], 0.0)
 
     def averages_of(self, expression) -> PETSc.Mat:
         """Return the matrix to averages over pixels of an expression, linear in a trial function. Collective.
