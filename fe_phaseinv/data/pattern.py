@@ -2,44 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
-from scipy.fft import dctn
 
 from fe_phaseinv.data.images import ImageSeries
-from fe_phaseinv.data.statistics import noise_deviation
-
-
-def wavelength(picture: np.ndarray, pixel: Sequence[float]) -> float:
-    """Return the dominant wavelength of a picture.
-
-    It belongs to the mean wavenumber of the waves that stand out of the noise, weighted by the square of the structure
-    factor, so that the tail of sharp interfaces weighs little. The waves are cosines, for which the edges of the
-    picture are no jumps.
-
-    Parameters
-    ----------
-    picture : numpy.ndarray, shape (y, x) or (z, y, x)
-        Pixels, NaN where there is no data.
-    pixel : sequence of float
-        Size of a pixel along x, y and z, in the unit of length.
-
-    Returns
-    -------
-    float
-        In the unit of length; NaN where there is nothing but noise.
-    """
-    pattern = np.nan_to_num(picture - np.nanmean(picture))
-    power = dctn(pattern, norm="ortho") ** 2
-    variance = np.nan_to_num(noise_deviation(picture[None])) ** 2
-    weights = np.where(power > 2 * np.log(power.size) * variance, power, 0) ** 2  # the most of so many normal variables
-    axes = zip(picture.shape, pixel[::-1], strict=True)
-    wavenumbers = np.meshgrid(*(np.pi * np.arange(count) / (count * size) for count, size in axes), indexing="ij")
-    total = weights.sum()
-    if not total > 0:
-        return np.nan
-    return float(2 * np.pi * total / (np.sqrt(np.sum(np.square(wavenumbers), axis=0)) * weights).sum())
+from fe_phaseinv.data.statistics import noise_deviation, wavelength
 
 
 def pattern_wavelength(images: ImageSeries) -> float:

@@ -122,7 +122,8 @@ def _draw_curve(axes, result: Result, law: Law, slope: bool) -> None:
     axes.set_ylim(_limits(shown[np.isfinite(shown)]))
     symbol = tex(result.model.symbol(relation.name)) + ("'" if slope else "")
     argument = tex(relation.argument)
-    axes.set(title=f"${symbol}({argument})$", xlabel=f"${argument}$", xlim=z[[0, -1]])
+    unit = f" in {result.unit(relation.name)}" if any(result.units) and result.unit(relation.name) else ""
+    axes.set(title=f"${symbol}({argument})${unit}", xlabel=f"${argument}$", xlim=z[[0, -1]])
 
 
 def _limits(values: np.ndarray) -> tuple[float, float]:
@@ -141,7 +142,8 @@ def _constants(result: Result) -> str:
             low, high = entry.get("lower"), entry.get("upper")
             ends = "" if low is None else " (kept)" if low == high else f" (95 %: {low:.3g} to {high:.3g})"
             ending = "" if true is None else f", truth {true:.3g}"
-            texts.append(f"${tex(result.model.symbol(name))}$ = {entry['value']:.3g}{ends}{ending}")
+            unit = f" {result.unit(name)}" if any(result.units) else ""
+            texts.append(f"${tex(result.model.symbol(name))}$ = {entry['value']:.3g}{unit}{ends}{ending}")
     return "; ".join(texts)
 
 

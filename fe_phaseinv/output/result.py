@@ -21,6 +21,7 @@ from fe_phaseinv.inference.verdict import doubts, held_against, judged, status
 from fe_phaseinv.laws.bases import ConstantBasis
 from fe_phaseinv.laws.relations import Law
 from fe_phaseinv.models.declarations import WAVENUMBER
+from fe_phaseinv.models.dimensions import named
 from fe_phaseinv.models.interface import Model
 
 FURTHEST = 4.0
@@ -135,6 +136,8 @@ class Result:
         What is doubtful about the data or the result, a sentence each.
     goodness : tuple of Goodness
         For each series, whether what is left of it is noise.
+    units : tuple of str
+        Names of the units of length and time; empty where the images are in units of their own.
     """
 
     model: Model
@@ -155,6 +158,17 @@ class Result:
     truth: dict[str, Any] | None = None
     warnings: tuple[str, ...] = ()
     goodness: tuple[Goodness, ...] = ()
+    units: tuple[str, str] = ("", "")
+
+    def unit(self, name: str) -> str:
+        """Return the unit of a law in the names of those of length and time, such as "um^2/h".
+
+        Parameters
+        ----------
+        name : str
+            Of the law.
+        """
+        return named(self.model.declared(name).unit, *self.units)
 
     @property
     def range(self) -> tuple[float, float]:
@@ -275,6 +289,7 @@ def collect(
         heterogeneity=_heterogeneity(problem, progress),
         scalars=tuple(problem.ensemble.gather(tracked)),
         truth=truth,
+        units=problem.ensemble.gather([(one.images.unit, one.images.time_unit) for one in problem.series])[0],
         warnings=(*warnings, *doubts(goodness, [one.source for one in images])),
         goodness=goodness,
     )

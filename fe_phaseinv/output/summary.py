@@ -37,6 +37,8 @@ def summary(result: Result) -> dict[str, Any]:
     )
     content = {"model": result.model.name} | {key: getattr(result, key) for key in before}
     content["laws"] = {name: law_summary(result, law) for name, law in result.laws.items()}
+    length, time = result.units
+    content["units"] = {"length": length, "time": time, "laws": {name: result.unit(name) for name in result.laws}}
     content["scalars"] = _scalars(result)
     content["compared"] = [asdict(item) for item in compared(result.model)]
     content["identifiability"] = _identifiability(result.identifiability)

@@ -26,7 +26,7 @@ SHAPES = {
     "triangle": (64, lambda x, y: np.hypot(x - 0.5, y - 0.45) < 0.3 + 0.07 * np.cos(3 * np.arctan2(x - 0.5, y - 0.45))),
     "dumbbell": (64, lambda x, y: np.hypot(np.abs(x - 0.5) - 0.22, y - 0.5) < 0.2 - 0.05 * (np.abs(x - 0.5) < 0.1)),
     "platelet": (64, lambda x, y: ((x - 0.5) / 0.235) ** 4 + ((y - 0.503) / 0.047) ** 4 < 1),
-    "small": (24, lambda x, y: np.hypot((x - 0.49) / 0.4, (y - 0.52) / 0.35) < 1),
+    "small": (64, lambda x, y: np.hypot((x - 0.49) / 0.14, (y - 0.52) / 0.1) < 1),
 }
 """Pixels along the square, and what is inside."""
 CASE = """model = "cahn-hilliard"
@@ -36,10 +36,10 @@ file = "{name}.npz"
 [domain]
 mesh = "outline"
 [laws.chemical_potential]
-size = 6
+size = 10
 ideal_entropy = true
 [laws.diffusivity]
-size = 4
+size = 10
 [laws.gradient_energy]
 initial = 2e-3
 [optimizer]

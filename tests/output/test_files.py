@@ -102,8 +102,8 @@ def judged(observed, off):
 def test_summary_has_the_promised_keys():
     content = summary(made())
     assert list(content) == [
-        *("model", "status", "iterations", "cost", "misfit_rms", "laws", "scalars", "compared", "identifiability"),
-        *("images", "goodness", "history", "counts", "seconds", "ranks", "warnings", "versions"),
+        *("model", "status", "iterations", "cost", "misfit_rms", "laws", "units", "scalars", "compared"),
+        *("identifiability", "images", "goodness", "history", "counts", "seconds", "ranks", "warnings", "versions"),
     ]
     laws = content["laws"]
     keys = {"argument", "z", "value", "lower", "upper", "coefficients", "basis", "transform", "known"}
@@ -114,6 +114,17 @@ def test_summary_has_the_promised_keys():
     assert [law.get("known") for law in laws.values()] == ["ideal_entropy", None, None]
     assert laws["diffusivity"]["transform"] == "positive"
     assert {"fe_phaseinv", "firedrake", "numpy", "python"} <= content["versions"].keys()
+
+
+def test_laws_have_the_units_of_the_images():
+    laws = {"chemical_potential": "kT", "diffusivity": "length^2/time", "gradient_energy": "length^2"}
+    assert summary(made())["units"] == {"length": "", "time": "", "laws": laws}
+    measured = replace(made(), units=("um", "h"))
+    laws |= {"diffusivity": "um^2/h", "gradient_energy": "um^2"}
+    assert summary(measured)["units"] == {"length": "um", "time": "h", "laws": laws}
+    figure = draw_laws(measured)
+    assert [axes.get_title() for axes in figure.axes][2] == "$D(c)$ in um^2/h"
+    assert " um^2 (95 %" in figure.get_suptitle()
 
 
 def test_summary_tells_whether_the_misfit_is_noise():
