@@ -10,19 +10,19 @@ import numpy as np
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.data.statistics import noise_deviation
 from fe_phaseinv.inference.causes import Evidence
-from fe_phaseinv.inference.residuals import SIGMAS, Residuals
+from fe_phaseinv.inference.residuals import SIGMAS, SMALLEST, Residuals
 
-DISCRETE = 0.02
-"""Share of the change since the first frame that steps, elements and pixels may leave unexplained: on clean images of
-the models in the package they leave 0.2 to 1 %."""
+DISCRETE = 0.03
+"""Share of the change since the first frame that steps, elements and pixels may leave: of clean images of the models in
+the package they leave 0.03 to 1.8 %."""
 EXCESS = 2.0
 """Reduced chi-square above which the noise is not what it is said to be."""
 HOPELESS = 0.5
 """Share of the squared change since the first frame above which what is left of it leaves the laws without bands."""
 SLIGHT = 1.05
 """Factor of the variances that is not worth a word."""
-QUIETEST, SMALLEST = 1e-9, 1e-300
-"""Least noise, as a share of the deviation of the pixels, and what is divided by in place of zero."""
+QUIETEST = 1e-9
+"""Least noise, as a share of the deviation of the pixels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,8 @@ class Goodness:
     unexplained : float
         Share of the squared change since the first frame that the predictions leave, noise not counted.
     inflation : float
-        Factor of the variances of the laws: by chi-square, and by how many neighbours and frames tell the same.
+        Factor of the variances of the laws: what residuals tell of the changes from frame to frame has a variance that
+        is larger by it than that of independent noise.
     cause : str
         The likeliest cause of what is no noise; empty where nothing speaks against noise.
     """
@@ -106,7 +107,10 @@ class Goodness:
         counted = (whole.without(whole.outliers) if robust else whole).after(start)
         changed = (observed - images.frames[first].reshape(shape[1:])) / sigma
         changes = np.maximum([np.nanmean(frame**2) - 2 for frame in changed[start:]], 0.0)
-        copies, freedom = counted.area * counted.duration, max(1 - parameters / counted.counts.sum(), 1e-3)
+        freedom = max(1 - parameters / counted.counts.sum(), 1e-3)
+        before = predicted[:1] if start else images.frames[[first]].reshape(1, *shape[1:])
+        steps = np.diff(np.concatenate([before, predicted[start:]]), axis=0) / sigma[start:]
+        inflation = counted.variance if counted.white else counted.inflation(steps)
         evidence = Evidence(
             residuals=whole.after(start),
             predicted=predicted[start:],
@@ -124,7 +128,7 @@ class Goodness:
             correlation=whole.covariance / np.maximum(whole.squares, SMALLEST),
             outliers=whole.outliers.reshape(len(frames), -1).sum(axis=1) / whole.counts,
             unexplained=float(np.maximum(counted.squares - 1, 0.0).sum() / max(changes.sum(), SMALLEST)),
-            inflation=max(1.0, copies * (counted.variance / freedom if images.noise else 1.0)),
+            inflation=max(1.0, inflation / (freedom if images.noise else max(counted.variance, SMALLEST))),
             cause=evidence.likeliest() if _cannot_be_noise(counted, DISCRETE**2 * changes) else "",
         )
 
@@ -135,7 +139,7 @@ class Goodness:
 
     def sentence(self) -> str:
         """Return the verdict in words."""
-        noise = f"noise of {self.noise:.3g}{' as estimated' if self.estimated else ''}"
+        noise = f"{'estimated ' if self.estimated else ''}noise of {self.noise:.3g}"
         found = (
             f"{np.sqrt(self.reduced):.3g} times the {noise} (reduced chi-square {self.reduced:.3g}, neighbours "
             f"correlated by up to {self.correlation.max():.2f})"
@@ -143,6 +147,9 @@ class Goodness:
         wider = np.sqrt(self.inflation)
         if not self.cause:
             words = f"; the bands are {wider:.2g} times as wide as those of independent pixels"
+            if self.reduced > EXCESS:
+                share = f"{100 * np.sqrt(self.unexplained):.2g} % of the change since the first frame"
+                found = f"{share}, which elements and steps may leave, and {found}"
             return f"The misfit is {found}{words if self.inflation > SLIGHT else ''}."
         bands = "withheld" if self.hopeless else f"{wider:.2g} times as wide for it"
         return f"the misfit is no noise, but {found}; the bands are {bands}; likeliest cause: {self.cause}"
