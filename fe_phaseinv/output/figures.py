@@ -104,7 +104,9 @@ def _draw_curve(axes, result: Result, law: Law, slope: bool) -> None:
     margin, bounds = MARGIN if of_data else 0.0, result.model.bounds_of(relation.argument)
     z = np.linspace(low - margin, high + margin, 2 * POINTS)
     z = z[(z > bounds[0]) & (z < bounds[1])]
-    inside = (z >= low) & (z <= high)
+    if not z.size:  # data outside the bounds of the field tell nothing of where to look
+        z = np.linspace(*bounds, 2 * POINTS)[1:-1]
+    inside = ((z >= low) & (z <= high)) if min(high, z[-1]) > max(low, z[0]) else np.full(z.shape, True)
     value = law.slope(z) if slope else law(z)
     truth = true_law(result, law, z, slope)
     if truth is not None and of_data and not slope and relation.name in result.model.free_constants:
