@@ -14,8 +14,11 @@ from fe_phaseinv.data.outline import BLUR, CUT, MARGIN, density, require_plane
 
 CUT_DEVIATION = 0.3
 """Of what is expected to be `CUT`."""
-MASS_ERROR = 1.0
-"""Of the sum of all pixels with data and those cut, in their unit."""
+MASS_ERROR = 0.2
+"""Of the sum of all pixels with data and those cut, in standard deviations of a pixel for each pixel of the outline,
+added as if independent: the outline is uncertain by 0.1 pixels, alike over some three of them."""
+TINY = 1e-12
+"""Least variance of this sum."""
 LEAST_CUT, MOST_CUT = -0.1, 0.8
 """Between which the answer is: a balance that asks for more is not one of mass."""
 FAINT = 1e-3
@@ -64,7 +67,8 @@ def cut_width(images: ImageSeries) -> float:
     if images.coverage is not None:
         return 0.0
     sums = _sums(images)
-    weight, precision = 1 / (MASS_ERROR**2 + sums.variance), CUT_DEVIATION**-2
+    error = MASS_ERROR**2 * np.nanvar(images.frames) * sums.length + sums.variance
+    weight, precision = 1 / max(error, TINY), CUT_DEVIATION**-2
     width = (precision * CUT - weight * sums.inside @ sums.edge) / (precision + weight * sums.edge @ sums.edge)
     return float(np.clip(width, LEAST_CUT, MOST_CUT))
 
