@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from fe_phaseinv.inference.residuals import Residuals
+from fe_phaseinv.inference.residuals import SMALLEST, Residuals
 
 MOST, PART = 0.5, 0.1
 """Share of the squares that a cause explains alone, and that which speaks for a shift: laws take up the rest of one."""
@@ -28,8 +28,8 @@ class Evidence:
     ----------
     residuals : Residuals
         Of the frames after the first one.
-    predicted : numpy.ndarray
-        Predictions for them, of the shape of the residuals.
+    predicted, sigma : numpy.ndarray
+        Predictions for them, and the standard deviation of each pixel, of the shape of the residuals.
     frames : tuple of int
         Their indices.
     noise : float
@@ -42,6 +42,7 @@ class Evidence:
 
     residuals: Residuals
     predicted: np.ndarray
+    sigma: np.ndarray
     frames: tuple[int, ...]
     noise: float
     robust: bool
@@ -76,7 +77,7 @@ class Evidence:
         if np.abs(self._clean.covariance).sum() < WHITE * self._clean.squares.sum():
             found = self.noise * np.sqrt(self._clean.variance)
             yield f"a noise of {found:.3g} rather than {self.noise:.3g}, for neighbours differ independently"
-        if self._clean.area ** (1 / self._clean.dimension) < 2 * self.spacing:
+        if self._length < self.spacing:
             yield "elements, which are too large for it: use more cells"
         yield "an equation, or laws of a form, that do not hold for these images; or else elements that are too large"
 
@@ -87,7 +88,14 @@ class Evidence:
     @property
     def _held_by_outliers(self) -> float:
         squares = np.nan_to_num(self.residuals.values) ** 2
-        return float(squares[self.residuals.outliers].sum() / max(squares.sum(), 1e-300))
+        return float(squares[self.residuals.outliers].sum() / max(squares.sum(), SMALLEST))
+
+    @property
+    def _length(self) -> float:
+        """Length in pixels of what is left besides noise, as if its correlation were a Gaussian."""
+        shared = self._clean.covariance.sum()
+        correlation = shared / max(shared, np.sum(self._clean.squares - 1), SMALLEST)
+        return np.inf if correlation >= 1 else float((-2 * np.log(max(correlation, SMALLEST))) ** -0.5)
 
     @cached_property
     def _moves(self) -> tuple[np.ndarray, np.ndarray]:
@@ -105,7 +113,7 @@ class Evidence:
         found, explained = [], []
         for number, values in enumerate(self._clean.values):
             used = np.isfinite(values) & np.isfinite(columns[:, number]).all(axis=0)
-            rows, left = columns[:, number][:, used].T / self.noise, values[used]
+            rows, left = (columns[:, number] / self.sigma[number])[:, used].T, values[used]
             solution = np.linalg.lstsq(rows, left, rcond=None)[0]
             found.append(solution)
             explained.append(left @ left - np.sum((left - rows @ solution) ** 2))
@@ -113,4 +121,4 @@ class Evidence:
 
     def _explained(self, fitted: tuple[np.ndarray, np.ndarray]) -> float:
         """Return the share of the squares that a fit explains."""
-        return float(fitted[1].sum() / max(np.nansum(self._clean.values**2), 1e-300))
+        return float(fitted[1].sum() / max(np.nansum(self._clean.values**2), SMALLEST))

@@ -10,19 +10,21 @@ import numpy as np
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.data.statistics import noise_deviation
 from fe_phaseinv.inference.causes import Evidence
-from fe_phaseinv.inference.residuals import SIGMAS, Residuals
+from fe_phaseinv.inference.residuals import SIGMAS, SMALLEST, Residuals
 
-DISCRETE = 0.02
-"""Share of the change since the first frame that steps, elements and pixels may leave unexplained: on clean images of
-the models in the package they leave 0.2 to 1 %."""
+DISCRETE = 0.03
+"""Share of the change since the first frame that steps, elements and pixels may leave: of clean images of the models in
+the package they leave 0.03 to 1.8 %."""
 EXCESS = 2.0
 """Reduced chi-square above which the noise is not what it is said to be."""
 HOPELESS = 0.5
 """Share of the squared change since the first frame above which what is left of it leaves the laws without bands."""
 SLIGHT = 1.05
 """Factor of the variances that is not worth a word."""
-QUIETEST, SMALLEST = 1e-9, 1e-300
-"""Least noise, as a share of the deviation of the pixels, and what is divided by in place of zero."""
+LEAST_FREEDOM = 1e-3
+"""Least share of the pixels that is left for the noise to be told by."""
+QUIETEST = 1e-9
+"""Least noise, as a share of the deviation of the pixels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +43,7 @@ class Goodness:
     frames : tuple of int
         Indices of the frames.
     chi_square : numpy.ndarray, shape (n,)
-        Mean squared difference in units of the variance of the noise.
+        Mean squared difference in units of the variance of the noise; without outliers where these do not count.
     reduced : float
         The same of all frames but the first, for each degree of freedom.
     correlation : numpy.ndarray, shape (n,)
@@ -51,7 +53,8 @@ class Goodness:
     unexplained : float
         Share of the squared change since the first frame that the predictions leave, noise not counted.
     inflation : float
-        Factor of the variances of the laws: by chi-square, and by how many neighbours and frames tell the same.
+        Factor of the variances of the laws: what residuals tell of the changes from frame to frame has a variance that
+        is larger by it than that of independent noise.
     cause : str
         The likeliest cause of what is no noise; empty where nothing speaks against noise.
     """
@@ -98,18 +101,22 @@ class Goodness:
             Distance of the nodes of the elements, in pixels.
         """
         frames, start = list(frames), int(frames[0] == first)
-        shape = (len(frames), images.channels, *images.shape)
-        observed, predicted = images.frames[frames].reshape(shape), np.reshape(predicted, shape)
         noise = images.noise or _estimated(images)
-        sigma = _deviations(images, frames, noise)
-        whole = Residuals((observed - predicted) / sigma, images.dimension)
-        counted = (whole.without(whole.outliers) if robust else whole).after(start)
-        changed = (observed - images.frames[first].reshape(shape[1:])) / sigma
-        changes = np.maximum([np.nanmean(frame**2) - 2 for frame in changed[start:]], 0.0)
-        copies, freedom = counted.area * counted.duration, max(1 - parameters / counted.counts.sum(), 1e-3)
+        sigma = _deviations(images, [first, *frames], noise)
+        observed = images.frames[[first, *frames]].reshape(sigma.shape) / sigma
+        shown = np.reshape(predicted, sigma[1:].shape)
+        predicted = shown / sigma[1:]
+        whole = Residuals(observed[1:] - predicted, images.dimension)
+        counted = whole.without(whole.outliers) if robust else whole
+        after = counted.after(start)
+        steps = np.diff(predicted if start else np.concatenate([observed[:1], predicted]), axis=0)
+        changes = np.maximum([np.nanmean((frame - observed[0]) ** 2) - 2 for frame in observed[1 + start :]], 0.0)
+        freedom = max(1 - parameters / after.counts.sum(), LEAST_FREEDOM)
+        inflation = after.variance if after.white else after.inflation(steps)
         evidence = Evidence(
             residuals=whole.after(start),
-            predicted=predicted[start:],
+            predicted=shown[start:],
+            sigma=sigma[1 + start :],
             frames=tuple(frames[start:]),
             noise=noise,
             robust=robust,
@@ -119,13 +126,13 @@ class Goodness:
             noise=noise,
             estimated=not images.noise,
             frames=tuple(frames),
-            chi_square=whole.squares,
-            reduced=counted.variance / freedom,
-            correlation=whole.covariance / np.maximum(whole.squares, SMALLEST),
+            chi_square=counted.squares,
+            reduced=after.variance / freedom,
+            correlation=counted.covariance / np.maximum(counted.squares, SMALLEST),
             outliers=whole.outliers.reshape(len(frames), -1).sum(axis=1) / whole.counts,
-            unexplained=float(np.maximum(counted.squares - 1, 0.0).sum() / max(changes.sum(), SMALLEST)),
-            inflation=max(1.0, copies * (counted.variance / freedom if images.noise else 1.0)),
-            cause=evidence.likeliest() if _cannot_be_noise(counted, DISCRETE**2 * changes) else "",
+            unexplained=float(np.maximum(after.squares - 1, 0.0).sum() / max(changes.sum(), SMALLEST)),
+            inflation=max(1.0, inflation / (freedom if images.noise else max(after.variance, SMALLEST))),
+            cause=evidence.likeliest() if _cannot_be_noise(after, DISCRETE**2 * changes) else "",
         )
 
     @property
@@ -135,7 +142,7 @@ class Goodness:
 
     def sentence(self) -> str:
         """Return the verdict in words."""
-        noise = f"noise of {self.noise:.3g}{' as estimated' if self.estimated else ''}"
+        noise = f"{'estimated ' if self.estimated else ''}noise of {self.noise:.3g}"
         found = (
             f"{np.sqrt(self.reduced):.3g} times the {noise} (reduced chi-square {self.reduced:.3g}, neighbours "
             f"correlated by up to {self.correlation.max():.2f})"
@@ -143,6 +150,9 @@ class Goodness:
         wider = np.sqrt(self.inflation)
         if not self.cause:
             words = f"; the bands are {wider:.2g} times as wide as those of independent pixels"
+            if self.reduced > EXCESS:
+                share = f"{100 * np.sqrt(self.unexplained):.2g} % of the change since the first frame"
+                found = f"{share}, which elements and steps may leave, and {found}"
             return f"The misfit is {found}{words if self.inflation > SLIGHT else ''}."
         bands = "withheld" if self.hopeless else f"{wider:.2g} times as wide for it"
         return f"the misfit is no noise, but {found}; the bands are {bands}; likeliest cause: {self.cause}"

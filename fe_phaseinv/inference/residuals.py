@@ -8,14 +8,16 @@ from functools import cached_property
 from itertools import product
 
 import numpy as np
-from scipy.fft import irfftn, next_fast_len, rfftn
+from scipy.fft import fftn
+
+from fe_phaseinv.data.statistics import MEDIAN_OF_NORMAL
 
 OUTLYING = 5.0
 """Robust standard deviations that tell a pixel from all of its neighbours."""
-UNCORRELATED, SIGMAS = 0.05, 4.0
-"""Correlation below which neighbours count as independent, where so many standard errors of it are not more."""
-MEDIAN_OF_NORMAL = 0.6744897501960817
-"""Median size of a standard normal variable."""
+SIGMAS = 4.0
+"""Standard errors beyond which neighbours are taken to share something."""
+SMALLEST = 1e-300
+"""What is divided by in place of zero."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,44 +95,33 @@ class Residuals:
         """Mean square of all."""
         return float(np.nanmean(self.values**2))
 
-    @cached_property
-    def area(self) -> float:
-        """Number of pixels of a frame that tell the same: the integral of the autocorrelation until it dies out."""
-        sums, pairs = self._lagged()
-        correlation = sums / np.maximum(pairs, 1) / (self.variance or 1.0)
-        lags = np.ix_(*(np.minimum(np.arange(n), n - np.arange(n)) for n in sums.shape))
-        shells = np.sqrt(sum(lag**2 for lag in lags)).round().astype(int)
-        copies = 0.0
-        for radius in range(min(self.values.shape[-self.dimension :]) // 2):
-            shell = (shells == radius) & (pairs > 0)
-            count = pairs[shell].sum()
-            if count == 0 or np.average(correlation[shell], weights=pairs[shell]) < _significant(count):
-                break
-            copies += correlation[shell].sum()
-        return max(copies, 1.0)
+    @property
+    def white(self) -> bool:
+        """Whether pixels share no more with their neighbours, and with themselves a frame later, than chance has it."""
+        later = (self.values[1:] * self.values[:-1]).ravel()
+        shared = (
+            (np.sum(self.counts * self.covariance), self.counts.sum()),
+            (np.nansum(later), np.isfinite(later).sum()),
+        )
+        return all(products < SIGMAS * self.variance * np.sqrt(count) for products, count in shared if count)
 
-    @cached_property
-    def duration(self) -> float:
-        """Number of frames that tell the same, by the correlation of one with the next."""
-        first, second = self.values[:-1], self.values[1:]
-        both = np.isfinite(first) & np.isfinite(second)
-        if not both.any():
-            return 1.0
-        a, b = first[both], second[both]
-        correlation = float(a @ b / np.sqrt((a @ a) * (b @ b) or 1.0))
-        if correlation < _significant(both.sum()):
-            return 1.0
-        return float(min((1 + correlation) / max(1 - correlation, 1e-9), len(self.values)))
+    def inflation(self, changes: np.ndarray) -> float:
+        """Return the variance of what residuals tell of a change, in units of that of independent noise of size one.
 
-    def _lagged(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return sums of the products of pixels by their lag, and how many there are."""
-        shape = [next_fast_len(2 * n) for n in self.values.shape[-self.dimension :]]
-        seen = np.isfinite(self.values)
-        fields = (np.where(seen, self.values, 0.0), seen.astype(float))
-        powers = (np.abs(rfftn(field, shape, axes=self.axes)) ** 2 for field in fields)
-        inside = tuple(range(self.values.ndim - self.dimension))
-        sums, pairs = (irfftn(power.sum(axis=inside), shape) for power in powers)
-        return sums, np.round(pairs)
+        What they tell is the sum of their products with the change, over pixels and frames; its variance is that over
+        all shifts of the change.
+
+        Parameters
+        ----------
+        changes : numpy.ndarray, of the shape of the values
+            What a change of the laws makes of the predictions, such as that from frame to frame.
+        """
+        used = np.isfinite(self.values) & np.isfinite(changes)
+        left, changes = np.where(used, self.values, 0.0), np.where(used, changes, 0.0)
+        frames = tuple(range(self.values.ndim - self.dimension))
+        told = np.sum(np.conj(fftn(left, axes=self.axes)) * fftn(changes, axes=self.axes), axis=frames)
+        independent = np.sum(used.sum(axis=self.axes) * np.sum(changes**2, axis=self.axes))
+        return float(np.sum(np.abs(told) ** 2) / told.size / max(independent, SMALLEST))
 
     @property
     def _local_median(self) -> np.ndarray:
@@ -146,8 +137,3 @@ class Residuals:
         for offsets in product(range(3), repeat=self.dimension):
             places = zip(offsets, self.values.shape[-self.dimension :], strict=True)
             yield padded[..., *(slice(start, start + n) for start, n in places)]
-
-
-def _significant(count: float) -> float:
-    """Return the correlation of so many pairs from which on it is taken for one."""
-    return max(UNCORRELATED, SIGMAS / np.sqrt(count))

@@ -13,8 +13,9 @@ import numpy as np
 from fe_phaseinv.laws.bases import ConstantBasis
 from fe_phaseinv.laws.relations import Law
 from fe_phaseinv.models.declarations import WAVENUMBER, FunctionLaw
+from fe_phaseinv.output.fitted import Fitted, Tracked
 from fe_phaseinv.output.formulas import tex
-from fe_phaseinv.output.result import POINTS, Fitted, Result, Tracked, numbered
+from fe_phaseinv.output.result import POINTS, Result, numbered
 from fe_phaseinv.output.summary import band, law_summary
 from fe_phaseinv.output.truth import true_law, true_number
 

@@ -18,8 +18,9 @@ from fe_phaseinv.inference.goodness import Goodness
 from fe_phaseinv.inference.identifiability import Identifiability
 from fe_phaseinv.laws.bases import ConstantBasis
 from fe_phaseinv.laws.relations import Law, Relation
+from fe_phaseinv.output.fitted import Tracked
 from fe_phaseinv.output.reading import compared
-from fe_phaseinv.output.result import POINTS, Result, Tracked
+from fe_phaseinv.output.result import POINTS, Result
 
 PACKAGES = ("firedrake", "pyadjoint-ad", "petsc4py", "numpy", "scipy")
 
