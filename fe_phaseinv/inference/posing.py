@@ -11,6 +11,7 @@ from firedrake import FunctionSpace
 from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.core.parallel import total
 from fe_phaseinv.core.spaces import disjoint_tags
+from fe_phaseinv.data.closure import doubt_balance
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.forward.given import BoundaryData
 from fe_phaseinv.forward.model import ForwardModel
@@ -85,6 +86,8 @@ def pose(images: ImageSeries, model, mesh, settings: Settings) -> Problem:
         pixels = smoothers[0].pixels.showing(images)
         return Discretisation(forward, pixels, Starts(smoothers, forward, mean_at(images, model, data)))
 
+    if model.conserved and settings.boundary == "no-flux":
+        _doubt_balance(smoothers[0].pixels)
     rough = (settings.degree + 1) // 2
     series = Series(
         coarse=discretise(rough, _smoothers(images, mesh, rough, settings), coarse, False),
@@ -192,6 +195,14 @@ def _require_noise(images: ImageSeries, settings: Settings) -> None:
     if settings.loss != "squares" and images.noise == 0:
         accepted = "with a noise that is known or estimated, in units of which differences are large"
         raise InputError(images.source, "loss", f"{settings.loss!r} without a noise", accepted)
+
+
+def _doubt_balance(pixels: Pixels) -> None:
+    """Say where the sum of the pixels inside a mesh that is not the whole picture changes. Collective."""
+    inside = np.isfinite(pixels.picture(np.zeros(len(pixels.inside))))
+    frames = np.where(inside & pixels.images.mask, pixels.images.frames, np.nan)
+    if inside.ndim == 2 and not inside.all() and np.isfinite(frames).any():
+        doubt_balance(replace(pixels.images, frames=frames, coverage=None))
 
 
 def _require_mesh(mesh, settings: Settings) -> None:
