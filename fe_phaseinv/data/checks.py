@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from fe_phaseinv.core.errors import DataWarning
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.data.pixel_faults import FEWEST, faulty, outlying
 from fe_phaseinv.data.registration import measure_shifts
@@ -57,8 +55,8 @@ class Finding:
         return f"{self.sentence}; {self.advice}"
 
 
-def warn_of(images: ImageSeries, *, closed: bool = False, periodic: bool = False) -> list[str]:
-    """Warn of all findings, each a `DataWarning` of one line that names the images, and return these lines.
+def doubts_of(images: ImageSeries, closed: bool = False, periodic: bool = False) -> list[str]:
+    """Return all findings as lines that name the images.
 
     Parameters
     ----------
@@ -66,10 +64,7 @@ def warn_of(images: ImageSeries, *, closed: bool = False, periodic: bool = False
     closed, periodic : bool
         As for `examine`.
     """
-    lines = [f"{images.source}: {finding}" for finding in examine(images, closed=closed, periodic=periodic)]
-    for line in lines:
-        warnings.warn(line, DataWarning, stacklevel=3)
-    return lines
+    return [f"{images.source}: {finding}" for finding in examine(images, closed=closed, periodic=periodic)]
 
 
 def examine(images: ImageSeries, *, closed: bool = False, periodic: bool = False) -> list[Finding]:
