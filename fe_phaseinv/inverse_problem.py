@@ -163,4 +163,4 @@ def _covered(images: ImageSeries, mesh) -> bool:
     """Whether a mesh covers all that images show, to a pixel. Collective."""
     low, high = np.array(box(mesh)) - images.origin
     whole = np.all(low < images.pixel) and np.all(high > np.subtract(images.extent, images.pixel))
-    return bool(whole) or not images.mask.all()
+    return bool(whole)

@@ -11,8 +11,10 @@ import numpy as np
 from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.data.gmsh_session import empty_model
 
-HEADER = b"$"
-"""Files that begin otherwise gmsh would run as scripts."""
+HEADERS = (b"$MeshFormat", b"$NOD", b"$Comments")
+"""Files that begin otherwise gmsh might run as scripts."""
+START = 10_000
+"""Bytes in which a file tells its version."""
 BY_ENTITY = 4
 """Version from which groups are made of parts of the geometry; before, each element has a group of its own."""
 
@@ -38,8 +40,8 @@ def read_gmsh(path: Path, accepted: str) -> Any:
         If it is no file of gmsh, or gmsh cannot read it.
     """
     with open(path, "rb") as file:
-        start = file.read(64)
-    if not start.startswith(HEADER):
+        start = file.read(START)
+    if not start.startswith(HEADERS):
         raise InputError(path, "mesh", "unreadable (no file of gmsh)", accepted)
     old = _version(start) < BY_ENTITY
     # With the numbers of groups in place of those of the parts, elements of one part may be in different groups.
@@ -53,7 +55,7 @@ def read_gmsh(path: Path, accepted: str) -> Any:
 
 def _version(start: bytes) -> float:
     """Read the version that a file begins with, 1 where it names none."""
-    words = start.split()
+    words = start[start.find(b"$MeshFormat") :].split()
     return float(words[1]) if words[0] == b"$MeshFormat" and len(words) > 1 else 1
 
 

@@ -92,8 +92,11 @@ def read_series(path: Path, choice: Choice) -> tuple[dict[str, Any], NDArray | N
     counts = frames.shape[: -len(space) - 1 : -1]
     series = placed([*sources, _in_space(content, len(space))], len(frames), counts, content.found, where)
     if choice.mask is not None:
-        inside = _share(path, choice, content, space) >= masks.HALF
+        share = _share(path, choice, content, space)
+        inside = share >= masks.COVERED
         frames = np.where(inside if frames.ndim == inside.ndim else inside[:, None], frames, np.nan)
+        if len(share) == 1 and np.any((share > 0) & (share < 1)):
+            series["coverage"] = share[0]
     deviations = None if choice.sigma is None else _deviations(path, choice, content, space)
     return {"frames": frames} | series, deviations
 

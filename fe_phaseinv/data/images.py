@@ -14,6 +14,7 @@ from fe_phaseinv.core.errors import InputError, real_numbers
 from fe_phaseinv.data.calibration import Grey
 from fe_phaseinv.data.concentration import require_concentration
 from fe_phaseinv.data.image_files import Choice, read_series, write_arrays
+from fe_phaseinv.data.masks import COVERED
 from fe_phaseinv.data.pieces import Pieces
 from fe_phaseinv.data.place import NUMERALS, Place, finite, increasing_times, lengths
 from fe_phaseinv.data.precision import precision
@@ -45,6 +46,9 @@ class ImageSeries(Pieces):
         Names of the units of length and time, for people: "um", "h"; empty where the images are in units of their own.
     source : str, by keyword
         Where the images come from; errors name it.
+    coverage : array_like of shape (y, x) or (z, y, x), optional, by keyword
+        Share of each pixel that lies in the domain, from 0 to 1; those of which less than half does have no data, and
+        the others show the average over their part in it. Only NaN tells where not given.
 
     Raises
     ------
@@ -63,6 +67,7 @@ class ImageSeries(Pieces):
     unit: str = ""
     time_unit: str = ""
     source: str = "images"
+    coverage: NDArray[np.float64] | None = None
 
     def __post_init__(self):
         """Bring the values to their types and validate them."""
@@ -82,6 +87,8 @@ class ImageSeries(Pieces):
             "time_unit": named.name("time_unit"),
         }.items():
             object.__setattr__(self, name, value)
+        if self.coverage is not None:
+            self._cover(dimension)
         self._check_frames()
         if self.weights is not None and np.shape(self.weights) != frames.shape:
             self._refuse("weights", f"shape {np.shape(self.weights)}", f"{frames.shape}, that of the images")
@@ -90,6 +97,15 @@ class ImageSeries(Pieces):
 
     def _refuse(self, key: str, found: object, accepted: str) -> NoReturn:
         raise InputError(self.source, key, found, accepted)
+
+    def _cover(self, dimension: int) -> None:
+        coverage = real_numbers(self.source, "coverage", self.coverage, dimension)
+        if coverage.shape != self.shape or not ((coverage >= 0) & (coverage <= 1)).all():
+            self._refuse("coverage", f"shape {coverage.shape}", f"shares from 0 to 1 of shape {self.shape}")
+        frames = np.where(coverage < COVERED, np.nan, self.frames)
+        frames.setflags(write=False)
+        object.__setattr__(self, "coverage", coverage)
+        object.__setattr__(self, "frames", frames)
 
     def _check_frames(self) -> None:
         if self.frames.size == 0:
@@ -302,16 +318,8 @@ class ImageSeries(Pieces):
         InputError
             If the file is missing, unreadable or of another kind, lacks something, or holds what is refused.
         """
-        place = Place(
-            source=str(path),
-            times=times,
-            time_step=time_step,
-            extent=extent,
-            pixel_size=pixel_size,
-            origin=origin,
-            unit=unit,
-            time_unit=time_unit,
-        )
+        told = {"times": times, "time_step": time_step, "extent": extent, "pixel_size": pixel_size, "origin": origin}
+        place = Place(source=str(path), **told, unit=unit, time_unit=time_unit)
         choice = Choice(place=place, key=key, axes=axes, channel=channel, grey=grey, mask=mask, sigma=sigma)
         arguments, deviations = read_series(Path(path), choice)
         images = cls(**arguments, noise=noise, source=str(path))

@@ -9,7 +9,8 @@ from fe_phaseinv.core.errors import InputError
 
 FULL = (1, 255, 65535)
 """Numbers that a mask may have where it is wholly inside."""
-HALF = 0.5
+COVERED = 0.5
+"""Share of a pixel that lies in the domain from which on it has data."""
 
 
 def shares(source: str, mask: NDArray) -> NDArray[np.float64]:
@@ -33,6 +34,6 @@ def shares(source: str, mask: NDArray) -> NDArray[np.float64]:
     values = np.nan_to_num(mask.astype(float))
     high = values.max(initial=0.0)
     full = next((full for full in FULL if high <= full), np.inf)
-    if values.min(initial=0.0) < 0 or not HALF * full <= high:
+    if values.min(initial=0.0) < 0 or not COVERED * full <= high:
         raise InputError(source, "mask", f"numbers from {values.min():g} to {high:g}", accepted)
     return values / full

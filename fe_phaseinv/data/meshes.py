@@ -24,7 +24,7 @@ from fe_phaseinv.core.parallel import on_root
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.data.mesh_data import MeshData
 from fe_phaseinv.data.mesh_files import read_mesh
-from fe_phaseinv.data.outline import CUT, mesh_outline, require_cells
+from fe_phaseinv.data.outline import mesh_outline, require_cells
 
 
 def rectangle_mesh(images: ImageSeries, cells: int, comm: MPI.Comm, *, tetrahedra: bool = False) -> MeshGeometry:
@@ -100,19 +100,20 @@ def _counts(images: ImageSeries, cells: int) -> list[int]:
     return [max(1, math.ceil(length / size - 1e-9)) for length in images.extent]
 
 
-def outline_mesh(images: ImageSeries, cells: int, comm: MPI.Comm, *, width: float = CUT) -> MeshGeometry:
+def outline_mesh(images: ImageSeries, cells: int, comm: MPI.Comm, *, width: float | None = None) -> MeshGeometry:
     """Fill the outline of the pixels that have data with triangles. Collective.
 
     Parameters
     ----------
     images : ImageSeries
-        Single images, with pixels without data (NaN) all around those that have data.
+        Single images, with pixels without data (NaN) around those that have data.
     cells : int
         Number of triangles that would fit along the longest side of the picture.
     comm : mpi4py.MPI.Comm
         The ranks that share the mesh; rank 0 makes it.
-    width : float
-        How far the domain reaches beyond these pixels, in pixels; `fe_phaseinv.data.outline.cut_width` estimates it.
+    width : float, optional
+        How far the domain reaches beyond these pixels, in pixels; `fe_phaseinv.data.closure.cut_width` estimates it.
+        Where not given it is `fe_phaseinv.data.outline.CUT`, or what the coverage of the pixels tells.
 
     Returns
     -------

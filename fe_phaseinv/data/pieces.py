@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fe_phaseinv.core.errors import InputError
+from fe_phaseinv.data.masks import COVERED
 from fe_phaseinv.data.place import finite
 from fe_phaseinv.data.registration import Shifts, measure_shifts, moved
+from fe_phaseinv.data.statistics import block_means
 
 
 class Pieces:
@@ -50,6 +52,20 @@ class Pieces:
             raise InputError(self.source, "frames", chosen, f"increasing indices from 0 to {known[-1]}")
         return self._changed(lambda values: values[chosen], times=self.times[chosen])
 
+    def continued(self, times: Sequence[float]) -> Self:
+        """Return the series with its last frame again at later times, from which a forward run can start.
+
+        Parameters
+        ----------
+        times : sequence of float
+            Increasing, after that of the last frame.
+        """
+
+        def repeat(values: NDArray) -> NDArray:
+            return np.concatenate([values, np.repeat(values[-1:], len(times), axis=0)])
+
+        return self._changed(repeat, times=np.concatenate([self.times, times]))
+
     def crop(self, x: tuple[float, float], y: tuple[float, float], z: tuple[float, float] | None = None) -> Self:
         """Return the series of the window (x[0], x[1]) x (y[0], y[1]), its bounds moved to the nearest edges of pixels.
 
@@ -71,6 +87,7 @@ class Pieces:
         placed = list(zip(self.origin, windows, self.pixel, strict=True))
         return self._changed(
             lambda values: values[..., *windows[::-1]],
+            coverage=None if self.coverage is None else self.coverage[*windows[::-1]],
             extent=tuple(length * (window.stop - window.start) for _, window, length in placed),
             origin=tuple(low + window.start * length for low, window, length in placed),
         )
@@ -144,13 +161,17 @@ class Pieces:
         if type(factor) is not int or factor < 1 or any(count % factor for count in self.shape):
             counts = " and ".join(map(str, self.shape[::-1]))
             raise InputError(self.source, "factor", factor, f"a positive integer that divides {counts}")
-        split = [size for count in self.shape for size in (count // factor, factor)]
-        inside = tuple(range(-2 * self.dimension + 1, 0, 2))
 
         def average(values: NDArray) -> NDArray:
-            return values.reshape(*values.shape[: -self.dimension], *split).mean(axis=inside)
+            return block_means(values, factor, self.dimension)
 
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):
             weights = None if self.weights is None else 1 / average(1 / self.weights)
+            if self.coverage is None:
+                frames, coverage = average(self.frames), None
+            else:
+                part = np.where(self.coverage < COVERED, 0, self.coverage)
+                frames = average(np.where(part > 0, self.frames * part, 0)) / average(part)
+                coverage = average(self.coverage)
         noise = self.noise / factor ** (self.dimension / 2)
-        return replace(self, frames=average(self.frames), weights=weights, noise=noise)
+        return replace(self, frames=frames, coverage=coverage, weights=weights, noise=noise)

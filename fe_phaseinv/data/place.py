@@ -272,4 +272,4 @@ def _first(tells: Callable[[Place], Any], sources: Sequence[Place], key: str) ->
             raise InputError(sources[0].source, key, asked, f"a unit into which {own} can be converted")
         value = factor * np.asarray(value)
         return (value if key == "time_unit" else tuple(value.tolist())), asked
-    return None, ""
+    return None, asked

@@ -83,6 +83,23 @@ def coarseness(frame: np.ndarray) -> float:
     return float(np.sqrt(squares) / deviation) if deviation else 0.0
 
 
+def block_means(array: np.ndarray, factor: int, dimension: int) -> np.ndarray:
+    """Return averages over blocks of pixels.
+
+    Parameters
+    ----------
+    array : numpy.ndarray
+        Whose last axes are those of space.
+    factor : int
+        Number of pixels of a block in each direction, which divides those of the picture.
+    dimension : int
+        Number of axes of space.
+    """
+    lead, shape = array.shape[:-dimension], array.shape[-dimension:]
+    split = [size for count in shape for size in (count // factor, factor)]
+    return array.reshape(*lead, *split).mean(axis=tuple(range(-2 * dimension + 1, 0, 2)))
+
+
 def wavelength(picture: np.ndarray, pixel: Sequence[float]) -> float:
     """Return the dominant wavelength of a picture.
 

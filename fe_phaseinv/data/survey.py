@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fe_phaseinv.data.filters import undetermined
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.data.pixel_faults import faulty
 from fe_phaseinv.data.registration import measure_shifts
@@ -46,6 +47,7 @@ class Survey:
     faulty: np.ndarray
 
 
+@undetermined()
 def survey(images: ImageSeries) -> Survey:
     """Measure each frame.
 

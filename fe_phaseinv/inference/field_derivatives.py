@@ -67,12 +67,12 @@ class FieldDerivatives:
         self.H_mm = squares + self._chain.T @ objective.prior.hessian(m) @ self._chain
 
     def _seen(self) -> list[np.ndarray]:
-        """Return derivatives of the local pixels by the unknowns of the laws, by frame; zero where there is no data."""
+        """Return derivatives of the local pixels by the unknowns of the laws, by frame, times roots of the weights."""
         of, into = self.objective, self._chain[self.objective.forward.unknown]
         start = [np.zeros_like(self.run.sensitivities[0])] * of.starts_compared
         return [
-            np.where(used[:, None], of.channels.derivatives(derivative), 0.0) @ into
-            for derivative, used in zip([*start, *self.run.sensitivities], self.fit.used, strict=True)
+            np.sqrt(seen.weight)[:, None] * of.channels.derivatives(derivative) @ into
+            for derivative, seen in zip([*start, *self.run.sensitivities], self.fit.differences, strict=True)
         ]
 
     @cached_property
@@ -95,7 +95,8 @@ class FieldDerivatives:
         self._go_there()
         columns = np.empty((len(self.x), len(of.coordinates)))
         for column in range(len(of.coordinates)):
-            loads = [of.channels.spread(rows[:, column]) for rows in self._seen_of_laws]
+            pairs = zip(self._seen_of_laws, self.fit.differences, strict=True)
+            loads = [of.channels.spread(np.sqrt(seen.weight) * rows[:, column]) for rows, seen in pairs]
             columns[:, column] = of.of_fields(self._adjoint(loads))
         return columns[of.laws.stop :]
 
@@ -112,7 +113,8 @@ class FieldDerivatives:
         of = self.objective
         self._go_there()
         into = self._chain @ v[of.laws]
-        loads = self._loads_of_change(v, into[of.forward.unknown])
+        weights = [seen.curvature if full else seen.weight for seen in self.fit.differences]
+        loads = self._loads_of_change(v, into[of.forward.unknown], weights)
         by = self._second(loads) if full else self._adjoint(loads)
         found = of.of_field_priors(v)
         found[of.laws] = self._chain.T @ (self._to_all(by) + of.prior.hessian(self.m) @ into)
@@ -138,7 +140,7 @@ class FieldDerivatives:
     @cached_property
     def _loads(self) -> list[np.ndarray]:
         of = self.objective
-        loads = [of.channels.spread(difference) for difference in self.fit.differences]
+        loads = [of.channels.spread(seen.force) for seen in self.fit.differences]
         return loads if of.term is None else self._with_term(loads, of.term.gradient())
 
     @cached_property
@@ -147,14 +149,16 @@ class FieldDerivatives:
         self._go_there()
         return self._adjoint(self._loads)
 
-    def _loads_of_change(self, v: np.ndarray, coefficients: np.ndarray) -> list[np.ndarray]:
+    def _loads_of_change(
+        self, v: np.ndarray, coefficients: np.ndarray, weights: Sequence[np.ndarray]
+    ) -> list[np.ndarray]:
         """Return how the loads change to first order with the unknowns, of which those of the laws change these."""
         of = self.objective
         change = Inputs(coefficients, of.start(v), of.field(v, "heterogeneity"))
         start = of.forward.layout.from_rates(change.start)
         changes = [start] * of.starts_compared + self._sweeps.tangent(change)
-        pairs = zip(changes, self.fit.used, strict=True)
-        loads = [of.channels.spread(np.where(used, of.channels.average(changed), 0.0)) for changed, used in pairs]
+        pairs = zip(changes, weights, strict=True)
+        loads = [of.channels.spread(weight * of.channels.average(changed)) for changed, weight in pairs]
         if of.term is None:
             return loads
         return self._with_term(loads, of.term.curvature(of.first_fields([start, *changes[of.starts_compared :]])))

@@ -120,7 +120,7 @@ class FieldPoint:
 
     @property
     def misfit(self) -> float:
-        """Half the sum of the squared differences."""
+        """Half the weighted sum of the squared differences, or of another loss."""
         return self.fit.misfit
 
     @property
@@ -130,8 +130,8 @@ class FieldPoint:
 
     @property
     def misfit_rms(self) -> float:
-        """Root mean square difference between prediction and images."""
-        return self.fit.misfit_rms
+        """Root mean square difference between prediction and images, weighted."""
+        return float(np.sqrt(2 * self.misfit / self.pixels))
 
     @property
     def scale(self) -> float:

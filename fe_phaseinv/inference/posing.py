@@ -55,6 +55,7 @@ def pose(images: ImageSeries, model, mesh, settings: Settings) -> Problem:
         Where a setting does not go with the model, the images or the mesh.
     """
     frames = _frames(images, settings)
+    _require_noise(images, settings)
     _require_mesh(mesh, settings)
     if settings.tags is not None:
         settings = replace(settings, tags=disjoint_tags(mesh, settings.tags))
@@ -133,7 +134,7 @@ def coordinates_for(
 def _smoothers(images: ImageSeries, mesh, degree: int, settings: Settings) -> tuple[Smoother, ...]:
     """Return what fits fields of some degree to each channel."""
     flat = settings.boundary != "from-images"
-    pixels = Pixels(images, FunctionSpace(mesh, "CG", degree))
+    pixels = Pixels(images, FunctionSpace(mesh, "CG", degree), settings.loss)
     channels = (pixels.showing(images.only(channel)) for channel in range(images.channels))
     return tuple(Smoother(channel, flat=flat, tags=settings.tags) for channel in channels)
 
@@ -186,6 +187,13 @@ def _frames(images: ImageSeries, settings: Settings) -> tuple[int, ...]:
     return frames
 
 
+def _require_noise(images: ImageSeries, settings: Settings) -> None:
+    """Refuse a loss that depends on the noise where that is not known."""
+    if settings.loss != "squares" and images.noise == 0:
+        accepted = "with a noise that is known or estimated, in units of which differences are large"
+        raise InputError(images.source, "loss", f"{settings.loss!r} without a noise", accepted)
+
+
 def _require_mesh(mesh, settings: Settings) -> None:
     """Refuse a mesh with a boundary where it is to be periodic. Collective."""
     if settings.boundary == "periodic":
@@ -214,7 +222,9 @@ def _start(
 
 
 def _boundary_data(images: ImageSeries, mesh, degree: int, settings: Settings) -> BoundaryData | None:
-    return from_images(images, mesh, degree, settings.tags) if settings.boundary == "from-images" else None
+    if settings.boundary != "from-images":
+        return None
+    return from_images(images, mesh, degree, settings.tags, settings.loss)
 
 
 def _tolerances(images: ImageSeries) -> Tolerances:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -47,8 +47,8 @@ class Laplace:
         that the images determine best first.
     shares : numpy.ndarray, shape (k,)
         Of the prior, theta.
-    by_prior : dict of float
-        By law, the number of its coefficients that the prior determines rather than the images.
+    prior_shares : dict of numpy.ndarray, shape (k,)
+        By law, how much of each direction the prior determines rather than the images.
     deviation : float
         Standard deviation of a pixel that it rests on.
     """
@@ -57,7 +57,7 @@ class Laplace:
     coefficients: np.ndarray
     directions: np.ndarray
     shares: np.ndarray
-    by_prior: dict[str, float]
+    prior_shares: dict[str, np.ndarray]
     deviation: float
 
     @classmethod
@@ -89,12 +89,33 @@ class Laplace:
         marginal = whole - mixed @ np.linalg.solve(rest, mixed.T)
         shares, vectors = eigh(chain.T @ by_prior @ chain, 0.5 * (marginal + marginal.T))
         shares, directions = np.clip(shares, SMALLEST_SHARE, 1.0), chain @ vectors
-        counts = {
-            name: float(np.sum(directions[part] * (by_prior[part, part] @ directions[part])))
+        of_laws = {
+            name: np.sum(directions[part] * (by_prior[part, part] @ directions[part]), axis=0)
             for name, part in parameters.slices.items()
         }
         deviation = noise or np.sqrt(2 * point.misfit / max(point.pixels - np.sum(1 - shares), 1.0))
-        return cls(parameters, m, directions, shares, counts, float(deviation))
+        return cls(parameters, m, directions, shares, of_laws, float(deviation))
+
+    @property
+    def by_prior(self) -> dict[str, float]:
+        """By law, the number of its coefficients that the prior determines rather than the images."""
+        return {name: float(shares.sum()) for name, shares in self.prior_shares.items()}
+
+    def widened(self, factor: float) -> Laplace:
+        """Return the posterior of images that tell less: the prior stays what it is.
+
+        Parameters
+        ----------
+        factor : float
+            Of the variance of what the images tell of a direction, at least one.
+        """
+        squares = 1 / ((1 - self.shares) / factor + self.shares)
+        return replace(
+            self,
+            directions=self.directions * np.sqrt(squares),
+            shares=self.shares * squares,
+            prior_shares={name: shares * squares for name, shares in self.prior_shares.items()},
+        )
 
     @cached_property
     def covariance(self) -> np.ndarray:

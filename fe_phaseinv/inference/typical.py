@@ -18,8 +18,8 @@ def typical_scales(images: ImageSeries, frames: Sequence[int]) -> Scales:
     """Return the typical length and time of what images show.
 
     The length is the root mean square of a pattern over that of its gradient, which is 1/k for waves of the wavenumber
-    k, and about the square root of kappa for phases that separate. The time is the shortest in which a pattern changes
-    by as much as itself.
+    k, and about the square root of kappa for phases that separate. The time is that in which it changes by as much as
+    its own root mean square.
 
     Parameters
     ----------
@@ -29,16 +29,16 @@ def typical_scales(images: ImageSeries, frames: Sequence[int]) -> Scales:
         The frame at the start, then those to compare with.
     """
     pictures = [images.picture(frame) for frame in frames]
-    spans = np.diff(images.times[list(frames)])
-    rates = [_change(before, after, images.noise) for before, after in pairwise(pictures)] / spans
-    fastest = float(rates.max(initial=0.0))
-    length = _length(pictures[1:] or pictures, images)
-    return Scales(length, 1 / fastest if fastest else float(np.ptp(images.times)) or 1.0)
+    times = images.times[list(frames)]
+    later = pictures[1:] or pictures
+    variance = sum(max(np.nanvar(picture) - images.noise**2, 0.0) for picture in later)
+    changes = [np.nanvar(after - before) - 2 * images.noise**2 for before, after in pairwise(pictures)]
+    rate = np.sqrt(max(np.sum(changes / np.diff(times) ** 2), 0.0) / variance) if variance > 0 else 0.0
+    return Scales(_length(later, images, variance), float(1 / rate if rate else np.ptp(times) or 1.0))
 
 
-def _length(pictures: list[np.ndarray], images: ImageSeries) -> float:
+def _length(pictures: list[np.ndarray], images: ImageSeries, variance: float) -> float:
     """Return the length over which pictures change, from the shortest differences that are more than noise."""
-    variance = sum(max(np.nanvar(picture) - images.noise**2, 0.0) for picture in pictures)
     lag, longest = 1, max(1, min(images.shape) // 4)
     while True:
         slopes = [_squared_differences(picture, lag) - 2 * images.noise**2 for picture in pictures]
@@ -59,9 +59,3 @@ def _squared_differences(picture: np.ndarray, lag: int) -> np.ndarray:
     ]
     means = [float(np.mean(change[np.isfinite(change)] ** 2)) if np.isfinite(change).any() else 0.0 for change in lags]
     return np.array(means[::-1])
-
-
-def _change(before: np.ndarray, after: np.ndarray, noise: float) -> float:
-    """Return the root mean square change between two pictures, relative to the contrast of the later one."""
-    change, contrast = np.nanmean((after - before) ** 2) - 2 * noise**2, np.nanvar(after) - noise**2
-    return float(np.sqrt(max(change, 0.0) / contrast)) if contrast > 0 else 0.0

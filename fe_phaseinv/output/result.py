@@ -12,18 +12,22 @@ import numpy as np
 from fe_phaseinv.core.errors import DataWarning
 from fe_phaseinv.inference.experiment import Fit
 from fe_phaseinv.inference.field_point import FieldPoint
+from fe_phaseinv.inference.goodness import Goodness
 from fe_phaseinv.inference.identifiability import Identifiability, identifiability
 from fe_phaseinv.inference.inversion import Progress, posterior
 from fe_phaseinv.inference.posterior import QUANTILE, Laplace
 from fe_phaseinv.inference.problem import Problem, Series
+from fe_phaseinv.inference.verdict import doubts, held_against, judged, status
 from fe_phaseinv.laws.bases import ConstantBasis
 from fe_phaseinv.laws.relations import Law
 from fe_phaseinv.models.declarations import WAVENUMBER
+from fe_phaseinv.models.dimensions import named
 from fe_phaseinv.models.interface import Model
-from fe_phaseinv.optimisation.trust_region import Outcome
 
 FURTHEST = 4.0
 """Multiple of its wavenumber up to which a kernel is tabulated: short waves decay before they are seen."""
+COUNTED = ("forward", "tangent", "adjoint", "second", "factorisations", "steps")
+"""Work that a result names."""
 POINTS, GRID = 201, 41
 """Number of points at which a curve is tabulated, and a law of two arguments along either."""
 
@@ -130,6 +134,10 @@ class Result:
         Formulas and numbers of the true laws, by their names or the keys of `TRUTH_KEYS`.
     warnings : tuple of str
         What is doubtful about the data or the result, a sentence each.
+    goodness : tuple of Goodness
+        For each series, whether what is left of it is noise.
+    units : tuple of str
+        Names of the units of length and time; empty where the images are in units of their own.
     """
 
     model: Model
@@ -149,6 +157,18 @@ class Result:
     scalars: tuple[dict[str, Tracked], ...] = ()
     truth: dict[str, Any] | None = None
     warnings: tuple[str, ...] = ()
+    goodness: tuple[Goodness, ...] = ()
+    units: tuple[str, str] = ("", "")
+
+    def unit(self, name: str) -> str:
+        """Return the unit of a law in the names of those of length and time, such as "um^2/h".
+
+        Parameters
+        ----------
+        name : str
+            Of the law.
+        """
+        return named(self.model.declared(name).unit, *self.units)
 
     @property
     def range(self) -> tuple[float, float]:
@@ -243,27 +263,23 @@ def collect(
     point, outcome, work = progress.state.point, progress.state.outcome, progress.counts
     fitted = [_fitted(*pair, progress.stage) for pair in zip(problem.series, point.fits, strict=True)]
     laplace = _posterior(problem, progress) if uncertainty else None
+    told = [(one.frames, one.predicted) for one in fitted]
+    goodness, images = judged(problem, progress.stage, told, laplace), problem.ensemble.gather(fitted)
+    laplace = held_against(laplace, goodness)
     free = problem.coordinates.free
     tracked = [_tracked(*pair, free, laplace) for pair in zip(problem.series, point.fits, strict=True)]
     return Result(
         model=problem.model,
-        status="converged" if outcome is Outcome.CONVERGED else outcome.value if outcome else "unfinished",
+        status=status(outcome, goodness),
         iterations=progress.state.iteration,
         cost=point.value,
         misfit_rms=point.misfit_rms,
         laws=problem.parameters.laws(problem.coordinates.coefficients(point.x[: len(problem.coordinates)])),
         posterior=laplace,
         identifiability=identifiability(laplace, problem.model) if laplace else None,
-        images=tuple(problem.ensemble.gather(fitted)),
+        images=tuple(images),
         history=progress.history,
-        counts={
-            "forward": work.forward,
-            "tangent": work.tangent,
-            "adjoint": work.adjoint,
-            "second": work.second,
-            "factorisations": work.factorisations,
-            "steps": work.steps,
-        },
+        counts={name: getattr(work, name) for name in COUNTED},
         seconds={
             "total": progress.seconds,
             "forward": work.seconds_forward,
@@ -273,7 +289,9 @@ def collect(
         heterogeneity=_heterogeneity(problem, progress),
         scalars=tuple(problem.ensemble.gather(tracked)),
         truth=truth,
-        warnings=tuple(warnings),
+        units=problem.ensemble.gather([(one.images.unit, one.images.time_unit) for one in problem.series])[0],
+        warnings=(*warnings, *doubts(goodness, [one.source for one in images])),
+        goodness=goodness,
     )
 
 

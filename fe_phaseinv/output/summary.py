@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from fe_phaseinv.core.version import __version__
+from fe_phaseinv.inference.goodness import Goodness
 from fe_phaseinv.inference.identifiability import Identifiability
 from fe_phaseinv.laws.bases import ConstantBasis
 from fe_phaseinv.laws.relations import Law, Relation
@@ -36,11 +37,14 @@ def summary(result: Result) -> dict[str, Any]:
     )
     content = {"model": result.model.name} | {key: getattr(result, key) for key in before}
     content["laws"] = {name: law_summary(result, law) for name, law in result.laws.items()}
+    length, time = result.units
+    content["units"] = {"length": length, "time": time, "laws": {name: result.unit(name) for name in result.laws}}
     content["scalars"] = _scalars(result)
     content["compared"] = [asdict(item) for item in compared(result.model)]
     content["identifiability"] = _identifiability(result.identifiability)
     shown = ("source", "frames", "misfit_rms")
     content["images"] = [{key: getattr(images, key) for key in shown} for images in result.images]
+    content["goodness"] = _goodness(result.goodness)
     return _plain(content | {key: getattr(result, key) for key in after} | {"versions": _versions()})
 
 
@@ -153,6 +157,12 @@ def _scalars(result: Result) -> dict[str, Any] | list[dict[str, Any]]:
     """Return what result.json says of numbers unknown at each time: of several series a list."""
     every = [{name: tracked.columns for name, tracked in scalars.items()} for scalars in result.scalars]
     return every if len(every) > 1 and any(every) else (every or [{}])[0]
+
+
+def _goodness(every: tuple[Goodness, ...]) -> dict[str, Any] | list[dict[str, Any]]:
+    """Return what result.json says of the misfit, held against the noise: of several series a list."""
+    contents = [vars(one) | {"words": one.sentence()} for one in every]
+    return contents if len(contents) > 1 else (contents or [{}])[0]
 
 
 def _identifiability(found: Identifiability | None) -> dict[str, Any] | None:

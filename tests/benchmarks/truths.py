@@ -57,23 +57,9 @@ def simulate(truth, start, times):
     n = 2 * PIXELS
     noise = gaussian_filter(np.random.default_rng(start["seed"]).standard_normal((n, n)), 5, mode="reflect")
     c0 = start["mean"] + 0.03 * (noise - noise.mean()) / noise.std()
-    run = evolve(truth, c0.ravel(), times, *operators(np.ones((n, n), bool)))
-    frames = run.reshape(-1, PIXELS, 2, PIXELS, 2).mean((2, 4))
-    return ImageSeries(frames, np.array(times, float), (1.0, 1.0))
-
-
-def operators(inside):
-    """Gradient on the faces between cells that are inside, of a square with side 1, and average onto these faces."""
-    n = len(inside)
     difference = n * sp.diags([-1.0, 1.0], [0, 1], (n - 1, n))
     gradient = sp.vstack([sp.kron(sp.eye(n), difference), sp.kron(difference, sp.eye(n))]).tocsr()
-    gradient = gradient[abs(gradient) @ ~inside.ravel() == 0][:, inside.ravel()]
-    return gradient, 0.5 / n * abs(gradient)
-
-
-def evolve(truth, c0, times, gradient, average):
-    """Values in the cells at some times, shape (times, cells)."""
-    laplacian = -gradient.T @ gradient
+    average, laplacian = 0.5 / n * abs(gradient), -gradient.T @ gradient
 
     def potential(c):
         return evaluate_formula(truth["mu"], "c", c)
@@ -94,7 +80,9 @@ def evolve(truth, c0, times, gradient, average):
         by_mobility = sp.diags(gradient @ mu) @ slope(mobility, faces) @ average
         return -(gradient.T @ (by_potential + by_mobility)).tocsc()
 
-    return solve_ivp(rate, (times[0], times[-1]), c0, "BDF", times, jac=jacobian, rtol=1e-6, atol=1e-8).y.T
+    run = solve_ivp(rate, (0, times[-1]), c0.ravel(), "BDF", times, jac=jacobian, rtol=1e-6, atol=1e-8)
+    frames = run.y.T.reshape(-1, PIXELS, 2, PIXELS, 2).mean((2, 4))
+    return ImageSeries(frames, np.array(times, float), (1.0, 1.0))
 
 
 def errors(truth, result):

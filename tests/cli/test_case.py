@@ -170,6 +170,8 @@ def test_relative_path_of_the_case(folder, monkeypatch):
         ("images.frames=[0, 1]", "images", "frames", (0, 1)),
         ("prior.strength=auto", "prior", "strength", "auto"),
         ("images.noise=estimate", "images", "noise", "estimate"),
+        ("images.noise=[0.1, 0.2, 1]", "images", "noise", (0.1, 0.2, 1.0)),
+        ("images.loss=huber", "images", "loss", "huber"),
         ("domain.boundary=from-images", "domain", "boundary", "from-images"),
         ('prior.strength="auto"', "prior", "strength", "auto"),
         ("time.rtol=1e-2", "time", "rtol", 1e-2),

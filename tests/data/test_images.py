@@ -467,6 +467,24 @@ def test_downsample():
     assert images.noise == 0.05
 
 
+def test_the_coverage_of_pixels_goes_with_them():
+    """Less than half of a pixel has no data; blocks are averages over what is covered."""
+    coverage = np.array([[1, 1, 0.5, 0.2], [1, 0.5, 0, 0]])
+    frames = np.array([[1, 2, 3, 4], [5, 6, 7, 8]], float)[None]
+    images = ImageSeries(frames, [0], (4, 2), coverage=coverage)
+    assert np.isnan(images.frames[0]).tolist() == [[False, False, False, True], [False, False, True, True]]
+    np.testing.assert_array_equal(images.crop((1, 3), (0, 1)).coverage, [[1, 0.5]])
+    coarse = images.downsample(2)
+    np.testing.assert_allclose(coarse.coverage, [[3.5 / 4, 0.7 / 4]])
+    np.testing.assert_allclose(coarse.frames, [[[(1 + 2 + 5 + 6 * 0.5) / 3.5, np.nan]]])
+
+
+@pytest.mark.parametrize("coverage", [[[0.5, 1.5]], [[0.5]], [[np.nan, 1]]])
+def test_shares_that_are_refused(coverage):
+    with pytest.raises(InputError, match="coverage: found .*; accepted: shares from 0 to 1 of shape"):
+        ImageSeries([[[1, 2]]], [0], (2, 1), coverage=coverage)
+
+
 @pytest.mark.parametrize("factor", [0, -2, 3, 4, 2.0, True])
 def test_downsample_refuses(factor):
     """A factor that does not divide the images is refused."""

@@ -44,6 +44,15 @@ def test_a_mask_of_the_same_file(path):
     assert "inside, soft" in found
 
 
+def test_a_soft_mask_tells_the_share_of_each_pixel(path):
+    np.save(path.parent / "mask.npy", np.round(255 * SHARE).astype(np.uint8))
+    for given in ("soft", str(path.parent / "mask.npy")):
+        images = ImageSeries.load(path, mask=given)
+        np.testing.assert_allclose(images.coverage, SHARE, atol=1 / 255)
+        np.testing.assert_array_equal(images.frames, np.where(SHARE >= 0.5, FRAMES, np.nan))
+    assert ImageSeries.load(path, mask="inside").coverage is None
+
+
 def test_axes_of_ones_own_are_those_of_the_mask_too(tmp_path):
     np.savez(tmp_path / "a.npz", u=FRAMES.transpose(2, 1, 0), inside=INSIDE.T, **PLACE)
     images = ImageSeries.load(tmp_path / "a.npz", key="u", axes="xyt", mask="inside")
