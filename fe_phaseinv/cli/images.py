@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
-from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from fe_phaseinv.cli.case import Case
 from fe_phaseinv.cli.schema import Domain, Images
-from fe_phaseinv.core.errors import InputError
+from fe_phaseinv.core.errors import DataWarning, InputError
 from fe_phaseinv.data.background import without_background
-from fe_phaseinv.data.checks import seam, warn_of
+from fe_phaseinv.data.checks import doubts_of, seam
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.data.place import Place
 
@@ -62,22 +63,31 @@ def load_and_warn(case: Case) -> list[Loaded]:
     return loaded
 
 
-def warn_of_images(case: Case, loaded: Sequence[Loaded]) -> None:
-    """Warn of what is doubtful about the images of a case.
+class Used(NamedTuple):
+    """The frames of a series that matter.
 
     Parameters
     ----------
-    case : Case
-    loaded : sequence of tuple
-        From `load_images`.
+    images : ImageSeries
+        From the initial frame on.
+    indices : sequence of int
+        Their numbers in the file.
+    closed, periodic : bool
+        Whether the whole picture conserves its mean, and whether it repeats.
     """
-    for index in range(len(loaded)):
-        images, closed, periodic = shown(case, loaded, index)
-        warn_of(images, closed=closed, periodic=periodic)
+
+    images: ImageSeries
+    indices: Sequence[int]
+    closed: bool
+    periodic: bool
+
+    def doubts(self) -> list[str]:
+        """Return what is doubtful about them."""
+        return doubts_of(self.images, self.closed, self.periodic)
 
 
-def shown(case: Case, loaded: Sequence[Loaded], index: int) -> tuple[ImageSeries, bool, bool]:
-    """Return the frames of a series that are used, whether they conserve their mean, and whether they repeat.
+def used_images(case: Case, loaded: Sequence[Loaded], index: int) -> Used:
+    """Return the frames of a series that matter.
 
     Parameters
     ----------
@@ -88,10 +98,24 @@ def shown(case: Case, loaded: Sequence[Loaded], index: int) -> tuple[ImageSeries
         Of the series.
     """
     (images, frames), (_, domain), first = loaded[index], domain_of(case, index), case.images[index].initial
-    all_matter = domain.boundary == "from-images"
-    used = images.select(range(first, len(images.times)) if all_matter else [first, *frames])
-    closed = case.model_class.conserved and not all_matter and not isinstance(domain.mesh, Path)
-    return used, closed, domain.boundary == "periodic"
+    window = domain.boundary == "from-images"
+    indices = range(first, len(images.times)) if window else [first, *frames]
+    closed = case.model_class.conserved and not window and domain.mesh in ("rectangle", "box")
+    return Used(images.select(indices), indices, closed, domain.boundary == "periodic")
+
+
+def warn_of_images(case: Case, loaded: Sequence[Loaded]) -> None:
+    """Warn of what is doubtful about the images of a case.
+
+    Parameters
+    ----------
+    case : Case
+    loaded : sequence of tuple
+        From `load_images`.
+    """
+    for index in range(len(loaded)):
+        for doubt in used_images(case, loaded, index).doubts():
+            warnings.warn(doubt, DataWarning, stacklevel=2)
 
 
 def domain_of(case: Case, index: int) -> tuple[str, Domain]:
@@ -179,6 +203,7 @@ def _read(case: Case, index: int) -> ImageSeries:
         images = without_background(images)
     images = _with_noise(images, section, key)
     if section.register:
+        _require_frames(images, f"{key}.initial", [section.initial])
         periodic, crop = (domain.boundary == kind for kind in ("periodic", "from-images"))
         images = images.registered(reference=section.initial, periodic=periodic, crop=crop)
     images = images.downsample(section.downsample)
