@@ -119,7 +119,7 @@ def test_map(tmp_path, capsys):
     assert names["correlation"] > 0.3
     assert str(tmp_path / "heterogeneity.png") in capsys.readouterr().out
     kept = np.load(tmp_path / "heterogeneity.npz")
-    np.testing.assert_array_equal(kept["heterogeneity"], names["solution"].result.heterogeneity)
+    np.testing.assert_array_equal(kept["heterogeneity"], names["solution"].result.images[0].map.value)
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ FEWEST_PIXELS = 2
 """In each direction; fewer show no pattern."""
 
 Loaded = tuple[ImageSeries, tuple[int, ...]]
-"""All frames of a file, and the indices of those after the initial one, to compare with."""
+"""All frames of a file, and the indices of those after the initial one, to compare with or to predict."""
 
 
 def load_images(case: Case) -> list[Loaded]:
@@ -67,11 +67,16 @@ def _load_series(case: Case, index: int) -> Loaded:
         for frame in indices:
             if not 0 <= frame < count:
                 raise InputError(section.file, f"{key}.{name}", frame, f"indices of its {count} frames, from 0")
-    frames = tuple(sorted({frame for frame in chosen if frame > section.initial}))
+    held_out = case.validation.frames
+    for frame in held_out:
+        if not section.initial < frame < count:
+            accepted = f"indices of its {count} frames after the initial {section.initial}"
+            raise InputError(section.file, "validation.frames", frame, accepted)
+    frames = tuple(sorted({frame for frame in chosen if frame > section.initial} - {*held_out}))
     if not frames:
         accepted = f"at least one frame after the initial {section.initial}"
         raise InputError(section.file, f"{key}.frames", list(chosen), accepted)
-    used = images.select([section.initial, *frames])
+    used = images.select([section.initial, *sorted({*frames, *held_out})])
     where, domain = domain_of(case, index)
     if case.model_class.fields[0].bounds == (0, 1):
         (images if domain.boundary == "from-images" else used).require_concentration()
@@ -79,10 +84,12 @@ def _load_series(case: Case, index: int) -> Loaded:
         _require_repetition(used, f"{where}.boundary")
     if np.nanmin(used.frames) == np.nanmax(used.frames):
         raise InputError(section.file, "images", "the same value in every pixel", "frames that show a pattern")
-    for name, values in case.listed.items():
+    (where, drive), bounds = case.drive_of(index), case.model_class.fields[0].bounds
+    listed = {name: values for name, values in case.listed.items() if name.startswith(("data.", f"{where}."))}
+    for name, values in listed.items():
         _require_covered(used, name, [time for time, _ in values])
-    if case.drive is not None and case.drive.rate is not None:
-        _require_within(used, case.drive.rate, case.model_class.fields[0].bounds)
+    if drive is not None and drive.rate is not None:
+        _require_within(used, f"{where}.rate", drive.rate, bounds)
     return images, frames
 
 
@@ -94,13 +101,13 @@ def _require_covered(used: ImageSeries, key: str, times: list[float]) -> None:
         raise InputError(used.source, key, f"times from {times[0]:g} to {times[-1]:g}", accepted)
 
 
-def _require_within(used: ImageSeries, rate: float, bounds: tuple[float, float]) -> None:
+def _require_within(used: ImageSeries, key: str, rate: float, bounds: tuple[float, float]) -> None:
     """Refuse a rate with which the mean of the first frame leaves the bounds of its field."""
     first = np.nanmean(used.picture(0))
     last = first + rate * (used.times[-1] - used.times[0])
     if not bounds[0] < last < bounds[1]:
         found = f"{rate:g}, with which the mean goes from {first:.4g} to {last:.4g}"
-        raise InputError(used.source, "drive.rate", found, f"a mean between {bounds[0]:g} and {bounds[1]:g}")
+        raise InputError(used.source, key, found, f"a mean between {bounds[0]:g} and {bounds[1]:g}")
 
 
 def _require_repetition(images: ImageSeries, key: str) -> None:

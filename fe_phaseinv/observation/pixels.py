@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from copy import copy
 
 import numpy as np
@@ -43,7 +44,7 @@ class Pixels:
     """
 
     def __init__(self, images: ImageSeries, space: FunctionSpace):
-        self.images, self.space = images, space
+        self.images, self.space, self.held_out = images, space, frozenset()
         self.comm = space.mesh().comm
         points, per_pixel = _sample(images, space.mesh())
         vertices = VertexOnlyMesh(
@@ -73,6 +74,18 @@ class Pixels:
         other.images = images
         return other
 
+    def without(self, frames: Iterable[int]) -> Pixels:
+        """Return the same pixels, of which none of some frames counts.
+
+        Parameters
+        ----------
+        frames : iterable of int
+            Frames that are held out.
+        """
+        other = copy(self)
+        other.held_out = frozenset(frames)
+        return other
+
     def frame(self, index: int, channel: int = 0) -> np.ndarray:
         """Return local pixels of one frame; NaN where they do not count.
 
@@ -83,7 +96,8 @@ class Pixels:
         channel : int
             Of the frame.
         """
-        return np.where(self.inside, self.images.picture(index, channel).ravel()[self.rows], np.nan)
+        counts = self.inside & (index not in self.held_out)
+        return np.where(counts, self.images.picture(index, channel).ravel()[self.rows], np.nan)
 
     def averages_of(self, expression) -> PETSc.Mat:
         """Return the matrix to averages over pixels of an expression, linear in a trial function. Collective.

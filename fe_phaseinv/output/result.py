@@ -10,8 +10,10 @@ from warnings import warn
 import numpy as np
 
 from fe_phaseinv.core.errors import DataWarning
+from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.inference.experiment import Fit
-from fe_phaseinv.inference.field_point import FieldPoint
+from fe_phaseinv.inference.field_fit import FieldFit
+from fe_phaseinv.inference.field_posterior import map_deviation
 from fe_phaseinv.inference.identifiability import Identifiability, identifiability
 from fe_phaseinv.inference.inversion import Progress, posterior
 from fe_phaseinv.inference.posterior import QUANTILE, Laplace
@@ -28,6 +30,54 @@ POINTS, GRID = 201, 41
 """Number of points at which a curve is tabulated, and a law of two arguments along either."""
 
 
+@dataclass(frozen=True)
+class Held:
+    """How well frames are predicted that were not fitted.
+
+    Parameters
+    ----------
+    frames : tuple of int
+        Their indices.
+    squares : float
+        Sum of the squared differences.
+    pixels : int
+        Number of differences.
+    noise : float
+        Standard deviation of a pixel; zero where it is not known.
+    """
+
+    frames: tuple[int, ...]
+    squares: float
+    pixels: int
+    noise: float
+
+    @property
+    def rms(self) -> float:
+        """Root mean square difference between prediction and images."""
+        return float(np.sqrt(self.squares / self.pixels))
+
+    @property
+    def standardised(self) -> float | None:
+        """The same in standard deviations of the noise; None where this is not known."""
+        return self.rms / self.noise if self.noise else None
+
+
+@dataclass(frozen=True, eq=False)
+class Map:
+    """A map h of the kinetics, which are multiplied by exp(h).
+
+    Parameters
+    ----------
+    value : numpy.ndarray, shape (ny, nx) or (nz, ny, nx)
+        Averages over pixels; NaN outside the domain.
+    deviation : numpy.ndarray or None, of the same shape
+        Their standard deviations, those of the laws and the start counted; None where the result has no posterior.
+    """
+
+    value: np.ndarray
+    deviation: np.ndarray | None
+
+
 @dataclass(frozen=True, eq=False)
 class Fitted:
     """A series of images beside its prediction.
@@ -42,11 +92,15 @@ class Fitted:
         Smallest and largest pixel value of the data used, of the first channel; of the predictions where the data are
         noisy.
     frames, times : tuple
-        Indices and times of the frames compared with.
+        Indices and times of the frames predicted.
     observed, predicted : numpy.ndarray, shape (n, ny, nx) or (n, nz, ny, nx)
         Their pixels, NaN where there is no data; with an axis of channels, where there are several, after the first.
     extent, origin : tuple of float
         Size of the images and position of their lower left corner.
+    held_out : Held or None
+        How the frames that were not fitted are predicted; None where there are none.
+    map : Map or None
+        Of the kinetics; None where none was learnt.
     """
 
     source: str
@@ -58,6 +112,8 @@ class Fitted:
     predicted: np.ndarray
     extent: tuple[float, ...]
     origin: tuple[float, ...]
+    held_out: Held | None = None
+    map: Map | None = None
 
     @property
     def channels(self) -> list[Fitted]:
@@ -122,8 +178,6 @@ class Result:
         An entry for each trial point and each start of a stage: iteration, stage, accepted, cost, misfit_rms, ...
     counts, seconds : dict
         Solves and wall time by kind.
-    heterogeneity : numpy.ndarray or None, shape (ny, nx) or (nz, ny, nx)
-        Map h of the kinetics, averaged over pixels, where one was learnt.
     scalars : tuple of dict
         For each series, the numbers that are unknown at each time, by name.
     truth : dict or None
@@ -145,7 +199,6 @@ class Result:
     counts: dict[str, int]
     seconds: dict[str, float]
     ranks: int
-    heterogeneity: np.ndarray | None = None
     scalars: tuple[dict[str, Tracked], ...] = ()
     truth: dict[str, Any] | None = None
     warnings: tuple[str, ...] = ()
@@ -154,6 +207,18 @@ class Result:
     def range(self) -> tuple[float, float]:
         """Smallest and largest value of all series."""
         return min(images.range[0] for images in self.images), max(images.range[1] for images in self.images)
+
+    @property
+    def validation(self) -> Held | None:
+        """How the frames of all series that were not fitted are predicted, each in widths of its noise, on average."""
+        held = [images.held_out for images in self.images if images.held_out]
+        if not held:
+            return None
+        pixels, squares = sum(one.pixels for one in held), sum(one.squares for one in held)
+        if not all(one.noise for one in held):
+            return Held((), squares, pixels, 0.0)
+        widths = sum(one.squares / one.noise**2 for one in held)
+        return Held((), squares, pixels, float(np.sqrt(squares / widths)) if widths else held[0].noise)
 
     def argument_range(self, name: str, multiple: float = FURTHEST) -> tuple[float, float]:
         """Return the ends of the range of a law's argument: of the data, of wavenumbers, or where a basis is meant for.
@@ -243,6 +308,7 @@ def collect(
     point, outcome, work = progress.state.point, progress.state.outcome, progress.counts
     fitted = [_fitted(*pair, progress.stage) for pair in zip(problem.series, point.fits, strict=True)]
     laplace = _posterior(problem, progress) if uncertainty else None
+    fitted = [replace(one, map=found) for one, found in zip(fitted, _maps(problem, progress, laplace), strict=True)]
     free = problem.coordinates.free
     tracked = [_tracked(*pair, free, laplace) for pair in zip(problem.series, point.fits, strict=True)]
     return Result(
@@ -270,7 +336,6 @@ def collect(
             "sensitivities": work.seconds_sensitivities,
         },
         ranks=problem.ensemble.comm.size,
-        heterogeneity=_heterogeneity(problem, progress),
         scalars=tuple(problem.ensemble.gather(tracked)),
         truth=truth,
         warnings=tuple(warnings),
@@ -305,7 +370,7 @@ def numbered(name: str, items: Sequence[Any]) -> dict[str, Any]:
     return dict(zip(names, items, strict=True))
 
 
-def _fitted(series: Series, fit: Fit | FieldPoint, stage: str) -> Fitted:
+def _fitted(series: Series, fit: Fit | FieldFit, stage: str) -> Fitted:
     pixels, images, frames = series.discretisation(stage).pixels, series.images, list(fit.frames)
     rows = [np.split(prediction, images.channels) for prediction in fit.predictions]
     predicted = np.array([[pixels.picture(part) for part in parts] for parts in rows])
@@ -321,10 +386,20 @@ def _fitted(series: Series, fit: Fit | FieldPoint, stage: str) -> Fitted:
         predicted=predicted,
         extent=images.extent,
         origin=images.origin,
+        held_out=_held(series, images, fit.frames, predicted),
     )
 
 
-def _tracked(series: Series, fit: Fit | FieldPoint, free: np.ndarray, posterior: Laplace | None) -> dict[str, Tracked]:
+def _held(series: Series, images: ImageSeries, frames: Sequence[int], predicted: np.ndarray) -> Held | None:
+    """Compare the predictions of frames that were not fitted with these."""
+    held = [frame for frame in frames if frame in series.held_out]
+    differences = [images.frames[frame] - predicted[frames.index(frame)] for frame in held]
+    seen = [each[np.isfinite(each)] for each in differences]
+    count = sum(each.size for each in seen)
+    return Held(tuple(held), float(sum(each @ each for each in seen)), count, images.noise) if count else None
+
+
+def _tracked(series: Series, fit: Fit | FieldFit, free: np.ndarray, posterior: Laplace | None) -> dict[str, Tracked]:
     times = series.images.times[list(fit.frames)]
     deviations = {name: _deviation(fit.scalar_derivatives.get(name), free, posterior) for name in fit.scalars}
     return {name: Tracked(times, value, deviations[name]) for name, value in fit.scalars.items()}
@@ -339,8 +414,14 @@ def _deviation(derivative: np.ndarray | None, free: np.ndarray, posterior: Lapla
     return np.array([posterior.known(functional)[0] for functional in functionals])
 
 
-def _heterogeneity(problem: Problem, progress: Progress) -> np.ndarray | None:
-    point, pixels = progress.state.point, problem.series[0].fine.pixels
+def _maps(problem: Problem, progress: Progress, posterior: Laplace | None) -> list[Map | None]:
+    """Return the maps of the series of this rank's group."""
     if problem.settings.heterogeneity is None or progress.stage in problem.preparations:
-        return None
-    return pixels.picture(pixels.average(point.objective.field(point.x, "heterogeneity")))
+        return [None] * len(problem.series)
+    found = []
+    for share in progress.state.point.shares:
+        of = share.experiment
+        known = None if posterior is None else map_deviation(share, progress.state.point.hessian, posterior.deviation)
+        value = of.pixels.average(of.field(share.x, "heterogeneity"))
+        found.append(Map(of.pixels.picture(value), None if known is None else of.pixels.picture(known)))
+    return found

@@ -466,12 +466,8 @@ def test_series_read_back(folder, text):
             'images[1].domain.tags: found [1]; accepted: none, unless images[1].domain.boundary = "from-images"',
         ),
         (
-            ["optimizer.hessian=newton"],
-            'optimizer.hessian: found "newton"; accepted: "gauss-newton", where there are 2',
-        ),
-        (
-            ["heterogeneity={deviation = 1, length = 1}"],
-            "heterogeneity: found a section; accepted: none, where there are 2 series of images",
+            ["images.1.drive={rate = 1}"],
+            'images[1].drive: found a section; accepted: none, where model = "cahn-hilliard"',
         ),
     ],
 )
