@@ -193,8 +193,9 @@ class FieldShare:
     def _spanned(self, search: Search, left: float, probes: Sequence[np.ndarray] = ()) -> Subspace:
         """Solve for what goes with changes of the laws, the gradient, and probes."""
         of, (H_mm, H_um) = self.experiment, self.blocks
-        values, vectors = np.linalg.eigh(H_mm)
-        columns = H_um @ (vectors / np.sqrt(np.maximum(values, 0) + of.variance))
+        # Changes of the laws of unit curvature; where the images tell nothing, coefficients of size one stand for them.
+        root = np.linalg.cholesky(H_mm + of.variance * np.eye(len(H_mm)))
+        columns = np.linalg.solve(root, H_um.T).T
         for each in columns.T:
             search.solve(np.concatenate([np.zeros(of.laws.stop), each]), left, least=1.0)
         for each in (self.derivatives.gradient, *probes):

@@ -111,9 +111,11 @@ class Search:
             Norm of a change that may be left in whole, over this share.
         """
         of, residual = self.unknowns, derivative[self.unknowns.own].copy()
-        shares = self._sum(self._rows[: self._count], residual)
-        residual, squared = residual - shares @ self._images[: self._count], shares @ shares
+        squared = 0.0
         while True:
+            # The last direction alone has a share, but for rounding, which would grow.
+            shares = self._sum(self._rows[: self._count], residual)
+            residual, squared = residual - shares @ self._images[: self._count], squared + shares @ shares
             found = self._precondition(self._padded(residual))
             # The square of the error in the norm of the Hessian: no more than this, for the prior is a part of it.
             if of.dot(self._padded(residual), found) <= left**2 * max(squared, least**2):
@@ -121,9 +123,6 @@ class Search:
             if self._count == MOST_DIRECTIONS or not self._add(found[of.own]):
                 self._unsolved += 1
                 return
-            last = self._count - 1
-            share = self._sum(self._rows[last : last + 1], residual)[0]
-            residual, squared = residual - share * self._images[last], squared + share**2
 
     def subspace(self) -> Subspace:
         """Return the span, in coordinates in which Hessian and prior are both diagonal. Collective."""
