@@ -91,12 +91,15 @@ python_tools() {
 # Files of images, and what shows in them. The versions of all that is there stay.
 image_tools() { pip install --constraint "$env/freeze.txt" tifffile imagecodecs "scikit-image==0.26.*" "xarray==2026.*" "zarr==3.*"; }
 
+# What xarray reads netCDF with.
+netcdf_tools() { pip install --constraint "$env/freeze.txt" "h5netcdf==1.*"; }
+
 # What only the pages need. The versions of all that is there stay.
 docs_tools() { pip install --constraint "$env/freeze.txt" "sphinx==9.*" "myst-parser==5.*" "numpydoc==1.*" "jupytext==1.*" furo; }
 
 setup() {
   system_packages
-  [ -e "$env/.stages/image_tools" ] && return
+  [ -e "$env/.stages/netcdf_tools" ] && return
   mkdir -p "$env/.stages"
   exec 9>"$env/.stages/lock"
   flock 9
@@ -111,6 +114,7 @@ setup() {
   stage meshing pip install gmsh==4.15.2
   stage side_by_side pip install "pytest-xdist==3.*"
   stage image_tools image_tools
+  stage netcdf_tools netcdf_tools
   flock -u 9
   exec 9>&-
 }

@@ -135,6 +135,17 @@ def test_scripts(tmp_path, monkeypatch):
     assert names["start"].function_space() == names["finer"].space
 
 
+def test_the_script_that_reads_images(tmp_path, monkeypatch):
+    (tmp_path / "demos").symlink_to(DEMOS)
+    monkeypatch.chdir(tmp_path)
+    (script,), names = snippets("images.md", "python"), {}
+    exec(script, names)
+    assert names["hours"].times[1] == pytest.approx(5 / 60)
+    assert 0 < names["hours"].mask.sum() < names["hours"].mask.size
+    assert (names["small"].shape, names["small"].unit) == ((48, 48), "um")
+    assert np.nanmax(np.abs(names["images"].frames - names["frames"])) < 1 / 223
+
+
 def test_scripts_that_extend():
     names = run_shortened(PAGES / "extending.md", "\n".join(snippets("extending.md", "python")), {"12, 12": "6, 6"})
     assert [law.name for law in names["model"].laws] == ["chemical_potential", "diffusivity", "gradient_energy"]

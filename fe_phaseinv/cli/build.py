@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,12 @@ from fe_phaseinv.cli.models import refusing_model
 from fe_phaseinv.cli.schema import Domain, Kernel
 from fe_phaseinv.core.errors import InputError, as_ranges
 from fe_phaseinv.core.parallel import on_root, total
-from fe_phaseinv.core.spaces import box
+from fe_phaseinv.core.spaces import boundary_tags, box, disjoint_tags
 from fe_phaseinv.data import meshes
+from fe_phaseinv.data.closure import cut_width, doubt_balance, doubt_window
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.data.mesh_files import read_mesh
-from fe_phaseinv.data.outline import CUT, cut_width, mesh_outline
+from fe_phaseinv.data.outline import cells_across, mesh_outline
 from fe_phaseinv.forward.trajectory import Tolerances
 from fe_phaseinv.inference.ensemble import SeriesEnsemble
 from fe_phaseinv.inference.matern import Matern
@@ -32,6 +34,7 @@ from fe_phaseinv.laws.bases import EvenPowers
 from fe_phaseinv.models.declarations import MEAN
 from fe_phaseinv.models.interface import Model
 from fe_phaseinv.models.phase_field_crystal import PhaseFieldCrystal, QuarticCrystal
+from fe_phaseinv.observation.pixels import Pixels
 from fe_phaseinv.output.truth import read_truth
 
 DEGREE = 3
@@ -133,8 +136,11 @@ def build_mesh(case: Case, index: int, images: ImageSeries, comm: MPI.Comm) -> t
     key, domain = domain_of(case, index)
     cells = domain.cells or default_cells(images, case.kernels)
     if domain.mesh == "outline":
-        closed = case.model_class.conserved and domain.boundary == "no-flux"
-        data = on_root(comm, mesh_outline, images, cells, cut_width(images) if closed else CUT)
+        cells = domain.cells or max(cells, cells_across(images))
+        if domain.boundary == "no-flux":
+            doubt_window(images)
+        width = cut_width(images) if _is_closed(case, domain) else None
+        data = on_root(comm, mesh_outline, images, cells, width)
         return meshes.from_data(data, comm), data.names
     if not isinstance(domain.mesh, Path):
         make = meshes.periodic_mesh if domain.boundary == "periodic" else meshes.rectangle_mesh
@@ -217,12 +223,29 @@ def _build_series(
         heterogeneity=case.heterogeneity and Matern(case.heterogeneity.deviation, case.heterogeneity.length),
         data=given_data(case, index),
         hessian=case.optimizer.hessian,
+        loss=case.images[index].loss,
         multiple_shooting=case.start is None,
     )
     with refusing_model(case.model, images.source):
         problem = pose(images, build_model(case), mesh, settings)
     _require_data(problem.series[0])
+    if images.dimension == 2 and domain.mesh != "rectangle" and _is_closed(case, domain):
+        _doubt_balance(problem.series[0].fine.pixels)
     return problem
+
+
+def _is_closed(case: Case, domain: Domain) -> bool:
+    """Whether the sum of what the images show stays."""
+    return case.model_class.conserved and domain.boundary == "no-flux"
+
+
+def _doubt_balance(pixels: Pixels) -> None:
+    """Say where the sum of the pixels inside the mesh changes. Collective."""
+    images = pixels.images.only(0)
+    inside = np.isfinite(pixels.picture(np.zeros(len(pixels.inside))))
+    shown = np.where(inside & images.mask, images.frames, np.nan)
+    if np.isfinite(shown).any():
+        doubt_balance(replace(images, frames=shown, coverage=None))
 
 
 def _numbers(key: str, domain: Domain, mesh, names: dict[str, int]) -> tuple[int, ...] | None:
@@ -230,12 +253,16 @@ def _numbers(key: str, domain: Domain, mesh, names: dict[str, int]) -> tuple[int
     if domain.tags is None:
         return None
     numbers = tuple(names.get(tag, tag) for tag in domain.tags)
-    known = {int(tag): "" for tag in mesh.exterior_facets.unique_markers}
-    known |= {tag: f' ("{name}")' for name, tag in names.items()}
+    known = dict.fromkeys(boundary_tags(mesh), "")
+    known |= {tag: f' ("{name}")' for name, tag in names.items() if tag in known}
     if not set(numbers) <= set(known):
         words = ", ".join(f"{tag}{name}" for tag, name in sorted(known.items()))
         raise InputError(domain.mesh, f"{key}.tags", list(domain.tags), f"tags of the boundary: {words or 'none'}")
-    return numbers
+    try:
+        return disjoint_tags(mesh, numbers)
+    except ValueError:
+        accepted = "groups of which none shares only some of its sides with another"
+        raise InputError(domain.mesh, f"{key}.tags", list(domain.tags), accepted) from None
 
 
 def _require_data(series: Series) -> None:

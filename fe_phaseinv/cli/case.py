@@ -21,6 +21,7 @@ from fe_phaseinv.cli.schema import (
     Optimizer,
     Potential,
     Prior,
+    Simulate,
     Surface,
     Time,
     Uncertainty,
@@ -88,6 +89,7 @@ class Case:
     validation: Validation = declared("What is held out", Validation())
     optimizer: Optimizer = declared("The optimiser", Optimizer())
     uncertainty: Uncertainty = declared("The uncertainty", Uncertainty())
+    simulate: Simulate = declared("The forward run", Simulate())
 
     @property
     def model_class(self) -> type[Model]:
@@ -209,7 +211,7 @@ def _check_series(source: Path, case: Case) -> None:
     if len(case.images) == 1:
         return
     for name, images in zip(case.names, case.images, strict=True):
-        if (images.noise == 0) != (case.images[0].noise == 0):
+        if images.noisy != case.images[0].noisy:
             accepted = "noise of all series of images, or of none"
             found = f"{toml(images.noise)} beside {toml(case.images[0].noise)} of {case.names[0]}"
             raise InputError(source, f"{name}.noise", found, accepted)

@@ -7,7 +7,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import numpy as np
 
 from fe_phaseinv.cli.build import build_problem
 from fe_phaseinv.cli.case import Case, read_case
-from fe_phaseinv.cli.images import Loaded, load_images
+from fe_phaseinv.cli.images import Loaded, load_and_warn
 from fe_phaseinv.cli.models import parts
 from fe_phaseinv.cli.session import WORLD, Session
 from fe_phaseinv.core.errors import InputError, read_toml, refusing_unreadable
@@ -40,13 +40,17 @@ def read(options: argparse.Namespace) -> Case:
     return on_root(WORLD, read_case, options.case, options.set)
 
 
-def pose_case(case: Case, folder: Path) -> tuple[Problem, dict[str, Any]]:
+def pose_case(
+    case: Case, folder: Path, load: Callable[[Case], Sequence[Loaded]] = load_and_warn
+) -> tuple[Problem, dict[str, Any]]:
     """Check the folder for the output and the input, cheapest first, and pose the problem. Collective.
 
     Parameters
     ----------
     case : Case
     folder : pathlib.Path
+    load : callable
+        Reads and checks the images.
 
     Returns
     -------
@@ -55,7 +59,7 @@ def pose_case(case: Case, folder: Path) -> tuple[Problem, dict[str, Any]]:
         What tells it from others, wherever its files lie.
     """
     on_root(WORLD, _require_folder, folder, case)
-    loaded = on_root(WORLD, load_images, case)
+    loaded = on_root(WORLD, load, case)
     return build_problem(case, loaded, WORLD), on_root(WORLD, _inputs, case, loaded)
 
 
@@ -198,7 +202,15 @@ def _same(recorded: Case, case: Case) -> bool:
 def _without_files(case: Case) -> Case:
     """Return the case apart from where its files lie and from what may change when a run goes on."""
     images = tuple(
-        replace(one, file=Path("images"), domain=one.domain and _without_mesh(one.domain)) for one in case.images
+        replace(
+            one,
+            file=Path("images"),
+            mask=_name(one.mask),
+            sigma=_name(one.sigma),
+            grey=Path("grey") if isinstance(one.grey, Path) else one.grey,
+            domain=one.domain and _without_mesh(one.domain),
+        )
+        for one in case.images
     )
     return replace(
         case,
@@ -211,21 +223,31 @@ def _without_files(case: Case) -> Case:
     )
 
 
+def _name(file: Path | str | None) -> str | None:
+    """Return the name of a file, or of an array: what names one that is gone may be either."""
+    return file and Path(file).name
+
+
 def _without_mesh(domain):
     return replace(domain, mesh=Path("mesh")) if isinstance(domain.mesh, Path) else domain
 
 
 def _files(case: Case) -> list[Path | None]:
-    """Return the files that decide what a case is: those of images, meshes and the model."""
+    """Return the files that decide what a case is: those of images with what belongs to them, meshes and the model."""
     meshes = [domain.mesh for domain in (case.domain, *(one.domain for one in case.images)) if domain]
     model = None if isinstance(case.model, str) else parts(case.model)[0]
-    return [one.file for one in case.images] + [mesh if isinstance(mesh, Path) else None for mesh in meshes] + [model]
+    beside = [path for one in case.images for path in (one.mask, one.sigma, one.grey)]
+    others = [path if isinstance(path, Path) else None for path in (*beside, *meshes)]
+    return [one.file for one in case.images] + others + [model]
 
 
 def _inputs(case: Case, loaded: Sequence[Loaded]) -> dict[str, Any]:
     """Return what a run is of, apart from where its files lie."""
-    *meshes, model = [path and _content(path) for path in _files(case)[len(case.images) :]]
-    images = [_digest(series.frames, series.times, series.extent, series.origin, series.noise) for series, _ in loaded]
+    *meshes, model = [path and _content(path) for path in _files(case)[4 * len(case.images) :]]
+    images = [
+        _digest(one.frames, one.times, one.extent, one.origin, one.noise, () if one.weights is None else one.weights)
+        for one, _ in loaded
+    ]
     return {"case": _digest(_without_files(case).text()), "model": model, "images": images, "mesh": meshes}
 
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from fe_phaseinv.cli.case import Case
-from fe_phaseinv.cli.schema import Domain
+from fe_phaseinv.cli.schema import Domain, Images
 from fe_phaseinv.core.errors import InputError
+from fe_phaseinv.data.background import without_background
+from fe_phaseinv.data.checks import seam, warn_of
 from fe_phaseinv.data.images import ImageSeries
+from fe_phaseinv.data.place import Place
 
-SEAM = 2.0
-"""Pixels on either side of the edges of a periodic picture may differ by this factor more than any other neighbours."""
 FEWEST_PIXELS = 2
 """In each direction; fewer show no pattern."""
+
+READING = ("key", "axes", "channel", "grey", "mask", "sigma", *Place.keys())
+"""Keys of a section that say how its file is read."""
 
 Loaded = tuple[ImageSeries, tuple[int, ...]]
 """All frames of a file, and the indices of those after the initial one, to compare with or to predict."""
@@ -40,6 +45,55 @@ def load_images(case: Case) -> list[Loaded]:
     return [_load_series(case, index) for index in range(len(case.images))]
 
 
+def load_and_warn(case: Case) -> list[Loaded]:
+    """Read and check all series of images of a case, and warn of what is doubtful about them.
+
+    Parameters
+    ----------
+    case : Case
+
+    Returns
+    -------
+    list of tuple
+        As from `load_images`.
+    """
+    loaded = load_images(case)
+    warn_of_images(case, loaded)
+    return loaded
+
+
+def warn_of_images(case: Case, loaded: Sequence[Loaded]) -> None:
+    """Warn of what is doubtful about the images of a case.
+
+    Parameters
+    ----------
+    case : Case
+    loaded : sequence of tuple
+        From `load_images`.
+    """
+    for index in range(len(loaded)):
+        images, closed, periodic = shown(case, loaded, index)
+        warn_of(images, closed=closed, periodic=periodic)
+
+
+def shown(case: Case, loaded: Sequence[Loaded], index: int) -> tuple[ImageSeries, bool, bool]:
+    """Return the frames of a series that are used, whether they conserve their mean, and whether they repeat.
+
+    Parameters
+    ----------
+    case : Case
+    loaded : sequence of tuple
+        From `load_images`.
+    index : int
+        Of the series.
+    """
+    (images, frames), (_, domain), first = loaded[index], domain_of(case, index), case.images[index].initial
+    all_matter = domain.boundary == "from-images"
+    used = images.select(range(first, len(images.times)) if all_matter else [first, *frames])
+    closed = case.model_class.conserved and not all_matter and not isinstance(domain.mesh, Path)
+    return used, closed, domain.boundary == "periodic"
+
+
 def domain_of(case: Case, index: int) -> tuple[str, Domain]:
     """Return the key and the section of the domain of a series of images.
 
@@ -53,20 +107,35 @@ def domain_of(case: Case, index: int) -> tuple[str, Domain]:
     return ("domain", case.domain) if own is None else (f"{case.names[index]}.domain", own)
 
 
+def load_starts(case: Case) -> list[Loaded]:
+    """Read and check the images that start a forward run, at its own times where the case gives such.
+
+    Parameters
+    ----------
+    case : Case
+
+    Returns
+    -------
+    list of tuple
+        As from `load_images`; where there are times of its own, the initial frame stands for those at these times.
+
+    Raises
+    ------
+    InputError
+        Where file, frames, values or times are not what the case says, or something is to be taken from frames that
+        there are not.
+    """
+    load = _load_series if case.simulate.times is None else _load_start
+    return [load(case, index) for index in range(len(case.images))]
+
+
 def _load_series(case: Case, index: int) -> Loaded:
     section, key = case.images[index], case.names[index]
-    images = ImageSeries.load(section.file)
-    noise = images.estimate_noise() if section.noise == "estimate" else section.noise
-    images = replace(images, noise=noise)
-    if min(images.shape) < FEWEST_PIXELS:
-        found = f"{' x '.join(map(str, images.shape))} pixels"
-        raise InputError(section.file, "images", found, f"at least {FEWEST_PIXELS} pixels in each direction")
+    images = _read(case, index)
     count = len(images.times)
     chosen = range(count) if section.frames is None else section.frames
-    for name, indices in (("frames", chosen), ("initial", [section.initial])):
-        for frame in indices:
-            if not 0 <= frame < count:
-                raise InputError(section.file, f"{key}.{name}", frame, f"indices of its {count} frames, from 0")
+    _require_frames(images, f"{key}.frames", chosen)
+    _require_frames(images, f"{key}.initial", [section.initial])
     held_out = case.validation.frames
     for frame in held_out:
         if not section.initial < frame < count:
@@ -74,23 +143,100 @@ def _load_series(case: Case, index: int) -> Loaded:
             raise InputError(section.file, "validation.frames", frame, accepted)
     frames = tuple(sorted({frame for frame in chosen if frame > section.initial} - {*held_out}))
     if not frames:
-        accepted = f"at least one frame after the initial {section.initial}"
+        accepted = (
+            f"at least one frame after the initial {section.initial}; simulate can do with times under [simulate]"
+        )
         raise InputError(section.file, f"{key}.frames", list(chosen), accepted)
-    used = images.select([section.initial, *sorted({*frames, *held_out})])
+    _check(case, index, images, images.select([section.initial, *sorted({*frames, *held_out})]))
+    return images, frames
+
+
+def _load_start(case: Case, index: int) -> Loaded:
+    section, times = case.images[index], case.simulate.times
+    images = _read(case, index)
+    _require_frames(images, f"{case.names[index]}.initial", [section.initial])
+    before = images.times[section.initial]
+    if not times or times[0] <= before or np.any(np.diff(times) <= 0):
+        raise InputError(
+            images.source, "simulate.times", list(times), f"increasing times after {before:g}, the initial"
+        )
+    where, domain = domain_of(case, index)
+    if domain.boundary == "from-images":
+        accepted = '"no-flux" or "periodic", where simulate.times are given'
+        raise InputError(images.source, f"{where}.boundary", '"from-images"', accepted)
+    where, drive = case.drive_of(index)
+    if drive is not None and drive.rate is None and isinstance(drive.mean, str):
+        accepted = "[[time, mean], ...] or a rate, where simulate.times are given"
+        raise InputError(images.source, f"{where}.mean", '"from-images"', accepted)
+    images = images.select(range(section.initial + 1)).continued(times)
+    frames = tuple(range(section.initial + 1, len(images.times)))
+    _check(case, index, images, images.select([section.initial, *frames]))
+    return images, frames
+
+
+def _read(case: Case, index: int) -> ImageSeries:
+    """Read a series as its section says: what of the file, which window, and how noisy it is."""
+    section, key = case.images[index], case.names[index]
+    images = ImageSeries.load(section.file, **{name: getattr(section, name) for name in READING})
+    if section.crop is not None:
+        images = _cropped(images, f"{key}.crop", section.crop)
+    domain = domain_of(case, index)[1]
+    if domain.mesh == "outline":
+        images = without_background(images)
+    images = _with_noise(images, section, key)
+    if section.register:
+        periodic, crop = (domain.boundary == kind for kind in ("periodic", "from-images"))
+        images = images.registered(reference=section.initial, periodic=periodic, crop=crop)
+    images = images.downsample(section.downsample)
+    if min(images.shape) < FEWEST_PIXELS:
+        found = f"{' x '.join(map(str, images.shape))} pixels"
+        raise InputError(section.file, "images", found, f"at least {FEWEST_PIXELS} pixels in each direction")
+    return images
+
+
+def _cropped(images: ImageSeries, key: str, corners: tuple[float, ...]) -> ImageSeries:
+    if len(corners) != 2 * images.dimension:
+        accepted = f"{2 * images.dimension} numbers, the lower and the upper corner"
+        raise InputError(images.source, key, list(corners), accepted)
+    return images.crop(*zip(corners[: images.dimension], corners[images.dimension :], strict=True))
+
+
+def _require_frames(images: ImageSeries, key: str, indices: Sequence[int]) -> None:
+    """Refuse indices that are no frame's."""
+    count = len(images.times)
+    for frame in indices:
+        if not 0 <= frame < count:
+            raise InputError(images.source, key, frame, f"indices of its {count} frames, from 0")
+
+
+def _check(case: Case, index: int, images: ImageSeries, used: ImageSeries) -> None:
+    """Check the frames that are used, of all images, for what the case asks of them."""
     where, domain = domain_of(case, index)
     if case.model_class.fields[0].bounds == (0, 1):
         (images if domain.boundary == "from-images" else used).require_concentration()
     if domain.boundary == "periodic":
         _require_repetition(used, f"{where}.boundary")
     if np.nanmin(used.frames) == np.nanmax(used.frames):
-        raise InputError(section.file, "images", "the same value in every pixel", "frames that show a pattern")
+        raise InputError(images.source, "images", "the same value in every pixel", "frames that show a pattern")
     (where, drive), bounds = case.drive_of(index), case.model_class.fields[0].bounds
     listed = {name: values for name, values in case.listed.items() if name.startswith(("data.", f"{where}."))}
     for name, values in listed.items():
         _require_covered(used, name, [time for time, _ in values])
     if drive is not None and drive.rate is not None:
         _require_within(used, f"{where}.rate", drive.rate, bounds)
-    return images, frames
+
+
+def _with_noise(images: ImageSeries, section: Images, key: str) -> ImageSeries:
+    """Return the series with the noise that its section gives."""
+    noise, count = section.noise, len(images.times)
+    if isinstance(noise, tuple) and (len(noise) != count or min(noise) == 0):
+        raise InputError(section.file, f"{key}.noise", list(noise), f"{count} positive numbers, one for each frame")
+    if section.sigma is None:
+        images = images.with_sigma(images.estimate_noise() if noise == "estimate" else noise)
+    if section.loss != "squares" and images.noise == 0:
+        accepted = f'{key}.noise = "estimate", or a number, in units of which differences are large'
+        raise InputError(section.file, f"{key}.loss", f'"{section.loss}" without a noise', accepted)
+    return images
 
 
 def _require_covered(used: ImageSeries, key: str, times: list[float]) -> None:
@@ -112,11 +258,7 @@ def _require_within(used: ImageSeries, key: str, rate: float, bounds: tuple[floa
 
 def _require_repetition(images: ImageSeries, key: str) -> None:
     """Refuse pictures whose opposite edges do not fit together."""
-    for axis, name in zip(range(-1, -images.dimension - 1, -1), "xyz", strict=False):
-        steps = np.diff(images.frames, axis=axis, append=np.take(images.frames, [0], axis=axis))
-        sizes = np.sqrt(np.nanmean(np.moveaxis(steps, axis, -1) ** 2, axis=tuple(range(steps.ndim - 1))))
-        if sizes[-1] > SEAM * sizes[:-1].max():
-            found = (
-                f"pixels at the two ends of {name} that differ by {sizes[-1]:.3g}, neighbours by {sizes[:-1].max():.3g}"
-            )
-            raise InputError(images.source, key, found, "a picture that repeats, for a periodic domain")
+    if apart := seam(images):
+        name, ends, neighbours = apart
+        found = f"pixels at the two ends of {name} that differ by {ends:.3g}, neighbours by {neighbours:.3g}"
+        raise InputError(images.source, key, found, "a picture that repeats, for a periodic domain")

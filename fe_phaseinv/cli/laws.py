@@ -54,7 +54,8 @@ def start_of(law: Law) -> float | tuple[float, ...] | np.ndarray:
     law : Curve, Surface, Kernel or Number
     """
     if isinstance(law, Number):
-        return law.initial if law.fixed is None else law.fixed
+        given = law.initial if law.fixed is None else law.fixed
+        return () if given is None else given
     if isinstance(law, Kernel):
         basis = _kernel_basis(law)
         given = np.pad(law.coefficients, (0, basis.size - len(law.coefficients)))

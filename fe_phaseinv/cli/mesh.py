@@ -9,9 +9,11 @@ from fe_phaseinv.cli.folder import WRITABLE
 from fe_phaseinv.cli.session import DONE, WORLD, Session, log
 from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.core.parallel import on_root
+from fe_phaseinv.data.background import without_background
 from fe_phaseinv.data.images import ImageSeries
-from fe_phaseinv.data.mesh_files import MeshData, write_mesh
-from fe_phaseinv.data.outline import mesh_outline
+from fe_phaseinv.data.mesh_data import MeshData
+from fe_phaseinv.data.mesh_files import write_mesh
+from fe_phaseinv.data.outline import cells_across, mesh_outline
 
 
 def mesh(options: argparse.Namespace, session: Session) -> int:
@@ -34,8 +36,8 @@ def mesh(options: argparse.Namespace, session: Session) -> int:
 
 
 def _make(options: argparse.Namespace) -> MeshData:
-    images, path = ImageSeries.load(options.images), options.output
-    data = mesh_outline(images, options.cells or default_cells(images))
+    images, path = without_background(ImageSeries.load(options.images)), options.output
+    data = mesh_outline(images, options.cells or max(default_cells(images), cells_across(images)))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_mesh(path, data)

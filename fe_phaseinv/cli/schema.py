@@ -70,14 +70,67 @@ class Drive:
 class Images:
     """Images of one experiment over time; several of them, [[images]], share the laws."""
 
-    file: Path = declared("A npz, mat, h5 or tif file, or a folder of png or tif files", example="images.npz")
+    file: Path = declared(
+        "A tif, png, npz, npy, mat, h5 or nc file, a zarr store, or a folder of png or tif files", example="images.npz"
+    )
     frames: tuple[int, ...] | None = declared("Indices of the frames to use, from 0; all by default", None, least=0)
     initial: int = declared("Index of the frame that starts the run", 0, least=0)
-    noise: str | float = declared(
-        'Standard deviation of the noise of a pixel, or "estimate"', 0.0, choices=("estimate",), least=0
+    noise: str | float | tuple[float, ...] = declared(
+        'Standard deviation of the noise of a pixel, one number or one for each frame of the file, or "estimate"',
+        0.0,
+        choices=("estimate",),
+        least=0,
     )
+    loss: str = declared(
+        "How differences from the pixels count: squared, or, where a few pixels are far off, less (then with a noise)",
+        "squares",
+        choices=("squares", "huber", "student"),
+    )
+    sigma: Path | str | None = declared(
+        "That of each pixel: a file, or the name of another array in the file of the images", None, instead_of="noise"
+    )
+    mask: Path | str | None = declared(
+        "Where there is data, 0 or 1 or the share of each pixel: a file, or the name of an array as before", None
+    )
+    key: str | None = declared("Name of the array of the images, in a file of several", None)
+    axes: str | None = declared("Its axes, a letter of t, c (channels), z, y and x for each", None)
+    channel: int | None = declared("The channel or colour to take, from 0", None, least=0)
+    grey: str | Path | tuple[float, float] | tuple[tuple[float, float], ...] | None = declared(
+        "Numbers in the file that stand for 0 and 1; pairs of a number and a value, or a text file of two such "
+        'columns; or "range", about the smallest and the largest number',
+        None,
+        choices=("range",),
+    )
+    times: tuple[float, ...] | None = declared("Time of each frame of the file, where it does not say", None)
+    time_step: float | None = declared("Time from frame to frame", None, above=0, instead_of="times")
+    extent: tuple[float, ...] | None = declared(
+        "Size of the images along x, y and z, where the file does not say", None
+    )
+    pixel_size: float | tuple[float, ...] | None = declared("Size of a pixel", None, above=0, instead_of="extent")
+    origin: tuple[float, ...] | None = declared("Position of the lower left corner; zero where nothing says", None)
+    unit: str | None = declared('Name of the unit of length, such as "um"; lengths of the file are converted', None)
+    time_unit: str | None = declared('Name of the unit of time, such as "h"; times of the file are converted', None)
+    crop: tuple[float, ...] | None = declared(
+        "Window to use, [x0, y0, x1, y1], in space [x0, y0, z0, x1, y1, z1]", None
+    )
+    downsample: int = declared("Average over blocks of so many pixels in each direction", 1, least=1)
+    register: bool = declared("Whether shifts from frame to frame are taken out", False)
     domain: Domain | None = declared("In place of the domain of the case", None)
     drive: Drive | None = declared("In place of the drive of the case", None)
+
+    @property
+    def noisy(self) -> bool:
+        """Whether a noise is known or to be estimated."""
+        return self.noise != 0 or self.sigma is not None
+
+
+@dataclass(frozen=True)
+class Simulate:
+    """What fe-phaseinv simulate writes."""
+
+    times: tuple[float, ...] | None = declared(
+        "Times of its images, after that of the frame that starts the run; those of the frames by default", None
+    )
 
 
 @dataclass(frozen=True)
@@ -174,7 +227,7 @@ class Kernel:
 class Number:
     """A law that is a number."""
 
-    initial: float | None = declared("Where to start", None)
+    initial: float | None = declared("Where to start; worked out of the images where not given", None)
     fixed: float | None = declared("Where to stay, in place of initial", None, instead_of="initial")
 
 
@@ -182,7 +235,7 @@ class Number:
 class PositiveNumber(Number):
     """A law that is a positive number."""
 
-    initial: float | None = declared("Where to start", None, above=0)
+    initial: float | None = declared("Where to start; worked out of the images where not given", None, above=0)
     fixed: float | None = declared("Where to stay, in place of initial", None, above=0, instead_of="initial")
 
 

@@ -143,7 +143,7 @@ def completed(source: Path, model: type[Model], laws: dict[str, Law]) -> dict[st
 def _completed(source: Path, model: type[Model], law: FunctionLaw | NumberLaw, section: Law) -> Law:
     if isinstance(section, Number):
         given = (section.initial, section.fixed) != (None, None)
-        return section if given else replace(section, **{"fixed" if law.fixed else "initial": law.start})
+        return section if given or law.initial is None else replace(section, **_starts(law))
     if isinstance(section, Kernel):
         return section
     key = f"laws.{law.name}.interval"
@@ -152,6 +152,11 @@ def _completed(source: Path, model: type[Model], law: FunctionLaw | NumberLaw, s
         return replace(section, intervals=tuple(_interval(source, f"{key}s", model, *pair) for pair in given))
     otherwise = Powers.interval if section.basis == "polynomial" else None
     return replace(section, interval=_interval(source, key, model, law.of, section.interval, otherwise))
+
+
+def _starts(law: NumberLaw) -> dict[str, float]:
+    """Return the key under which a number stands unless the file says otherwise, with its value, if it has one."""
+    return {} if law.initial is None else {"fixed" if law.fixed else "initial": law.initial}
 
 
 def _interval(
@@ -179,7 +184,7 @@ def _law(model: type[Model], law: FunctionLaw | NumberLaw) -> tuple[str, type, A
         symbol = f" {law.symbol}" if law.symbol else ""
         kind, sign = (PositiveNumber, "a positive number") if law.positive else (Number, "a number")
         says = f"The {_words(law.name)}{symbol}, {sign}{unit}"
-        return law.name, kind, declared(says, kind(), starts={"fixed" if law.fixed else "initial": law.start})
+        return law.name, kind, declared(says, kind(), starts=_starts(law))
     logarithm = "; the coefficients are those of its logarithm" if law.positive else ""
     arguments = law.of if isinstance(law.of, str) else ", ".join(law.of)
     says = f"The {_words(law.name)} {law.symbol or law.name}({arguments}){unit}{logarithm}"

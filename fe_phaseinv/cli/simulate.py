@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from fe_phaseinv.cli.folder import open_folder, pose_case, read
+from fe_phaseinv.cli.images import load_starts
 from fe_phaseinv.cli.session import DONE, NOT_CONVERGED, WORLD, Session, log
 from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.core.parallel import on_root
@@ -43,7 +44,7 @@ def simulate(options: argparse.Namespace, session: Session) -> int:
     for file in files:
         if any(images.file == file.resolve() for images in case.images):
             raise InputError(folder, "--output", f"the case's own images, {file.name}", "another folder")
-    problem, _ = pose_case(case, folder)
+    problem, _ = pose_case(case, folder, load_starts)
     open_folder(folder, case, session)
     names, own = list(numbered("states", case.images)), zip(problem.ensemble.own, problem.series, strict=True)
     runs, status = [_run(problem, series, folder, names[index]) for index, series in own], DONE
@@ -69,5 +70,7 @@ def _run(problem: Problem, series: Series, folder: Path, name: str) -> tuple[Ima
     fields = [forward.part(state, forward.model.fields[0].name) for state in states]
     simulated = np.array([channels.picture(channels.average(state)) for state in states])
     write_states(folder, fields, segment.times, name)
-    images = ImageSeries(simulated, np.array(segment.times), pixels.images.extent, pixels.images.origin)
+    shown = pixels.images
+    place = {"extent": shown.extent, "origin": shown.origin, "unit": shown.unit, "time_unit": shown.time_unit}
+    images = ImageSeries(simulated, np.array(segment.times), **place)
     return images, f"{len(run.grid.orders)} steps"

@@ -17,6 +17,7 @@ from firedrake import (
     ds,
     interpolate,
 )
+from firedrake.cython.dmcommon import FACE_SETS_LABEL
 from firedrake.petsc import PETSc
 from mpi4py import MPI
 from ufl import Measure
@@ -42,8 +43,66 @@ def boundary_nodes(space: FunctionSpace, tags: Sequence[int] | None = None) -> n
     numpy.ndarray of int, shape (nodes,)
         Only nodes that this rank owns.
     """
-    nodes = DirichletBC(space, 0.0, "on_boundary" if tags is None else tags).nodes
+    nodes = np.unique(DirichletBC(space, 0.0, "on_boundary" if tags is None else tags).nodes)
     return nodes[nodes < space.dof_dset.size]
+
+
+def boundary_tags(mesh: MeshGeometry) -> dict[int, np.ndarray]:
+    """Return the sides of this rank that are on each tagged part of the boundary; a side may have several tags.
+
+    Collective. Tags that only sides inside the mesh have are left out.
+
+    Parameters
+    ----------
+    mesh : firedrake.MeshGeometry
+        The mesh.
+
+    Returns
+    -------
+    dict of numpy.ndarray
+        The numbers of the sides in the topology of the mesh, by tag; the same tags on all ranks.
+    """
+    facets, plex = mesh.exterior_facets, mesh.topology_dm
+    sides = {
+        int(tag): np.intersect1d(facets.facets, plex.getStratumIS(FACE_SETS_LABEL, tag).indices)
+        if plex.getStratumSize(FACE_SETS_LABEL, tag)
+        else np.empty(0, int)
+        for tag in facets.unique_markers
+    }
+    return {tag: own for tag, own in sides.items() if total(mesh.comm, len(own))}
+
+
+def disjoint_tags(mesh: MeshGeometry, tags: Sequence[int]) -> tuple[int, ...]:
+    """Leave out tags of which every side has another of the tags, too. Collective.
+
+    Parameters
+    ----------
+    mesh : firedrake.MeshGeometry
+        The mesh.
+    tags : sequence of int
+        Tags of parts of its boundary.
+
+    Returns
+    -------
+    tuple of int
+        Tags of the same sides, each of which has one of them.
+
+    Raises
+    ------
+    ValueError
+        If there is no such tag on the boundary, or some of the sides of two tags are the same.
+    """
+    sides = boundary_tags(mesh)
+    if not set(tags) <= set(sides):
+        raise ValueError(f"tags: found {list(tags)}; accepted: tags of the boundary: {', '.join(map(str, sides))}")
+    kept: list[int] = []
+    for tag in sorted(set(tags), key=lambda tag: -total(mesh.comm, len(sides[tag]))):
+        shared = [total(mesh.comm, len(np.intersect1d(sides[tag], sides[other]))) for other in kept]
+        if sum(shared) == 0:
+            kept.append(tag)
+        elif sum(shared) < total(mesh.comm, len(sides[tag])):
+            raise ValueError(f"tags: found {list(tags)}, which share some sides; accepted: tags that share none or all")
+    return tuple(sorted(kept))
 
 
 def boundary_measure(tags: Sequence[int] | None = None) -> Measure:

@@ -11,15 +11,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fe_phaseinv.core.errors import InputError, real_numbers
-from fe_phaseinv.data.image_files import read_arrays, write_arrays
+from fe_phaseinv.data.calibration import Grey
+from fe_phaseinv.data.concentration import require_concentration
+from fe_phaseinv.data.image_files import Choice, read_series, write_arrays
+from fe_phaseinv.data.masks import COVERED
+from fe_phaseinv.data.pieces import Pieces
+from fe_phaseinv.data.place import NUMERALS, Place, finite, increasing_times, lengths
+from fe_phaseinv.data.precision import precision
 from fe_phaseinv.data.reconstruction import smooth_function
 from fe_phaseinv.data.statistics import coarseness, noise_deviation
 
-AXES, NUMERALS = (3, 4, 5), {2: "two", 3: "three"}
+AXES = (3, 4, 5)
 
 
 @dataclass(frozen=True, eq=False)
-class ImageSeries:
+class ImageSeries(Pieces):
     """Images of one rectangle, or stacks of images of one box, at increasing times.
 
     Parameters
@@ -28,14 +34,21 @@ class ImageSeries:
         Pixel values, row 0 at the bottom (y = origin), NaN or masked where there is no data. Kept as read-only float64.
         How many directions in space there are is told by the extent.
     times : array_like of shape (time,)
-        Time of each frame, increasing. Kept as read-only float64.
+        Time of each frame, increasing; dates become seconds since the first. Kept as read-only float64.
     extent, origin : (float, float) or (float, float, float)
         Size of the images along x, y and z, and position of their lower left corner, in the unit of length; the origin
         is zero where not given.
     noise : float, default 0, by keyword
-        Standard deviation of the noise of a pixel, in the unit of the pixels.
+        Standard deviation of the noise of a pixel, in the unit of the pixels; zero where it is not known.
+    weights : array_like of the shape of the frames, by keyword, optional
+        Precision of each pixel in units of 1/noise^2, as `with_sigma` finds it; all one where not given.
+    unit, time_unit : str, by keyword
+        Names of the units of length and time, for people: "um", "h"; empty where the images are in units of their own.
     source : str, by keyword
         Where the images come from; errors name it.
+    coverage : array_like of shape (y, x) or (z, y, x), optional, by keyword
+        Share of each pixel that lies in the domain, from 0 to 1; those of which less than half does have no data, and
+        the others show the average over their part in it. Only NaN tells where not given.
 
     Raises
     ------
@@ -50,7 +63,11 @@ class ImageSeries:
     origin: tuple[float, ...] | None = None
     _: KW_ONLY
     noise: float = 0.0
+    weights: NDArray[np.float64] | None = None
+    unit: str = ""
+    time_unit: str = ""
     source: str = "images"
+    coverage: NDArray[np.float64] | None = None
 
     def __post_init__(self):
         """Bring the values to their types and validate them."""
@@ -59,23 +76,36 @@ class ImageSeries:
         if dimension not in NUMERALS or frames.ndim - dimension not in (1, 2):
             dimension = min(frames.ndim - 1, max(NUMERALS))
         origin = (0.0,) * dimension if self.origin is None else self.origin
+        named = Place(source=self.source, unit=self.unit, time_unit=self.time_unit)
         for name, value in {
             "frames": frames,
-            "times": real_numbers(self.source, "times", self.times, 1),
-            "extent": _finite(self.source, "extent", self.extent, dimension),
-            "origin": _finite(self.source, "origin", origin, dimension),
+            "times": increasing_times(self.source, self.times),
+            "extent": lengths(self.source, "extent", self.extent, dimension),
+            "origin": finite(self.source, "origin", origin, dimension),
             "noise": float(real_numbers(self.source, "noise", self.noise, 0)),
+            "unit": named.name("unit"),
+            "time_unit": named.name("time_unit"),
         }.items():
             object.__setattr__(self, name, value)
+        if self.coverage is not None:
+            self._cover(dimension)
         self._check_frames()
-        self._check_times()
-        if min(self.extent) <= 0:
-            self._refuse("extent", self.extent, f"{NUMERALS[self.dimension]} positive lengths")
+        if self.weights is not None and np.shape(self.weights) != frames.shape:
+            self._refuse("weights", f"shape {np.shape(self.weights)}", f"{frames.shape}, that of the images")
         if not 0 <= self.noise < np.inf:
             self._refuse("noise", self.noise, "a finite standard deviation >= 0")
 
     def _refuse(self, key: str, found: object, accepted: str) -> NoReturn:
         raise InputError(self.source, key, found, accepted)
+
+    def _cover(self, dimension: int) -> None:
+        coverage = real_numbers(self.source, "coverage", self.coverage, dimension)
+        if coverage.shape != self.shape or not ((coverage >= 0) & (coverage <= 1)).all():
+            self._refuse("coverage", f"shape {coverage.shape}", f"shares from 0 to 1 of shape {self.shape}")
+        frames = np.where(coverage < COVERED, np.nan, self.frames)
+        frames.setflags(write=False)
+        object.__setattr__(self, "coverage", coverage)
+        object.__setattr__(self, "frames", frames)
 
     def _check_frames(self) -> None:
         if self.frames.size == 0:
@@ -85,14 +115,8 @@ class ImageSeries:
                 self._refuse(f"images[{number}]", "infinite pixels", "finite pixels, and NaN where there is no data")
             if np.isnan(frame).all():
                 self._refuse(f"images[{number}]", "only NaN", "frames with at least one finite pixel")
-
-    def _check_times(self) -> None:
-        times, count = self.times, len(self.frames)
-        if times.size != count:
-            self._refuse("times", f"{times.size} times", f"{count}, one for each frame")
-        bad = np.flatnonzero(~(np.isfinite(times) & np.r_[True, times[1:] > times[:-1]]))
-        if bad.size:
-            self._refuse("times", f"{times[bad[0]]} at frame {bad[0]}", "finite times, each later than the one before")
+        if self.times.size != len(self.frames):
+            self._refuse("times", f"{self.times.size} times", f"{len(self.frames)}, one for each frame")
 
     @property
     def dimension(self) -> int:
@@ -104,16 +128,6 @@ class ImageSeries:
         """Number of pictures in a frame."""
         return self.frames.shape[1] if self.frames.ndim > self.dimension + 1 else 1
 
-    def only(self, channel: int) -> Self:
-        """Return the series of one channel.
-
-        Parameters
-        ----------
-        channel : int
-            Number of the channel, from 0.
-        """
-        return self if self.channels == 1 else replace(self, frames=self.frames[:, channel])
-
     def picture(self, index: int, channel: int = 0) -> NDArray[np.float64]:
         """Return the picture of a channel of a frame, of shape `shape`.
 
@@ -124,8 +138,34 @@ class ImageSeries:
         channel : int
             Number of the channel, from 0.
         """
-        frame = self.frames[index]
-        return frame[channel] if frame.ndim > self.dimension else frame
+        return self.frames[index].reshape(-1, *self.shape)[channel]
+
+    def precision(self, index: int, channel: int = 0) -> NDArray[np.float64]:
+        """Return the weights of the pixels of `picture`, one where all are alike.
+
+        Parameters
+        ----------
+        index : int
+            Number of the frame, from 0.
+        channel : int
+            Number of the channel, from 0.
+        """
+        return np.ones(self.shape) if self.weights is None else self.weights[index].reshape(-1, *self.shape)[channel]
+
+    def with_sigma(self, sigma: ArrayLike) -> Self:
+        """Return the series with the noise of its pixels known: `noise` is a representative one, and `weights` are set.
+
+        Parameters
+        ----------
+        sigma : float or array_like of shape (time,), `shape` or that of the frames
+            Standard deviation of the noise; a pixel where it is infinite or NaN has no data.
+
+        Raises
+        ------
+        InputError
+            If it is of another shape, or zero or less where there is data, or a frame keeps no data.
+        """
+        return replace(self, **precision(self.source, self.frames, self.dimension, sigma)._asdict())
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -148,12 +188,11 @@ class ImageSeries:
         Raises
         ------
         InputError
-            If a pixel of the first channel is outside the open interval (0, 1) although `noise` is zero.
+            If pixels of the first channel are further outside the open interval (0, 1) than the noise explains.
         """
-        first = self.only(0).frames
-        low, high = np.nanmin(first), np.nanmax(first)
-        if self.noise == 0 and not 0 < low <= high < 1:
-            self._refuse("images", f"from {low:.6g} to {high:.6g}", "the open interval (0, 1), or a positive noise")
+        first = self.only(0)
+        sigma = self.noise if first.weights is None else self.noise / np.sqrt(np.where(first.weights, first.weights, 1))
+        require_concentration(self.source, first.frames, sigma)
 
     def estimate_noise(self) -> float:
         """Estimate the standard deviation of the noise of a pixel from the frames themselves.
@@ -189,84 +228,6 @@ class ImageSeries:
         """
         return coarseness(self.picture(index))
 
-    def select(self, frames: Sequence[int]) -> Self:
-        """Return the series of some of the frames.
-
-        Parameters
-        ----------
-        frames : sequence of int
-            Increasing indices, counted from 0.
-
-        Raises
-        ------
-        InputError
-            If there is no index, or one is no frame's, or they do not increase.
-        """
-        chosen, known = np.ravel(frames).tolist(), range(len(self.times))
-        if not chosen or not all(type(i) is int and i in known for i in chosen) or sorted(set(chosen)) != chosen:
-            self._refuse("frames", chosen, f"increasing indices from 0 to {known[-1]}")
-        return replace(self, frames=self.frames[chosen], times=self.times[chosen])
-
-    def crop(self, x: tuple[float, float], y: tuple[float, float], z: tuple[float, float] | None = None) -> Self:
-        """Return the series of the window (x[0], x[1]) x (y[0], y[1]), its bounds moved to the nearest edges of pixels.
-
-        Parameters
-        ----------
-        x, y, z : (float, float)
-            Ranges; of z, which only stacks have, the whole where not given.
-
-        Raises
-        ------
-        InputError
-            If a range is outside the images or holds no pixel, or a frame has no data in the window.
-        """
-        if z is not None and self.dimension == 2:
-            self._refuse("crop.z", z, "ranges of x and y alone, for images")
-        ranges = (x, y, z)[: self.dimension]
-        windows = [slice(None) if r is None else self._pixels(axis, r) for axis, r in enumerate(ranges)]
-        frames = self.frames[..., *windows[::-1]]
-        counts = zip(self.pixel, frames.shape[: -self.dimension - 1 : -1], strict=True)
-        starts = zip(self.origin, windows, self.pixel, strict=True)
-        return replace(
-            self,
-            frames=frames,
-            extent=tuple(length * count for length, count in counts),
-            origin=tuple(low + (window.start or 0) * length for low, window, length in starts),
-        )
-
-    def _pixels(self, axis: int, bounds: tuple[float, float]) -> slice:
-        low, high = self.origin[axis], self.origin[axis] + self.extent[axis]
-        key = f"crop.{'xyz'[axis]}"
-        bounds = _finite(self.source, key, bounds, 2)
-        start, stop = (round((bound - low) / self.pixel[axis]) for bound in bounds)
-        if not 0 <= start < stop <= self.shape[::-1][axis]:
-            self._refuse(key, bounds, f"a range of at least one pixel from {low:.6g} to {high:.6g}")
-        return slice(start, stop)
-
-    def downsample(self, factor: int) -> Self:
-        """Return the series of averages over blocks of pixels; a block with a NaN becomes NaN.
-
-        The noise of the pixels is taken as independent, so that of an average is smaller by the square root of their
-        number.
-
-        Parameters
-        ----------
-        factor : int
-            Number of pixels of a block in each direction.
-
-        Raises
-        ------
-        InputError
-            If `factor` is no positive integer or does not divide `shape`, or a frame keeps no data.
-        """
-        if type(factor) is not int or factor < 1 or any(count % factor for count in self.shape):
-            counts = " and ".join(map(str, self.shape[::-1]))
-            self._refuse("factor", factor, f"a positive integer that divides {counts}")
-        split = [size for count in self.shape for size in (count // factor, factor)]
-        blocks = self.frames.reshape(*self.frames.shape[: -self.dimension], *split)
-        inside = tuple(range(-2 * self.dimension + 1, 0, 2))
-        return replace(self, frames=blocks.mean(axis=inside), noise=self.noise / factor ** (self.dimension / 2))
-
     def interpolate(self, index: int, points: ArrayLike) -> NDArray[np.float64]:
         """Return values of a smooth function whose averages over the pixels are a frame.
 
@@ -293,34 +254,79 @@ class ImageSeries:
         return smooth_function(frame, self.origin, self.pixel)(np.asarray(points, float))
 
     @classmethod
-    def load(cls, path: str | os.PathLike, *, noise: float = 0.0) -> Self:
+    def load(
+        cls,
+        path: str | os.PathLike,
+        *,
+        noise: float = 0.0,
+        key: str | None = None,
+        axes: str | None = None,
+        channel: int | None = None,
+        grey: Grey | None = None,
+        mask: str | os.PathLike | ArrayLike | None = None,
+        sigma: str | os.PathLike | ArrayLike | None = None,
+        times: ArrayLike | None = None,
+        time_step: float | None = None,
+        extent: Sequence[float] | None = None,
+        pixel_size: float | Sequence[float] | None = None,
+        origin: Sequence[float] | None = None,
+        unit: str | None = None,
+        time_unit: str | None = None,
+    ) -> Self:
         """Read a series from a file or folder; nothing is written.
+
+        What is given here goes before what a file ``NAME.toml`` beside ``NAME.tif``, or ``images.toml`` in a folder,
+        tells, and this before what the file of the images itself tells: ImageJ or OME metadata, coordinates of xarray,
+        arrays or attributes with the names of the arguments. Where the times or the extent are told by none, the
+        refusal says so.
 
         Parameters
         ----------
         path : str or os.PathLike
-            A npz, mat or hdf5 file with arrays `images` (time, y, x) or (time, z, y, x), `times`, `extent` and
-            optionally `origin`; or a tif file with a page for each time; or a folder with a png or tif file for each
-            time, in the order of their names (frame2 before frame10), the pages of a tif file being the planes of a
-            stack, lowest z first. The pixels of these two are grey, integers of 8 or 16 bits being scaled to [0, 1],
-            their first row is the top, and the other arrays come from ``NAME.toml`` beside ``NAME.tif``, or
-            ``images.toml`` in the folder.
+            A tif file; a npz, npy, mat, hdf5 or netCDF file or a zarr store; or a folder with a png or tif file for
+            each time, in the order of the numbers in their names, the pages of a tif file being the planes of a stack,
+            lowest z first. The first row of a picture is the top, that of an array the bottom.
         noise : float
-            Standard deviation of the noise of a pixel, after the scaling.
+            Standard deviation of the noise of a pixel, in units of the field.
+        key : str
+            Name of the array, with those of its groups before it (``"run/u"``), or of one of several series of a tif
+            file; by default ``images``, or the only one that can be meant.
+        axes : str
+            A letter for each axis of the array, of t, c (channels), z, y and x: ``"yxt"``.
+        channel : int
+            The channel or colour to take, from 0.
+        grey : pair of float, sequence of pairs, str or os.PathLike
+            Numbers in the file that stand for 0 and 1; or pairs of a number and a value of the field, or a file with
+            two columns of them, interpolated linearly; or ``"range"``, the 1st and 99th percentile moved apart by a
+            twentieth of their distance at either end. By default floats and arrays are taken as they are, and integers
+            of pictures are divided by their largest one.
+        mask, sigma : str, os.PathLike or array_like, of the shape of a picture or of all frames
+            Where there is data: booleans, or shares from 0 to 1, 255 or 65535, pixels below one half having none; and
+            the standard deviation of the noise of each pixel, as `with_sigma` takes it. A file, or a key of the same
+            file.
+        times, extent, origin : array_like
+            As for the series.
+        time_step : float
+            In place of the times.
+        pixel_size : float or sequence of float
+            In place of the extent.
+        unit, time_unit : str
+            Names of the units of length and time; where the file has others, its numbers are converted.
 
         Raises
         ------
         InputError
-            If the file is missing, unreadable or of another kind, lacks an array, or holds values that are refused.
+            If the file is missing, unreadable or of another kind, lacks something, or holds what is refused.
         """
-        arrays, place = read_arrays(Path(path))
-        frames = arrays.pop("images")
-        if place != Path(path):
-            cls(np.zeros((len(frames), *[1] * (np.ndim(frames) - 1))), **arrays, source=str(place))  # its own faults
-        return cls(frames, **arrays, noise=noise, source=str(path))
+        told = {"times": times, "time_step": time_step, "extent": extent, "pixel_size": pixel_size, "origin": origin}
+        place = Place(source=str(path), **told, unit=unit, time_unit=time_unit)
+        choice = Choice(place=place, key=key, axes=axes, channel=channel, grey=grey, mask=mask, sigma=sigma)
+        arguments, deviations = read_series(Path(path), choice)
+        images = cls(**arguments, noise=noise, source=str(path))
+        return images if deviations is None else images.with_sigma(deviations)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write `images`, `times`, `extent` and `origin` to a npz file, which appears only complete.
+        """Write `images`, `times`, `extent`, `origin` and named units to a npz file, which appears only complete.
 
         What is read back is exactly what was saved.
 
@@ -336,12 +342,6 @@ class ImageSeries:
         OSError
             If the file cannot be written.
         """
-        place = {"times": self.times, "extent": self.extent, "origin": self.origin}
-        write_arrays(Path(path), {"images": self.frames} | place)
-
-
-def _finite(source: str, key: str, value: ArrayLike, count: int) -> tuple[float, ...]:
-    numbers = tuple(real_numbers(source, key, value, 1).tolist())
-    if len(numbers) != count or not np.isfinite(numbers).all():
-        raise InputError(source, key, numbers, f"{NUMERALS[count]} finite numbers")
-    return numbers
+        place = {key: getattr(self, key) for key in ("times", "extent", "origin")}
+        units = {key: getattr(self, key) for key in ("unit", "time_unit") if getattr(self, key)}
+        write_arrays(Path(path), {"images": self.frames} | place | units)

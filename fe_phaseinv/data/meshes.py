@@ -22,8 +22,9 @@ from mpi4py import MPI
 
 from fe_phaseinv.core.parallel import on_root
 from fe_phaseinv.data.images import ImageSeries
-from fe_phaseinv.data.mesh_files import MeshData, read_mesh
-from fe_phaseinv.data.outline import CUT, mesh_outline, require_cells
+from fe_phaseinv.data.mesh_data import MeshData
+from fe_phaseinv.data.mesh_files import read_mesh
+from fe_phaseinv.data.outline import mesh_outline, require_cells
 
 
 def rectangle_mesh(images: ImageSeries, cells: int, comm: MPI.Comm, *, tetrahedra: bool = False) -> MeshGeometry:
@@ -99,19 +100,20 @@ def _counts(images: ImageSeries, cells: int) -> list[int]:
     return [max(1, math.ceil(length / size - 1e-9)) for length in images.extent]
 
 
-def outline_mesh(images: ImageSeries, cells: int, comm: MPI.Comm, *, width: float = CUT) -> MeshGeometry:
+def outline_mesh(images: ImageSeries, cells: int, comm: MPI.Comm, *, width: float | None = None) -> MeshGeometry:
     """Fill the outline of the pixels that have data with triangles. Collective.
 
     Parameters
     ----------
     images : ImageSeries
-        Single images, with pixels without data (NaN) all around those that have data.
+        Single images, with pixels without data (NaN) around those that have data.
     cells : int
         Number of triangles that would fit along the longest side of the picture.
     comm : mpi4py.MPI.Comm
         The ranks that share the mesh; rank 0 makes it.
-    width : float
-        How far the domain reaches beyond these pixels, in pixels; `fe_phaseinv.data.outline.cut_width` estimates it.
+    width : float, optional
+        How far the domain reaches beyond these pixels, in pixels; `fe_phaseinv.data.closure.cut_width` estimates it.
+        Where not given it is `fe_phaseinv.data.outline.CUT`, or what the coverage of the pixels tells.
 
     Returns
     -------
@@ -172,6 +174,7 @@ def from_data(data: MeshData, comm: MPI.Comm) -> MeshGeometry:
 
 def _label_facets(plex: PETSc.DMPlex, data: MeshData) -> None:
     first, _ = plex.getDepthStratum(0)
+    # A side may be in several strata of the label.
     for facet, tag in zip((data.facets + first).astype(PETSc.IntType), data.tags, strict=True):
         (side,) = plex.getFullJoin(facet)
         plex.setLabelValue(FACE_SETS_LABEL, side, tag)

@@ -2,69 +2,66 @@
 
 from __future__ import annotations
 
+from math import ceil
 from numbers import Integral
 
 import numpy as np
 from contourpy import FillType, contour_generator
 from scipy.interpolate import splev, splprep
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import distance_transform_edt, gaussian_filter, label
 from scipy.stats import norm
 
 from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.data.images import ImageSeries
-from fe_phaseinv.data.mesh_files import MeshData
+from fe_phaseinv.data.mesh_data import MeshData
 from fe_phaseinv.data.triangulation import triangulate
 
-BLUR = 1.0
-"""Standard deviation, in pixels, of the filter that takes the steps from the edge of the mask."""
-CUT, CUT_DEVIATION = 0.32, 0.3
+BLUR, SOFT_BLUR = 1.0, 0.5
+"""Standard deviation, in pixels, of the filter that takes the steps from the edge of the mask, or of a soft one."""
+CUT = 0.32
 """Pixels cut by the outline may count among those with data by their centres, or not at all, and the domain then ends
-0.64 pixels beyond them on average: what is expected in between, and its standard deviation."""
-MASS_ERROR = 1.0
-"""Of the sum of all pixels with data and those cut, in their unit."""
-RIPPLE = 0.1
+0.64 pixels beyond them on average: what is expected in between."""
+MARGIN = 4
+"""Pixels beyond the edges of the picture, which a domain that ends there may reach."""
+FEWEST_ALONG, FEWEST_ACROSS = 24, 3
+"""Triangles along the longest side of a part of the domain, and across it where it is widest."""
+RIPPLE, SOFT_RIPPLE = 0.1, 0.03
 """Root mean square distance, in pixels, by which the smooth outline may differ from the filtered one."""
 FEWEST_SIDES = 8
 """Sides that every polygon has at least."""
-FAINT = 1e-3
-"""Share of pixels with data nearby below which there are none."""
 FINE_ARC = 4
 """Points between two vertices by which the length of the outline is measured."""
 
 
-def cut_width(images: ImageSeries) -> float:
-    """Estimate how far the domain reaches beyond the pixels with data, in pixels, where what they show is conserved.
-
-    The sum of the pixels changes by what passes between them and those that the outline cuts, for which the values at
-    the edge stand. Where noise hides this, the answer is `CUT`.
+def density(images: ImageSeries) -> np.ndarray:
+    """Return how much of the surroundings of each pixel has data, with `MARGIN` beyond the edges of the picture.
 
     Parameters
     ----------
     images : ImageSeries
         Single images.
+    """
+    inside = images.mask.astype(float) if images.coverage is None else images.coverage
+    return gaussian_filter(np.pad(inside, MARGIN), SOFT_BLUR if _is_soft(images) else BLUR)
 
-    Returns
-    -------
-    float
-        The mean of a Gaussian posterior, whose prior has the mean `CUT` and the standard deviation `CUT_DEVIATION`.
+
+def _is_soft(images: ImageSeries) -> bool:
+    return images.coverage is not None and not np.isin(images.coverage, (0, 1)).all()
+
+
+def require_plane(images: ImageSeries) -> None:
+    """Refuse stacks.
+
+    Parameters
+    ----------
+    images : ImageSeries
+        The images.
 
     Raises
     ------
     InputError
-        If the images are stacks.
+        If they are stacks.
     """
-    _require_plane(images)
-    density = gaussian_filter(images.mask.astype(float), BLUR)
-    edge = np.hypot(*np.gradient(density))
-    filled = np.where(images.mask, images.frames, 0.0)
-    around = [(edge * gaussian_filter(frame, BLUR) / np.maximum(density, FAINT)).sum() for frame in filled]
-    inside, around = (np.subtract(sums, np.mean(sums)) for sums in (filled.sum(axis=(1, 2)), around))
-    weight = 1 / (MASS_ERROR**2 + images.mask.sum() * images.noise**2)
-    precision = CUT_DEVIATION**-2
-    return float((precision * CUT - weight * inside @ around) / (precision + weight * around @ around))
-
-
-def _require_plane(images: ImageSeries) -> None:
     if images.dimension != 2:
         raise InputError(images.source, "images", "stacks of images", "single images, or a mesh file for the domain")
 
@@ -87,17 +84,17 @@ def require_cells(cells: int) -> int:
     return int(cells)
 
 
-def mesh_outline(images: ImageSeries, cells: int, width: float = CUT) -> MeshData:
+def mesh_outline(images: ImageSeries, cells: int, width: float | None = None) -> MeshData:
     """Fill the outline of the pixels that have data with triangles.
 
     Parameters
     ----------
     images : ImageSeries
-        Single images, with pixels without data (NaN) all around those that have data.
+        Single images, with pixels without data (NaN) around those that have data.
     cells : int
         Number of triangles that would fit along the longest side of the picture.
-    width : float
-        How far the domain reaches beyond these pixels, in pixels.
+    width : float, optional
+        How far the domain reaches beyond these pixels, in pixels; `CUT` where not given, or what the coverage tells.
 
     Returns
     -------
@@ -112,7 +109,25 @@ def mesh_outline(images: ImageSeries, cells: int, width: float = CUT) -> MeshDat
         If `cells` is no positive integer, or `width` is not finite.
     """
     size = max(images.extent) / require_cells(cells)
+    if width is None:
+        width = CUT if images.coverage is None else 0.0
     return triangulate(images.source, outline(images, size, width), size)
+
+
+def cells_across(images: ImageSeries) -> int:
+    """Return how many triangles along the picture are enough for the largest part of the domain, and its width.
+
+    Parameters
+    ----------
+    images : ImageSeries
+        Single images.
+    """
+    inside = np.pad(images.mask, 1)
+    regions, _ = label(inside)
+    largest = regions == np.bincount(regions[inside]).argmax()
+    length = max(np.ptp(places) + 1 for places in np.nonzero(largest))
+    width = 2 * distance_transform_edt(largest).max()
+    return ceil(max(images.shape) / min(length / FEWEST_ALONG, width / FEWEST_ACROSS))
 
 
 def outline(images: ImageSeries, size: float, width: float = CUT) -> list[list[np.ndarray]]:
@@ -135,28 +150,28 @@ def outline(images: ImageSeries, size: float, width: float = CUT) -> list[list[n
     Raises
     ------
     InputError
-        If the domain touches the edge of the picture, or nothing of it is left, or the images are stacks.
+        If all pixels have data, or nothing of the domain is left, or the images are stacks.
     ValueError
         If `width` is not finite.
     """
-    _require_plane(images)
+    require_plane(images)
     if not np.isfinite(width):
         raise ValueError(f"width: found {width}; accepted: a finite number of pixels")
-    accepted = "a domain with pixels without data (NaN) all around it"
-    density, level = gaussian_filter(images.mask.astype(float), BLUR), norm.cdf(-width / BLUR)
-    inside = images.mask | (density >= level)
-    if inside[[0, -1]].any() or inside[:, [0, -1]].any():
-        raise InputError(images.source, "images", "an outline that touches the edge of the picture", accepted)
-    contours = contour_generator(z=density, fill_type=FillType.OuterOffset)
+    if images.mask.all():
+        accepted = 'pixels without data (NaN, or one constant value) around the domain, or mesh = "rectangle"'
+        raise InputError(images.source, "images", "data in every pixel, and no outline", accepted)
+    inside, level = density(images), norm.cdf(-width / BLUR)
+    contours = contour_generator(z=inside, fill_type=FillType.OuterOffset)
     parts = []
     for points, offsets in zip(*contours.filled(level, np.inf), strict=True):
-        corners = np.array(images.origin) + (points + 0.5) * images.pixel
+        corners = np.array(images.origin) + (points + 0.5 - MARGIN) * images.pixel
         outer, *holes = np.split(corners, offsets[1:-1])
         if _area(outer) >= size**2:
             rings = [outer, *(hole for hole in holes if _area(hole) >= size**2)]
             parts.append([_sides(ring, size, images) for ring in rings])
     if not parts:
-        raise InputError(images.source, "images", f"no part larger than an element of size {size:g}", accepted)
+        found = f"no part larger than an element of size {size:g}"
+        raise InputError(images.source, "images", found, "smaller elements, or a larger domain")
     return parts
 
 
@@ -168,7 +183,7 @@ def _area(ring: np.ndarray) -> float:
 
 def _sides(ring: np.ndarray, size: float, images: ImageSeries) -> np.ndarray:
     """Return the vertices of a polygon of about equal sides on a smooth closed curve through a ring."""
-    tolerance = len(ring) * (RIPPLE * min(images.pixel)) ** 2
+    tolerance = len(ring) * ((SOFT_RIPPLE if _is_soft(images) else RIPPLE) * min(images.pixel)) ** 2
     curve, _ = splprep(ring.T, s=tolerance, per=True)
     length = np.hypot(*np.diff(ring, axis=0).T).sum()
     count = max(FEWEST_SIDES, round(length / size))

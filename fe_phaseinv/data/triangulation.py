@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import ModuleType
 
 import numpy as np
 
 from fe_phaseinv.core.errors import InputError
-from fe_phaseinv.data.mesh_files import MeshData
+from fe_phaseinv.data.gmsh_session import empty_model
+from fe_phaseinv.data.mesh_data import MeshData
 
 OUTSIDE, HOLES = 1, 2
 """Tags of the outer boundary of every part, and of those of its holes."""
-MODEL = "fe_phaseinv"
-"""Name of the model of gmsh that is there while it works."""
 OPTIONS = {
-    "General.Terminal": 0,
-    "General.NumThreads": 1,
-    "General.AbortOnError": 2,
     "Mesh.Algorithm": 6,
     "Mesh.ElementOrder": 1,
     "Mesh.MeshSizeExtendFromBoundary": 1,
@@ -29,51 +23,7 @@ OPTIONS = {
     "Mesh.RecombineAll": 0,
     "Mesh.SubdivisionAlgorithm": 0,
 }
-"""Options of gmsh, its own defaults but for the first two: a session of the user's may have others."""
-PACKAGES = {"libGLU.so.1": "libglu1-mesa (Debian, Ubuntu) or mesa-libGLU (Fedora), installed"}
-"""Packages of the system that hold a library which gmsh loads."""
-
-
-def import_gmsh() -> ModuleType:
-    """Import gmsh.
-
-    Raises
-    ------
-    InputError
-        If a library of the system that it loads is not installed.
-    """
-    try:
-        import gmsh
-    except OSError as error:
-        library, _, found = str(error).partition(": ")
-        accepted = PACKAGES.get(library, "the package of the system that holds it, installed")
-        raise InputError("gmsh", library, found, accepted) from None
-    return gmsh
-
-
-@contextmanager
-def _empty_model(size: float) -> Iterator[ModuleType]:
-    """Give gmsh with an empty model; a session of the user's is afterwards as it was, and goes on."""
-    gmsh = import_gmsh()
-    ours = not gmsh.isInitialized()
-    if ours:
-        gmsh.initialize(readConfigFiles=False, interruptible=False)
-    options = OPTIONS | {"Mesh.MeshSizeMax": size}
-    before, current = {name: gmsh.option.getNumber(name) for name in options}, gmsh.model.getCurrent()
-    try:
-        for name, value in options.items():
-            gmsh.option.setNumber(name, value)
-        gmsh.model.add(MODEL)
-        try:
-            yield gmsh
-        finally:
-            gmsh.model.remove()
-            gmsh.model.setCurrent(current)
-    finally:
-        for name, value in before.items():
-            gmsh.option.setNumber(name, value)
-        if ours:
-            gmsh.finalize()
+"""Options of gmsh, its own defaults: a session of the user's may have others."""
 
 
 def triangulate(source: str, parts: list[list[np.ndarray]], size: float) -> MeshData:
@@ -98,7 +48,7 @@ def triangulate(source: str, parts: list[list[np.ndarray]], size: float) -> Mesh
     InputError
         If gmsh cannot fill the polygons, for their sides cross, or gmsh cannot be loaded.
     """
-    with _empty_model(size) as gmsh:
+    with empty_model(OPTIONS | {"Mesh.MeshSizeMax": size}) as gmsh:
         try:
             return _triangles(gmsh.model, parts)
         except Exception as error:  # the class that gmsh raises is this one

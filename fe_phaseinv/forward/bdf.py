@@ -28,7 +28,7 @@ class TimeGrid:
     Parameters
     ----------
     times : tuple of float, length n+1
-        Ends of the steps, the start first; they increase.
+        Ends of the steps since the start, which comes first; they increase.
     orders : tuple of int, length n
         Order of the formula of each step, from 1 to 5; that of step i is at most i, as no more states are known.
 
@@ -56,7 +56,7 @@ class TimeGrid:
         Parameters
         ----------
         times : sequence of float
-            Start of the run, then the frame times.
+            Start of the run, then the frame times, from `since_start`.
         max_order : int
             Largest order of the formulas of the run, which keeps the states that these need.
 
@@ -100,6 +100,17 @@ def checked_times(times: Sequence[float]) -> tuple[float, ...]:
         if after <= before:
             raise ValueError(f"times: found {after:g} after {before:g}; accepted: times that increase")
     return values
+
+
+def since_start(times: Sequence[float]) -> tuple[float, ...]:
+    """Return times counted from the first of them.
+
+    Parameters
+    ----------
+    times : sequence of float
+        The start, then later times.
+    """
+    return tuple(float(time) - float(times[0]) for time in times)
 
 
 def interpolation_weights(nodes: np.ndarray, t: float) -> np.ndarray:

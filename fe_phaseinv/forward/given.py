@@ -112,11 +112,14 @@ class Given:
         Numbers that the model is given in time.
     start_mean : float
         Mean of the first field at the start.
+    began : float
+        Time of the start. Those of the steps are counted from it, so that none of their digits are lost to a calendar.
     """
 
     boundary: Callable[[float], np.ndarray] | None = None
     data: DataInTime | None = None
     start_mean: float = 0.0
+    began: float = 0.0
 
     def numbers(self, time: float) -> np.ndarray:
         """Return the numbers of `StepForms` at a time: the data, then the mean at the start.
@@ -124,6 +127,30 @@ class Given:
         Parameters
         ----------
         time : float
-            The time.
+            Since the start.
         """
-        return np.array([self.start_mean]) if self.data is None else np.append(self.data(time), self.start_mean)
+        if self.data is None:
+            return np.array([self.start_mean])
+        return np.append(self.data(self.began + time), self.start_mean)
+
+    def field(self, time: float) -> np.ndarray:
+        """Return the field on the boundary at a time, a local array.
+
+        Parameters
+        ----------
+        time : float
+            Since the start.
+        """
+        return self.boundary(self.began + time)
+
+    def weights(self, given: InTime, time: float) -> np.ndarray:
+        """Return the weights in what is given at a time, shape (k,).
+
+        Parameters
+        ----------
+        given : BoundaryData or DataInTime
+            `boundary` or `data`.
+        time : float
+            Since the start.
+        """
+        return given.weights(self.began + time)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from fe_phaseinv.core.parallel import any_rank
-from fe_phaseinv.forward.bdf import TimeGrid, derivative_weights
+from fe_phaseinv.forward.bdf import TimeGrid, derivative_weights, since_start
 from fe_phaseinv.forward.given import Given
 from fe_phaseinv.forward.newton import ChordNewton
 from fe_phaseinv.forward.past import Past, combine
@@ -71,11 +71,12 @@ class Integrator:
         StepFailed
             Where the equations cannot be solved.
         """
-        past = self._beginning(start, times[0], tangent, given)
-        control = GridSteps(self, grid) if grid else AdaptiveSteps(self, times)
+        targets = since_start(times)
+        past = self._beginning(start, tangent, replace(given, began=float(times[0])))
+        control = GridSteps(self, grid) if grid else AdaptiveSteps(self, targets)
         first, states, derivatives = past.states[0], [], []
         steps = [self._record(first)] if record else []
-        for target in times[1:]:
+        for target in targets[1:]:
             most = len(past.orders) + max_steps
             while past.times[-1] < target:
                 if len(past.orders) >= most:
@@ -89,7 +90,7 @@ class Integrator:
         self._require_finite(past)
         grid = TimeGrid(tuple(past.times), tuple(past.orders))
         kept = steps if len(grid.orders) <= record else []
-        return Trajectory(grid, states, derivatives, first, tuple(times[1:]), past.given, kept)
+        return Trajectory(grid, states, derivatives, first, targets[1:], past.given, kept)
 
     def replay(self, trajectory: Trajectory, number: int, states: list[np.ndarray]) -> np.ndarray:
         """Return the record of a step of a trajectory again. Collective.
@@ -185,7 +186,7 @@ class Integrator:
         given : Given
             What is given.
         time : float
-            The time.
+            Since the start.
         """
         operators, forms = self.step.operators, self.step.forms
         self.step.set_given(given, time)
@@ -193,19 +194,19 @@ class Integrator:
         if given.boundary is not None:
             state[operators.given] = forms.dirichlet.values()
 
-    def _beginning(self, start: np.ndarray, time: float, tangent: np.ndarray | None, given: Given) -> Past:
+    def _beginning(self, start: np.ndarray, tangent: np.ndarray | None, given: Given) -> Past:
         layout, norm = self.step.layout, self.step.norm
         first = layout.from_rates(start)
         given = replace(given, start_mean=float(norm.mean(layout.component(first, 0))))
-        self.prescribe(first, given, time)
+        self.prescribe(first, given, 0.0)
         self.step.factorised_shift = 0.0
         if tangent is None:
-            return Past([time], [], [first], given)
+            return Past([0.0], [], [first], given)
         means = norm.mean(layout.carried_component(tangent, 0)[:, self.step.forms.columns :])
         free = np.ones(layout.size)
         free[self.step.operators.prescribed] = 0.0
         others = np.asfortranarray(layout.carry(free[:, None]) * tangent)
-        return Past([time], [], [first], given, [others], means)
+        return Past([0.0], [], [first], given, [others], means)
 
     def _record(self, state: np.ndarray) -> np.ndarray:
         """Return what is kept of a step: with its history, where the derivatives of its equations depend on that."""

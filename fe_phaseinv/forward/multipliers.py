@@ -109,15 +109,15 @@ class Multipliers:
         if len(derivatives.numbers):
             self._start_mean -= derivatives.numbers[-1]
             if given.data is not None:
-                self._data -= np.multiply.outer(given.data.weights(time), derivatives.numbers[:-1])
+                self._data -= np.multiply.outer(given.weights(given.data, time), derivatives.numbers[:-1])
         if "heterogeneity" in derivatives.fields:
             self._heterogeneity -= derivatives.fields["heterogeneity"]
         if "boundary" in derivatives.fields:
-            self._boundary -= np.multiply.outer(given.boundary.weights(time), derivatives.fields["boundary"])
+            self._boundary -= np.multiply.outer(given.weights(given.boundary, time), derivatives.fields["boundary"])
 
     def _add_boundary(self, n: int, multiplier: np.ndarray) -> None:
         """Count what the values prescribed at the end of step n bring about."""
         dirichlet, given = self._step.forms.dirichlet, self._trajectory.given
         if dirichlet is not None:
-            weights = given.boundary.weights(self._trajectory.grid.times[n])
+            weights = given.weights(given.boundary, self._trajectory.grid.times[n])
             self._boundary += np.multiply.outer(weights, dirichlet.trace_transposed(multiplier))

@@ -17,7 +17,7 @@ class Past:
     Parameters
     ----------
     times : list of float
-        Ends of all steps, the start first.
+        Ends of all steps since the start, which comes first.
     orders : list of int
         Orders of all steps.
     states : list of numpy.ndarray, shape (size,)

@@ -109,12 +109,12 @@ class Step:
         given : Given
             What the run is given.
         time : float
-            The time.
+            Since the start.
         """
-        self.forms.time.assign(time)
+        self.forms.time.assign(given.began + time)
         self.forms.numbers.dat.data_wo[:] = given.numbers(time)
         if given.boundary is not None:
-            self.forms.dirichlet.field.dat.data_wo[:] = given.boundary(time)
+            self.forms.dirichlet.field.dat.data_wo[:] = given.field(time)
 
     def residual(self) -> np.ndarray:
         """Return the residual at the state, shape (size,). Collective."""

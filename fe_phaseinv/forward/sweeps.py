@@ -226,21 +226,21 @@ class Sweeps:
         return float(step.norm.mean(change.start[: step.layout.nodes]))
 
     def _number_change(self, n: int, change: Inputs) -> np.ndarray:
-        data = self.trajectory.given.data
-        if data is None:
+        given = self.trajectory.given
+        if given.data is None:
             return np.array([self._mean_change])
         if not len(change.data):
-            return np.append(np.zeros(data.values.shape[1]), self._mean_change)
-        return np.append(data.weights(self.trajectory.grid.times[n]) @ change.data, self._mean_change)
+            return np.append(np.zeros(given.data.values.shape[1]), self._mean_change)
+        return np.append(given.weights(given.data, self.trajectory.grid.times[n]) @ change.data, self._mean_change)
 
     def _boundary_change(self, n: int, change: Inputs) -> np.ndarray | None:
         """Change of the field that is prescribed at the end of step n; that of the start has number 0."""
-        data = self.trajectory.given.boundary
-        if data is None:
+        given = self.trajectory.given
+        if given.boundary is None:
             return None
         if not len(change.boundary):
-            return np.zeros(data.fields.shape[1])
-        return data.weights(self.trajectory.grid.times[n]) @ change.boundary
+            return np.zeros(given.boundary.fields.shape[1])
+        return given.weights(given.boundary, self.trajectory.grid.times[n]) @ change.boundary
 
     def _prescribe_change(self, values: np.ndarray, boundary_change: np.ndarray | None) -> None:
         """Write the change of what is prescribed where it is."""

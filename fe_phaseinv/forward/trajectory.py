@@ -63,7 +63,7 @@ class Trajectory:
     start : numpy.ndarray, shape (size,)
         State at the start.
     times : tuple of float
-        The frame times.
+        The frame times, since the start.
     given : Given
         What else the run was given.
     steps : list of numpy.ndarray, shape (size,) or more

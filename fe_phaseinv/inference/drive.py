@@ -97,8 +97,8 @@ def _means(smoother: Smoother, frames: Sequence[int], times: Sequence[float]) ->
     means, noise = _means_of(smoother, frames), smoother.pixels.images.noise
     if not noise or len(frames) < FEWEST:
         return means
-    counts = [total(smoother.pixels.comm, np.isfinite(smoother.pixels.frame(frame)).sum()) for frame in frames]
-    return smoothed(np.array(times), means, noise / np.sqrt(counts))
+    precision = [total(smoother.pixels.comm, smoother.pixels.precision(frame).sum()) for frame in frames]
+    return smoothed(np.array(times), means, noise / np.sqrt(precision))
 
 
 def smoothed(times: np.ndarray, values: np.ndarray, deviations: np.ndarray) -> np.ndarray:

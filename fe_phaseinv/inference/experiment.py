@@ -37,7 +37,7 @@ def most_steps(tolerances: Tolerances) -> float:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Squares:
-    """Half the weighted sum of the squared differences, the same on all ranks of a mesh.
+    """Half the weighted sum of the squared differences, or of another loss, the same on all ranks of a mesh.
 
     Parameters
     ----------
@@ -72,8 +72,8 @@ class Fit:
         One for each segment.
     frames : tuple of int
         Frames compared with.
-    states, predictions : list of numpy.ndarray
-        States, as `StateLayout` has them, and local pixels predicted for them.
+    states, predictions, weights : list of numpy.ndarray
+        States, as `StateLayout` has them, the local pixels predicted for them, and the weights of their differences.
     scalars : dict of numpy.ndarray, shape (frames,)
         By name, the model's scalars in these states.
     scalar_derivatives : dict of numpy.ndarray, shape (frames, columns)
@@ -86,6 +86,7 @@ class Fit:
     frames: tuple[int, ...]
     states: list[np.ndarray]
     predictions: list[np.ndarray]
+    weights: list[np.ndarray]
     scalars: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     scalar_derivatives: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
@@ -162,49 +163,48 @@ class Experiment:
         """
         chosen = grids or [None] * len(self.segments)
         runs = [self._run(m, q, segment, grid) for segment, grid in zip(self.segments, chosen, strict=True)]
-        misfit, count, predictions = 0.0, 0, []
-        gradient, hessian = 0.0, 0.0
+        predictions, differences, gradient, hessian = [], [], 0.0, 0.0
         for frame, state, derivative in self._compared(runs):
-            predicted, image = self.channels.average(state), self.channels.frame(frame)
-            used = np.isfinite(image)
-            difference, rows = (predicted - image)[used], self.channels.derivatives(derivative)[used]
-            misfit += 0.5 * float(difference @ difference)
-            count += int(used.sum())
-            gradient += rows.T @ difference
+            predictions.append(self.channels.average(state))
+            seen, rows = self.channels.compare(frame, predictions[-1]), self.channels.derivatives(derivative)
+            differences.append(seen)
+            gradient += rows.T @ seen.force
+            rows *= np.sqrt(seen.weight)[:, None]
             hessian += rows.T @ rows
-            predictions.append(predicted)
         comm, weight = self.pixels.comm, self.weight
         if any_rank(comm, not all(np.isfinite(each).all() for each in (*predictions, gradient, hessian))):
             raise StepFailed("a prediction or its derivative is not finite")
-        misfit, count = total(comm, misfit), int(total(comm, count))
+        misfit, squares, count = total(
+            comm, np.sum([(seen.value, seen.residual @ seen.residual, seen.used.sum()) for seen in differences], axis=0)
+        )
         return Fit(
             Squares(
-                misfit=weight * misfit,
-                pixels=count,
+                misfit=weight * float(misfit),
+                pixels=int(count),
                 gradient=weight * total(comm, gradient),
                 hessian=weight * total(comm, hessian),
                 term=self._of_term(runs),
             ),
-            misfit_rms=float(np.sqrt(2 * misfit / count)),
+            misfit_rms=float(np.sqrt(squares / count)),
             grids=tuple(run.grid for run in runs),
             frames=tuple(frame for segment in self.segments for frame in segment.frames),
             states=[state for run in runs for state in run.states],
             predictions=predictions,
+            weights=[seen.weight for seen in differences],
             **self._scalars(runs),
         )
 
-    def squared(self, changes: Sequence[np.ndarray]) -> float:
-        """Return the weighted sum of the squares of changes of the pixels compared with. Collective.
+    def squared(self, changes: Sequence[np.ndarray], fit: Fit) -> float:
+        """Return the sum of the squares of changes of the pixels compared with, weighted as in a fit. Collective.
 
         Parameters
         ----------
         changes : sequence of numpy.ndarray
             Local changes, one array for each frame.
+        fit : Fit
         """
-        frames = [self.channels.frame(frame) for segment in self.segments for frame in segment.frames]
-        pairs = zip(changes, frames, strict=True)
-        squares = sum(float(np.sum(change[np.isfinite(frame)] ** 2)) for change, frame in pairs)
-        return self.weight * total(self.pixels.comm, squares)
+        pairs = zip(changes, fit.weights, strict=True)
+        return self.weight * float(total(self.pixels.comm, sum(weight @ change**2 for change, weight in pairs)))
 
     def _run(self, m: np.ndarray, q: np.ndarray, segment: Segment, grid: TimeGrid | None) -> Trajectory:
         """Solve a segment; where the start is unknown, its own frame comes first."""

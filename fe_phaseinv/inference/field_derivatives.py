@@ -67,12 +67,12 @@ class FieldDerivatives:
         self.H_mm = squares
 
     def _seen(self) -> list[np.ndarray]:
-        """Return derivatives of the local pixels by the unknowns of the laws, by frame; zero where there is no data."""
+        """Return derivatives of the local pixels by the unknowns of the laws, by frame, times roots of the weights."""
         of, into = self.objective, self._chain[self.objective.forward.unknown]
         start = [np.zeros_like(self.run.sensitivities[0])] * of.starts_compared
         return [
-            np.where(used[:, None], of.channels.derivatives(derivative), 0.0) @ into
-            for derivative, used in zip([*start, *self.run.sensitivities], self.fit.used, strict=True)
+            np.sqrt(seen.weight)[:, None] * of.channels.derivatives(derivative) @ into
+            for derivative, seen in zip([*start, *self.run.sensitivities], self.fit.differences, strict=True)
         ]
 
     @cached_property
@@ -95,7 +95,8 @@ class FieldDerivatives:
         self._go_there()
         columns = np.empty((len(self.x), len(of.coordinates)))
         for column in range(len(of.coordinates)):
-            loads = [of.weight * of.channels.spread(rows[:, column]) for rows in self._seen_of_laws]
+            pairs = zip(self._seen_of_laws, self.fit.differences, strict=True)
+            loads = [of.weight * of.channels.spread(np.sqrt(seen.weight) * rows[:, column]) for rows, seen in pairs]
             columns[:, column] = of.of_fields(self._adjoint(loads))
         return columns[of.laws.stop :]
 
@@ -112,7 +113,8 @@ class FieldDerivatives:
         of = self.objective
         self._go_there()
         into = self._chain @ v[of.laws]
-        loads = self._loads_of_change(v, into[of.forward.unknown])
+        weights = [seen.curvature if full else seen.weight for seen in self.fit.differences]
+        loads = self._loads_of_change(v, into[of.forward.unknown], weights)
         by = self._second(loads) if full else self._adjoint(loads)
         found = of.of_field_priors(v)
         found[of.laws] = self._chain.T @ self._to_all(by)
@@ -131,9 +133,9 @@ class FieldDerivatives:
         of, random = self.objective, np.random.default_rng(seed)
         self._go_there()
         loads, pixels = [], of.pixels
-        for used in self.fit.used:
+        for seen in self.fit.differences:
             pictures = random.standard_normal((pixels.images.channels, np.prod(pixels.images.shape)))
-            noise = np.where(used, pictures[:, pixels.rows].ravel(), 0.0)
+            noise = np.sqrt(seen.weight) * pictures[:, pixels.rows].ravel()
             loads.append(of.weight * of.channels.spread(noise))
         return of.of_fields(self._adjoint(loads)) * np.sqrt(of.variance)
 
@@ -155,7 +157,7 @@ class FieldDerivatives:
     @cached_property
     def _loads(self) -> list[np.ndarray]:
         of = self.objective
-        loads = [of.weight * of.channels.spread(difference) for difference in self.fit.differences]
+        loads = [of.weight * of.channels.spread(seen.force) for seen in self.fit.differences]
         return loads if of.term is None else self._with_term(loads, of.term.gradient())
 
     @cached_property
@@ -164,16 +166,16 @@ class FieldDerivatives:
         self._go_there()
         return self._adjoint(self._loads)
 
-    def _loads_of_change(self, v: np.ndarray, coefficients: np.ndarray) -> list[np.ndarray]:
+    def _loads_of_change(
+        self, v: np.ndarray, coefficients: np.ndarray, weights: Sequence[np.ndarray]
+    ) -> list[np.ndarray]:
         """Return how the loads change to first order with the unknowns, of which those of the laws change these."""
         of = self.objective
         change = Inputs(coefficients, of.start(v), of.field(v, "heterogeneity"))
         start = of.forward.layout.from_rates(change.start)
         changes = [start] * of.starts_compared + self._sweeps.tangent(change)
-        pairs = zip(changes, self.fit.used, strict=True)
-        loads = [
-            of.weight * of.channels.spread(np.where(used, of.channels.average(changed), 0.0)) for changed, used in pairs
-        ]
+        pairs = zip(changes, weights, strict=True)
+        loads = [of.weight * of.channels.spread(weight * of.channels.average(changed)) for changed, weight in pairs]
         if of.term is None:
             return loads
         return self._with_term(loads, of.term.curvature(of.first_fields([start, *changes[of.starts_compared :]])))

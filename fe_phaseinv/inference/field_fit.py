@@ -9,6 +9,7 @@ import numpy as np
 
 from fe_phaseinv.core.parallel import any_rank, total
 from fe_phaseinv.observation.channels import Channels
+from fe_phaseinv.observation.losses import Differences
 from fe_phaseinv.solvers.direct import StepFailed
 
 
@@ -24,12 +25,12 @@ class FieldFit:
         Those for them, as `StateLayout` has them.
     predictions : list of numpy.ndarray
         Local pixels predicted.
-    used : list of numpy.ndarray of bool
-        Which local pixels have data.
-    differences : list of numpy.ndarray
-        Predictions less images; zero where there is no data.
+    differences : list of Differences
+        Of the predictions from the images.
     misfit : float
-        Half the sum of the squared differences.
+        Half the weighted sum of the squared differences, or of another loss.
+    misfit_rms : float
+        Root mean square difference between prediction and images, without weight.
     pixels : int
         Number of differences.
     scalars : dict of numpy.ndarray, shape (frames,)
@@ -41,9 +42,9 @@ class FieldFit:
     frames: tuple[int, ...]
     states: list[np.ndarray]
     predictions: list[np.ndarray]
-    used: list[np.ndarray]
-    differences: list[np.ndarray]
+    differences: list[Differences]
     misfit: float
+    misfit_rms: float
     pixels: int
     scalars: dict[str, np.ndarray]
     scalar_derivatives: dict[str, np.ndarray]
@@ -68,18 +69,21 @@ class FieldFit:
         predictions = [channels.average(state) for state in states]
         if any_rank(channels.comm, not all(np.isfinite(predicted).all() for predicted in predictions)):
             raise StepFailed("a prediction is not finite")
-        images = [channels.frame(frame) for frame in frames]
-        used = [np.isfinite(image) for image in images]
-        differences = [
-            np.where(seen, predicted - image, 0.0)
-            for seen, predicted, image in zip(used, predictions, images, strict=True)
-        ]
-        squares, count = total(channels.comm, [sum(r @ r for r in differences), sum(seen.sum() for seen in used)])
+        differences = [channels.compare(*pair) for pair in zip(frames, predictions, strict=True)]
+        misfit, squares, count = total(
+            channels.comm,
+            np.sum([(seen.value, seen.residual @ seen.residual, seen.used.sum()) for seen in differences], axis=0),
+        )
         layout = channels.layout
         scalars = {name: np.array([state[layout.place(name)] for state in states]) for name in layout.scalars}
-        return cls(frames, list(states), predictions, used, differences, 0.5 * float(squares), int(count), scalars, {})
-
-    @property
-    def misfit_rms(self) -> float:
-        """Root mean square difference between prediction and images."""
-        return float(np.sqrt(2 * self.misfit / self.pixels))
+        return cls(
+            frames=frames,
+            states=list(states),
+            predictions=predictions,
+            differences=differences,
+            misfit=float(misfit),
+            misfit_rms=float(np.sqrt(squares / count)),
+            pixels=int(count),
+            scalars=scalars,
+            scalar_derivatives={},
+        )

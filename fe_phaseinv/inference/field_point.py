@@ -171,11 +171,10 @@ class FieldPoint:
     def hessian(self) -> np.ndarray:
         """Gauss-Newton Hessian by the unknowns of the laws, with the fields eliminated, shape (k, k). Collective."""
         fine = [self._freed(share, lambda share=share: share.fine_subspace) for share in self.shares]
-        unsolved = sum(self.objective.ensemble.gather([subspace.unsolved for subspace in fine]))
-        if unsolved:
+        if any(self.objective.ensemble.gather([subspace.unsolved > 0 for subspace in fine])):
             text = (
-                f"the bands of the laws may be too narrow: for {unsolved} changes of the laws, conjugate gradients did "
-                "not find the changes of the fields that go with them"
+                "the bands of the laws may be too narrow: conjugate gradients did not find the changes of the fields "
+                "that go with some changes of the laws"
             )
             warnings.warn(text, DataWarning, stacklevel=2)
         return self._gauss_newton(fine).schur()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +10,7 @@ from firedrake import FunctionSpace
 
 from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.core.parallel import total
+from fe_phaseinv.core.spaces import disjoint_tags
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.forward.given import BoundaryData
 from fe_phaseinv.forward.model import ForwardModel
@@ -19,6 +20,7 @@ from fe_phaseinv.inference.drive import data_in_time, mean_at
 from fe_phaseinv.inference.ensemble import SeriesEnsemble
 from fe_phaseinv.inference.problem import Discretisation, Problem, Series
 from fe_phaseinv.inference.settings import Settings
+from fe_phaseinv.inference.typical import typical_scales
 from fe_phaseinv.laws.coordinates import Coordinates, Gauge
 from fe_phaseinv.laws.relations import identity
 from fe_phaseinv.observation.boundary import from_images
@@ -54,9 +56,14 @@ def pose(images: ImageSeries, model, mesh, settings: Settings) -> Problem:
     """
     frames, held_out = _frames(images, settings)
     followed = sorted({*frames, *held_out})
+    _require_noise(images, settings)
     _require_mesh(mesh, settings)
+    if settings.tags is not None:
+        settings = replace(settings, tags=disjoint_tags(mesh, settings.tags))
     parameters = CoefficientLayout(model.relations)
-    coordinates = coordinates_for(model, parameters, *_start(model, parameters, settings))
+    typical = model.typical(typical_scales(images, (settings.first_frame, *frames)))
+    start, fixed = _start(model, parameters, settings, typical)
+    coordinates = coordinates_for(model, parameters, start, fixed, typical)
     fine = settings.tolerances or _tolerances(images)
     coarse = replace(fine, rtol=max(COARSE_TIME * fine.rtol, COARSEST_TIME))
     smoothers = _smoothers(images, mesh, settings.degree, settings)
@@ -97,7 +104,9 @@ def pose(images: ImageSeries, model, mesh, settings: Settings) -> Problem:
     )
 
 
-def coordinates_for(model, parameters: CoefficientLayout, start: np.ndarray, fixed: np.ndarray) -> Coordinates:
+def coordinates_for(
+    model, parameters: CoefficientLayout, start: np.ndarray, fixed: np.ndarray, typical: Mapping[str, float]
+) -> Coordinates:
     """Return the unknowns of a model's laws.
 
     Parameters
@@ -109,21 +118,25 @@ def coordinates_for(model, parameters: CoefficientLayout, start: np.ndarray, fix
         Starting coefficients.
     fixed : numpy.ndarray of bool, shape (n,)
         Coefficients to keep.
+    typical : mapping of float
+        Typical value of each law.
     """
-    free = ~fixed
+    free, scales = ~fixed, np.ones(len(start))
     for relation in model.relations:
         part = parameters.slices[relation.name]
+        if relation.transform is identity:
+            scales[part] = typical[relation.name]
         if relation.name in model.free_constants and relation.basis.constant is not None:
             free[part.start + relation.basis.constant] = False
         free[part][relation.absent] = False
     negative = tuple(parameters.slices[name].start + number for name, number in model.negative)
-    return Coordinates(np.asarray(start, float), free, _gauge(model, parameters, free, fixed), negative)
+    return Coordinates(np.asarray(start, float), free, _gauge(model, parameters, free, fixed), negative, scales)
 
 
 def _smoothers(images: ImageSeries, mesh, degree: int, settings: Settings) -> tuple[Smoother, ...]:
     """Return what fits fields of some degree to each channel."""
     flat = settings.boundary != "from-images"
-    pixels = Pixels(images, FunctionSpace(mesh, "CG", degree))
+    pixels = Pixels(images, FunctionSpace(mesh, "CG", degree), settings.loss)
     channels = (pixels.showing(images.only(channel)) for channel in range(images.channels))
     return tuple(Smoother(channel, flat=flat, tags=settings.tags) for channel in channels)
 
@@ -154,12 +167,14 @@ def joint(problems: Sequence[Problem], ensemble: SeriesEnsemble | None = None) -
     asked = ensemble.gather([_laws_of(problem) for problem in problems])
     for laws in asked:
         _require_same(asked[0], laws)
+    first = ensemble.gather([problem.coordinates for problem in problems])[0]
     images = ensemble.gather([(one.images.source, one.images.noise) for one in series])
     for source, noise in images:
         if (noise > 0) != (images[0][1] > 0):
             accepted = "noise of all the series, or of none"
             raise InputError(source, "noise", f"{noise:g} beside {images[0][1]:g} of {images[0][0]}", accepted)
-    return replace(problems[0], series=series, ensemble=ensemble, noises=tuple(noise for _, noise in images))
+    noises = tuple(noise for _, noise in images)
+    return replace(problems[0], series=series, ensemble=ensemble, noises=noises, coordinates=first)
 
 
 def _frames(images: ImageSeries, settings: Settings) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -176,6 +191,13 @@ def _frames(images: ImageSeries, settings: Settings) -> tuple[tuple[int, ...], t
     return frames, held_out
 
 
+def _require_noise(images: ImageSeries, settings: Settings) -> None:
+    """Refuse a loss that depends on the noise where that is not known."""
+    if settings.loss != "squares" and images.noise == 0:
+        accepted = "with a noise that is known or estimated, in units of which differences are large"
+        raise InputError(images.source, "loss", f"{settings.loss!r} without a noise", accepted)
+
+
 def _require_mesh(mesh, settings: Settings) -> None:
     """Refuse a mesh with a boundary where it is to be periodic. Collective."""
     if settings.boundary == "periodic":
@@ -186,14 +208,16 @@ def _require_mesh(mesh, settings: Settings) -> None:
             )
 
 
-def _start(model, parameters: CoefficientLayout, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
+def _start(
+    model, parameters: CoefficientLayout, settings: Settings, typical: Mapping[str, float]
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the coefficients to start from, and which of them stay."""
     relations = {relation.name: relation for relation in model.relations}
     for key, names in (("initial", settings.initial), ("fixed", settings.fixed)):
         for name in names:
             if name not in relations:
                 raise ValueError(f"{key}: found {name!r}; accepted: laws of {model.name}: {', '.join(relations)}")
-    initial = {**model.starts, **settings.initial}
+    initial = {**model.starts(typical), **settings.initial}
     start, fixed = np.zeros(parameters.size), np.zeros(parameters.size, bool)
     for name, part in parameters.slices.items():
         start[part] = relations[name].coefficients(initial.get(name, ()))
@@ -202,7 +226,9 @@ def _start(model, parameters: CoefficientLayout, settings: Settings) -> tuple[np
 
 
 def _boundary_data(images: ImageSeries, mesh, degree: int, settings: Settings) -> BoundaryData | None:
-    return from_images(images, mesh, degree, settings.tags) if settings.boundary == "from-images" else None
+    if settings.boundary != "from-images":
+        return None
+    return from_images(images, mesh, degree, settings.tags, settings.loss)
 
 
 def _tolerances(images: ImageSeries) -> Tolerances:
@@ -235,10 +261,11 @@ def _gauge(model, parameters: CoefficientLayout, free: np.ndarray, fixed: np.nda
 
 def _laws_of(problem: Problem) -> dict[str, object]:
     """Return what is the same in problems with the same laws, apart from their regularisation."""
-    coordinates, model = problem.coordinates, problem.model
+    initial, model = problem.settings.initial, problem.model
     relations = {relation.name: relation.description for relation in model.relations}
     relations |= {name: getattr(model, name) for name in model.options}
-    learnt = {"start": coordinates.start.tolist(), "free": coordinates.free.tolist()}
+    learnt = {f"initial {name}": np.asarray(start).tolist() for name, start in initial.items()}
+    learnt["free"] = problem.coordinates.free.tolist()
     learnt |= {key: getattr(problem.settings, key) for key in ("heterogeneity", "start_prior", "hessian")}
     return {"model": f"{type(model).__qualname__} {model.name}"} | relations | learnt
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -47,8 +47,8 @@ class Laplace:
         that the images determine best first.
     shares : numpy.ndarray, shape (k,)
         Of the prior, theta.
-    by_prior : dict of float
-        By law, the number of its coefficients that the prior determines rather than the images.
+    prior_shares : dict of numpy.ndarray, shape (k,)
+        By law, how much of each direction the prior determines rather than the images.
     deviation : float
         Standard deviation of a pixel that it rests on.
     """
@@ -57,7 +57,7 @@ class Laplace:
     coefficients: np.ndarray
     directions: np.ndarray
     shares: np.ndarray
-    by_prior: dict[str, float]
+    prior_shares: dict[str, np.ndarray]
     deviation: float
 
     @classmethod
@@ -89,12 +89,33 @@ class Laplace:
         marginal = whole - mixed @ np.linalg.solve(rest, mixed.T)
         shares, vectors = eigh(chain.T @ by_prior @ chain, 0.5 * (marginal + marginal.T))
         shares, directions = np.clip(shares, SMALLEST_SHARE, 1.0), chain @ vectors
-        counts = {
-            name: float(np.sum(directions[part] * (by_prior[part, part] @ directions[part])))
+        of_laws = {
+            name: np.sum(directions[part] * (by_prior[part, part] @ directions[part]), axis=0)
             for name, part in parameters.slices.items()
         }
         deviation = noise or np.sqrt(2 * point.misfit / max(point.pixels - np.sum(1 - shares), 1.0))
-        return cls(parameters, m, directions, shares, counts, float(deviation))
+        return cls(parameters, m, directions, shares, of_laws, float(deviation))
+
+    @property
+    def by_prior(self) -> dict[str, float]:
+        """By law, the number of its coefficients that the prior determines rather than the images."""
+        return {name: float(shares.sum()) for name, shares in self.prior_shares.items()}
+
+    def widened(self, factor: float) -> Laplace:
+        """Return the posterior of images that tell less: the prior stays what it is.
+
+        Parameters
+        ----------
+        factor : float
+            Of the variance of what the images tell of a direction, at least one.
+        """
+        squares = 1 / ((1 - self.shares) / factor + self.shares)
+        return replace(
+            self,
+            directions=self.directions * np.sqrt(squares),
+            shares=self.shares * squares,
+            prior_shares={name: shares * squares for name, shares in self.prior_shares.items()},
+        )
 
     @cached_property
     def covariance(self) -> np.ndarray:
@@ -143,15 +164,20 @@ class Laplace:
         for _ in range(SWEEPS):
             covariance = np.linalg.inv(np.diag(1 - self.shares) + np.tensordot(chosen, stiff, 1))
             m = self.coefficients - self.directions @ (covariance @ ((chosen - first) @ pulls))
-            pairs = zip(self.parameters.relations, chosen, strict=True)
-            chosen = np.array([self._strength(relation, strength, m, covariance) for relation, strength in pairs])
+            pairs, measured = zip(self.parameters.relations, chosen, strict=True), m / prior.scales
+            chosen = np.array(
+                [self._strength(relation, s, measured, prior.scales, covariance) for relation, s in pairs]
+            )
         return tuple(chosen.tolist())
 
-    def _strength(self, relation: Relation, strength: float, m: np.ndarray, covariance: np.ndarray) -> float:
-        """Better strength for a law at coefficients with a covariance, given for the directions."""
+    def _strength(
+        self, relation: Relation, strength: float, m: np.ndarray, scales: np.ndarray, covariance: np.ndarray
+    ) -> float:
+        """Better strength for a law at coefficients, measured by scales, with a covariance of the directions."""
         part = self.parameters.slices[relation.name]
         free = np.any(self.directions[part] != 0, axis=1)
-        roughness, rows, m = relation.basis.roughness()[np.ix_(free, free)], self.directions[part][free], m[part][free]
+        rows = (self.directions[part] / scales[part, None])[free]
+        roughness, m = relation.basis.roughness()[np.ix_(free, free)], m[part][free]
         if not np.any(roughness):
             return self.deviation**2
         seen = np.linalg.matrix_rank(roughness) - strength * np.sum(roughness * (rows @ covariance @ rows.T))

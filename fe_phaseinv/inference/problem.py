@@ -266,7 +266,8 @@ class Problem:
         regularisation : sequence of float
             Weight of each law's.
         """
-        return Prior.smooth(self.parameters.relations, self.coordinates.start, regularisation)
+        unknowns = self.coordinates
+        return Prior.smooth(self.parameters.relations, unknowns.start, regularisation, unknowns.scales)
 
     def objective(self, stage: str, regularisation: Sequence[float]) -> Objective | FieldObjective:
         """Return the cost of a stage. Collective.

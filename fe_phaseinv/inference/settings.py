@@ -10,6 +10,7 @@ import numpy as np
 
 from fe_phaseinv.forward.trajectory import Tolerances
 from fe_phaseinv.inference.matern import Matern
+from fe_phaseinv.observation.losses import Loss
 from fe_phaseinv.optimisation.bordered import Hessian
 
 Boundary = Literal["no-flux", "from-images", "periodic"]
@@ -59,6 +60,10 @@ class Settings:
         the start of noisy images is one, too.
     hessian : str
         "gauss-newton", or with second derivatives of the forward model: "newton", or "both" in turn.
+    loss : str
+        How differences from the pixels count: "squares"; or, where a few pixels are far off, "huber" (linearly beyond
+        1.345 standard deviations of the noise) or "student" (by the logarithm of Student's distribution of 4 degrees of
+        freedom). The noise must be known or estimated then.
     multiple_shooting : bool
         Whether to fit intervals between frames first, or where a field with a rate is hidden the beginning of the
         trajectory; laws that come from another fit need none of it.
@@ -87,6 +92,7 @@ class Settings:
     heterogeneity: Matern | None = None
     start_prior: Matern | None = None
     hessian: Hessian = "gauss-newton"
+    loss: Loss = "squares"
     multiple_shooting: bool = True
     term: Callable | None = None
 
@@ -109,6 +115,7 @@ class Settings:
         _require("regularisation", given, given == "auto" or weight, '"auto" or a finite number >= 0')
         _require_choice("boundary", self.boundary, get_args(Boundary))
         _require_choice("hessian", self.hessian, get_args(Hessian))
+        _require_choice("loss", self.loss, get_args(Loss))
         only = "nothing, unless boundary is 'from-images'"
         _require("tags", self.tags, self.tags is None or self.boundary == "from-images", only)
         _require("data", self.data, isinstance(self.data, Mapping), "a mapping from names to what is given in time")

@@ -145,8 +145,10 @@ def _difference_ratio(objective: Objective, base: Linearisation, direction: np.n
     ahead, behind = (objective.at(base.x + sign * step, like=base) for sign in (1, -1))
     by_difference = objective.ensemble.gather(
         [
-            experiment.squared([0.5 * (a - b) for a, b in zip(one.predictions, other.predictions, strict=True)])
-            for experiment, one, other in zip(objective.experiments, ahead.fits, behind.fits, strict=True)
+            experiment.squared([0.5 * (a - b) for a, b in zip(one.predictions, other.predictions, strict=True)], fit)
+            for experiment, fit, one, other in zip(
+                objective.experiments, base.fits, ahead.fits, behind.fits, strict=True
+            )
         ]
     )
     by_sensitivity = step @ (base.hessian - objective.prior_at(base.x)[2]) @ step

@@ -48,12 +48,15 @@ class Coordinates:
         Straightens the valley; every coefficient that it names must be free, but for a constant that changes nothing.
     negative : tuple of int
         Coefficients that stay below zero.
+    scales : float or numpy.ndarray, shape (n,)
+        Typical sizes of the coefficients, by which the unknowns are measured: those of a law with a unit.
     """
 
     start: np.ndarray
     free: np.ndarray
     gauge: Gauge | None = None
     negative: tuple[int, ...] = ()
+    scales: float | np.ndarray = 1.0
 
     def __len__(self) -> int:
         """Return the number of unknowns."""
@@ -79,7 +82,7 @@ class Coordinates:
             y[s.log_energy] = beta
             for place, exponent in s.logs:
                 y[place] += exponent * np.log(beta)
-        return y[self.free]
+        return (y / self.scales)[self.free]
 
     def admissible(self, x: np.ndarray) -> bool:
         """Whether unknowns stand for coefficients at all: beta must be positive, and what is negative must be so.
@@ -160,7 +163,7 @@ class Coordinates:
             for place, exponent in s.logs:
                 jacobian[place, s.log_energy] = -exponent / beta
             jacobian[s.log_energy, s.log_energy] = -1 / beta
-        return jacobian[:, self.free]
+        return (jacobian * self.scales)[:, self.free]
 
     def curvature(self, x: np.ndarray, gradient: np.ndarray) -> np.ndarray:
         """Return the second derivative of gradient . coefficients(x).
@@ -176,7 +179,7 @@ class Coordinates:
         numpy.ndarray, shape (len(self), len(self))
         """
         n = len(self.start)
-        second = np.zeros((n, n))
+        scales, second = np.broadcast_to(self.scales, n), np.zeros((n, n))
         if self.gauge:
             s, y = self.gauge, self._full(x)
             potential, energy, beta = list(s.potential), s.log_energy, y[s.log_energy]
@@ -185,9 +188,9 @@ class Coordinates:
             logs = sum(exponent * gradient[place] for place, exponent in s.logs)
             own = gradient[energy] + logs - 2 * mixed @ y[potential] * beta
             second[energy, energy] = own / beta**2
-        return second[np.ix_(self.free, self.free)]
+        return (np.multiply.outer(scales, scales) * second)[np.ix_(self.free, self.free)]
 
     def _full(self, x: np.ndarray) -> np.ndarray:
         y = self.start.copy()
-        y[self.free] = x
+        y[self.free] = np.broadcast_to(self.scales, y.shape)[self.free] * x
         return y

@@ -33,6 +33,8 @@ class Prior:
         Slopes of the known parts of the laws.
     weights : numpy.ndarray, shape (k,)
         Powers of the slopes in the density, times the variance of a pixel.
+    scales : float or numpy.ndarray, shape (n,)
+        Typical sizes of the coefficients, by which their precision is measured.
     """
 
     mean: np.ndarray
@@ -40,9 +42,16 @@ class Prior:
     rows: np.ndarray
     known: np.ndarray
     weights: np.ndarray
+    scales: float | np.ndarray = 1.0
 
     @classmethod
-    def smooth(cls, relations: Sequence[Relation], mean: np.ndarray, regularisation: Sequence[float]) -> Prior:
+    def smooth(
+        cls,
+        relations: Sequence[Relation],
+        mean: np.ndarray,
+        regularisation: Sequence[float],
+        scales: float | np.ndarray = 1.0,
+    ) -> Prior:
         """Return the prior that penalises the integrated squared second derivative of every law before its transform.
 
         Parameters
@@ -54,6 +63,8 @@ class Prior:
         regularisation : sequence of float
             Weight for each law, in units of the squared misfit: the variance of a pixel where the curvatures of the
             law are of order one.
+        scales : float or numpy.ndarray, shape (n,)
+            Typical sizes of the coefficients: curvatures of order one are those of a law measured by it.
 
         Returns
         -------
@@ -64,7 +75,9 @@ class Prior:
         drawn_to = np.linalg.solve(block_diag(*units), RIDGE * np.asarray(mean))
         rows, known = zip(*(relation.rising for relation in relations), strict=True)
         weights = [np.full(len(part), s) for part, s in zip(known, regularisation, strict=True)]
-        return cls(drawn_to, precision, block_diag(*rows), np.concatenate(known), np.concatenate(weights))
+        sizes = np.broadcast_to(scales, len(precision))
+        precision /= np.multiply.outer(sizes, sizes)
+        return cls(drawn_to, precision, block_diag(*rows), np.concatenate(known), np.concatenate(weights), sizes)
 
     def admits(self, m: np.ndarray) -> bool:
         """Say whether all slopes that have to be positive are.

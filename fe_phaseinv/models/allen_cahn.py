@@ -25,7 +25,7 @@ class AllenCahn(Model):
     laws = (
         FunctionLaw("chemical_potential", unit="kT", symbol="mu_h"),
         FunctionLaw("kinetic_prefactor", positive=True, unit="1/time", symbol="R0"),
-        NumberLaw("gradient_energy", initial=1e-3, positive=True, unit="length^2", symbol="kappa"),
+        NumberLaw("gradient_energy", positive=True, unit="length^2", symbol="kappa"),
     )
     gauge = {"chemical_potential": 1, "gradient_energy": 1, "kinetic_prefactor": -1}
 

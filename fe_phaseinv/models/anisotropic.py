@@ -22,8 +22,8 @@ class AnisotropicCahnHilliard(CahnHilliard):
 
     laws = (
         *CahnHilliard.laws[:2],
-        NumberLaw("gradient_energy_xx", initial=1e-3, positive=True, unit="length^2", symbol="kappa_xx"),
-        NumberLaw("gradient_energy_yy", initial=1e-3, positive=True, unit="length^2", symbol="kappa_yy"),
+        NumberLaw("gradient_energy_xx", positive=True, unit="length^2", symbol="kappa_xx"),
+        NumberLaw("gradient_energy_yy", positive=True, unit="length^2", symbol="kappa_yy"),
         NumberLaw("gradient_energy_xy", symbol="kappa_xy/sqrt(kappa_xx kappa_yy)"),
     )
     gauge = {"chemical_potential": 1, "gradient_energy_xx": 1, "gradient_energy_yy": 1, "diffusivity": -1}

@@ -38,7 +38,7 @@ class CahnHilliard(Mixture):
     laws = (
         FunctionLaw("chemical_potential", constant=False, unit="kT", symbol="mu_h"),
         FunctionLaw("diffusivity", positive=True, unit="length^2/time", symbol="D"),
-        NumberLaw("gradient_energy", initial=1e-3, positive=True, unit="length^2", symbol="kappa"),
+        NumberLaw("gradient_energy", positive=True, unit="length^2", symbol="kappa"),
     )
     options = ("weighted",)
     weighted = True

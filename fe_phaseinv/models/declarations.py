@@ -66,7 +66,7 @@ class FunctionLaw:
     excess : bool
         Whether the model adds the entropy of mixing itself, so that case files do not.
     unit : str
-        In words, such as "length^2/time".
+        In words, such as "length^2/time"; see `fe_phaseinv.models.dimensions.Scales`.
     symbol : str
         For words and figures; the name where not given.
     """
@@ -128,13 +128,14 @@ class NumberLaw:
     name : str
         Key of the law in case files and results.
     initial : float, optional
-        Where it starts unless told otherwise; one where it is positive, and zero where not.
+        Where it starts unless told otherwise. Where not given, that is zero, or for a positive number what its unit
+        makes of the typical length and time of the images (one, if it has none).
     positive : bool
         Whether it is positive.
     fixed : bool
         Whether it stays there unless told otherwise.
     unit : str
-        In words, such as "length^2".
+        In words, such as "length^2"; see `fe_phaseinv.models.dimensions.Scales`.
     symbol : str
         For words and figures; the name where not given.
     """
@@ -147,10 +148,15 @@ class NumberLaw:
     symbol: str = ""
     constant: ClassVar[bool] = True
 
-    @property
-    def start(self) -> float:
-        """Where it starts unless told otherwise."""
-        return float(self.positive) if self.initial is None else self.initial
+    def start(self, typical: float) -> float:
+        """Return where it starts unless told otherwise.
+
+        Parameters
+        ----------
+        typical : float
+            Its typical value.
+        """
+        return self.positive * typical if self.initial is None else self.initial
 
     def relation(self, given: Relation | None) -> Relation:
         """Return the relation of the number; one that is given stays what it is.

@@ -27,7 +27,7 @@ class DrivenReaction(Mixture):
     laws = (
         FunctionLaw("chemical_potential", constant=False, unit="kT", symbol="mu_h"),
         FunctionLaw("exchange_current", positive=True, unit="1/time", symbol="j0"),
-        NumberLaw("gradient_energy", initial=1e-3, positive=True, unit="length^2", symbol="kappa"),
+        NumberLaw("gradient_energy", positive=True, unit="length^2", symbol="kappa"),
         NumberLaw("symmetry", initial=0.5, positive=True, fixed=True, symbol="a"),
     )
     gauge = {"chemical_potential": 1, "gradient_energy": 1, "exchange_current": -1}

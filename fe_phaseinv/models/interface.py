@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from fe_phaseinv.laws.bases import Basis, Expansion
-from fe_phaseinv.laws.relations import Relation
+from fe_phaseinv.laws.relations import Relation, positive
 from fe_phaseinv.models.declarations import Dirichlet, Field, FunctionLaw, KernelLaw, NumberLaw, Scalar
+from fe_phaseinv.models.dimensions import Scales
 
 
 class Model:
@@ -160,10 +161,32 @@ class Model:
         """
         return (cls.gauge or {}).get(name, 0) if cls.gauge_is_exact else 0
 
-    @property
-    def starts(self) -> dict[str, float | Sequence[float]]:
-        """Where laws start unless told otherwise, as numbers or first coefficients; zeros for those left out."""
-        return {law.name: law.start for law in self.laws if isinstance(law, NumberLaw)}
+    def typical(self, scales: Scales) -> dict[str, float]:
+        """Return the typical value of each law.
+
+        Parameters
+        ----------
+        scales : Scales
+            Length and time of a pattern.
+        """
+        return {law.name: scales.of(law.unit) for law in self.laws}
+
+    def starts(self, typical: Mapping[str, float]) -> dict[str, float | Sequence[float]]:
+        """Return where laws start unless told otherwise, as numbers or first coefficients; zeros for those left out.
+
+        Parameters
+        ----------
+        typical : mapping of float
+            Typical value of each law.
+        """
+        starts = {}
+        for law in self.laws:
+            relation = getattr(self, law.name)
+            if isinstance(law, NumberLaw):
+                starts[law.name] = law.start(typical[law.name])
+            elif relation.transform is positive and relation.basis.constant is not None:
+                starts[law.name] = typical[law.name]
+        return starts
 
     @property
     def kept(self) -> tuple[str, ...]:

@@ -10,7 +10,10 @@ from fe_phaseinv.models.declarations import Field, FunctionLaw, KernelLaw
 from fe_phaseinv.models.interface import Model
 
 DENSITIES = (-0.7, 2.0)
-"""Where the start has the slope one, as far as the basis can: a polynomial fitted to less of it falls beyond."""
+"""Where the start is a line, as far as the basis can: a polynomial fitted to less of it falls beyond."""
+RELAXATION = 100.0
+"""Both laws are larger than what the change of a pattern shows by about this factor, for they almost cancel each other
+in its waves: in the growing nucleus of the demo by 70, with laws of height one."""
 
 
 class _Crystal(Model):
@@ -18,14 +21,20 @@ class _Crystal(Model):
     conserved = True
     exchange = "chemical_potential", "direct_correlation"
 
-    @property
-    def starts(self) -> dict[str, np.ndarray]:
-        """Laws with which waves of the crystal neither grow nor decay: mu_h' is one, and so is the peak of C2."""
+    def typical(self, scales):
+        """Return the typical values of the laws; the argument is that of `Model.typical`."""
+        return {name: RELAXATION * value for name, value in super().typical(scales).items()}
+
+    def starts(self, typical):
+        """Return laws with which waves of the crystal neither grow nor decay: mu_h' has the height of C2's peak.
+
+        The argument is that of `Model.starts`.
+        """
         eta = np.linspace(*DENSITIES, 101)
-        potential = self.chemical_potential
-        wanted = eta if potential.known is None else eta - potential.known(eta)
+        potential, height = self.chemical_potential, typical["chemical_potential"]
+        wanted = height * eta if potential.known is None else height * eta - potential.known(eta)
         line = np.linalg.lstsq(np.transpose(potential.basis.functions(eta)), wanted)[0]
-        return {"chemical_potential": line, "direct_correlation": self.direct_correlation.basis.peak()}
+        return {"chemical_potential": line, "direct_correlation": height * self.direct_correlation.basis.peak()}
 
 
 class PhaseFieldCrystal(_Crystal):

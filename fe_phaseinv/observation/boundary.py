@@ -13,6 +13,7 @@ from fe_phaseinv.core.parallel import total
 from fe_phaseinv.core.spaces import boundary_nodes
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.forward.given import BoundaryData
+from fe_phaseinv.observation.losses import Loss
 from fe_phaseinv.observation.pixels import Pixels
 from fe_phaseinv.observation.smoothing import Smoother
 
@@ -22,7 +23,9 @@ HALVED = 2.0**4
 """Share by which its error falls with half the time between frames."""
 
 
-def from_images(images: ImageSeries, mesh, degree: int, tags: Sequence[int] | None = None) -> BoundaryData:
+def from_images(
+    images: ImageSeries, mesh, degree: int, tags: Sequence[int] | None = None, loss: Loss = "squares"
+) -> BoundaryData:
     """Interpolate fields of all frames in time: their values and normal gradients hold on the boundary. Collective.
 
     Parameters
@@ -33,6 +36,8 @@ def from_images(images: ImageSeries, mesh, degree: int, tags: Sequence[int] | No
         Of the elements of c; the fields have one more.
     tags : sequence of int, optional
         Of the parts of the boundary where they hold, in place of the whole of it.
+    loss : str
+        How differences of the fields from the frames count.
 
     Returns
     -------
@@ -47,7 +52,7 @@ def from_images(images: ImageSeries, mesh, degree: int, tags: Sequence[int] | No
     if len(images.times) < FEWEST_FRAMES:
         found, accepted = f"{len(images.times)} frames", f"at least {FEWEST_FRAMES} for data on the boundary"
         raise InputError(images.source, "images", found, accepted)
-    smoother = Smoother(Pixels(images, FunctionSpace(mesh, "CG", degree + 1)), flat=False, tags=tags)
+    smoother = Smoother(Pixels(images, FunctionSpace(mesh, "CG", degree + 1), loss), flat=False, tags=tags)
     _require_boundary(smoother)
     fields = np.array([smoother.fit(index) for index in range(len(images.times))])
     return BoundaryData(tuple(map(float, images.times)), fields, None if tags is None else tuple(tags))

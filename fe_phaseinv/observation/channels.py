@@ -13,6 +13,7 @@ from ufl.algorithms import expand_derivatives, extract_coefficients
 from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.forward.model import ForwardModel
+from fe_phaseinv.observation.losses import Differences
 from fe_phaseinv.observation.pixels import Pixels
 from fe_phaseinv.solvers.linear_algebra import product
 
@@ -42,15 +43,22 @@ class Channels:
         require_channels(self.images, forward)
         self._parts = [self._matrices(forms, expression) for expression in shown]
 
-    def frame(self, index: int) -> np.ndarray:
-        """Return local pixels of one frame; NaN where they do not count.
+    def compare(self, index: int, predicted: np.ndarray) -> Differences:
+        """Compare predictions with one frame, as the loss of the pixels has it.
 
         Parameters
         ----------
         index : int
             Frame.
+        predicted : numpy.ndarray, shape (rows,)
+            Local pixels.
         """
-        return np.concatenate([self.pixels.frame(index, channel) for channel in range(len(self._parts))])
+        pixels, images = self.pixels, self.images
+        image, precision = (
+            np.concatenate([of(index, channel) for channel in range(len(self._parts))])
+            for of in (pixels.frame, pixels.precision)
+        )
+        return Differences.of(predicted, image, precision, pixels.loss, images.noise)
 
     def average(self, state: np.ndarray) -> np.ndarray:
         """Return local pixels of a state. Collective.

@@ -23,7 +23,9 @@ from firedrake import (
 )
 from firedrake.petsc import PETSc
 
+from fe_phaseinv.core.parallel import extremes, total
 from fe_phaseinv.core.spaces import boundary_measure
+from fe_phaseinv.observation.losses import Differences
 from fe_phaseinv.observation.pixels import Pixels
 
 PENALTY = 3.0
@@ -43,23 +45,54 @@ class FrameEquations:
     ----------
     data : numpy.ndarray
         Local pixels; NaN where they have no data.
+    level : float
+        Mean precision of the pixels that have data, in units of 1/noise^2 of the images.
+    noise : float
+        Standard deviation of a pixel of this precision; zero where it is not known.
+    weights : numpy.ndarray
+        Of the local pixels: their precision in units of this one, times what `reweight` has found.
     area : float
         Of a pixel.
     weighted : petsc4py.PETSc.Mat
-        Averages over the pixels that have data.
+        Averages over the pixels that have data, times their weights.
     normal : petsc4py.PETSc.Mat
-        Integrals of the products of averages.
+        Integrals of the weighted products of averages.
     rhs : petsc4py.PETSc.Vec
-        Integrals of the products of averages and data.
+        Integrals of the weighted products of averages and data.
     """
 
     def __init__(self, pixels: Pixels, index: int):
-        self.index, self.data, self.area = index, pixels.frame(index), float(np.prod(pixels.images.pixel))
-        self.weighted = pixels.matrix.copy()
+        self.pixels, self.index, self.data = pixels, index, pixels.frame(index)
+        self.area, precision = float(np.prod(pixels.images.pixel)), pixels.precision(index)
+        whole, count = total(pixels.comm, [precision.sum(), np.isfinite(self.data).sum()])
+        self.level = float(whole / count) if whole else 1.0
+        self.noise, self._relative = pixels.images.noise / np.sqrt(self.level), precision / self.level
+        self._set_weights(self._relative)
+
+    def reweight(self, c: np.ndarray) -> float:
+        """Weight the pixels by how far a field is from them, as the loss has it. Collective.
+
+        Parameters
+        ----------
+        c : numpy.ndarray
+            Local nodal values.
+
+        Returns
+        -------
+        float
+            Largest change of a weight.
+        """
+        before, average = self.weights, self.pixels.average(c)
+        seen = Differences.of(average, self.data, self._relative, self.pixels.loss, self.noise)
+        self._set_weights(seen.weight)
+        return extremes(self.pixels.comm, np.abs(self.weights - before))[1]
+
+    def _set_weights(self, weights: np.ndarray) -> None:
+        self.weights, self.weighted = weights, self.pixels.matrix.copy()
         self.rhs, rows = self.weighted.createVecs()
-        rows.array[:] = np.isfinite(self.data)
+        rows.array[:] = weights
         self.weighted.diagonalScale(L=rows)
-        self.normal = self.weighted.transposeMatMult(self.weighted)
+        self.normal = self.weighted.transposeMatMult(self.pixels.matrix)
         rows.array[:] = np.nan_to_num(self.data)
         self.weighted.multTranspose(rows, self.rhs)
         self.normal.scale(self.area)

@@ -19,9 +19,13 @@ from mpi4py import MPI
 
 from fe_phaseinv.core.errors import InputError, as_ranges
 from fe_phaseinv.core.parallel import total
-from fe_phaseinv.data.images import ImageSeries
+from fe_phaseinv.data.images import COVERED, ImageSeries
+from fe_phaseinv.observation.losses import Loss
 from fe_phaseinv.solvers.linear_algebra import product
 
+WHOLE, PARTS_OF_CUT = 1 - 1e-9, 3
+"""Share of a pixel that is inside the mesh from which on it is all of it, and into how many parts a pixel is divided in
+each direction at least, where those that the mesh cuts count."""
 MOST_PARTS = {2: 8, 3: 3}
 """Into which a pixel is divided in each direction, by dimension."""
 
@@ -29,13 +33,17 @@ MOST_PARTS = {2: 8, 3: 3}
 class Pixels:
     """Averages of a finite element function over the pixels of an image series, as a sparse matrix.
 
-    Only pixels that are wholly inside the mesh count. Rows are distributed; frames are split accordingly.
+    Only pixels that are wholly inside the mesh count; where the coverage of the images tells that they show the average
+    over their part of the domain, those that are inside by half, too. Rows are distributed; frames are split
+    accordingly.
 
     Parameters
     ----------
     images : ImageSeries
     space : firedrake.FunctionSpace
         Scalar space of the function.
+    loss : str
+        How differences from the frames count, one of `fe_phaseinv.observation.losses.LOSSES`.
 
     Raises
     ------
@@ -43,8 +51,8 @@ class Pixels:
         Where no pixel lies inside the mesh.
     """
 
-    def __init__(self, images: ImageSeries, space: FunctionSpace):
-        self.images, self.space, self.held_out = images, space, frozenset()
+    def __init__(self, images: ImageSeries, space: FunctionSpace, loss: Loss = "squares"):
+        self.images, self.space, self.loss, self.held_out = images, space, loss, frozenset()
         self.comm = space.mesh().comm
         points, per_pixel = _sample(images, space.mesh())
         vertices = VertexOnlyMesh(
@@ -54,10 +62,13 @@ class Pixels:
         self._averaging = _averaging(images, vertices.coordinates.dat.data_ro, per_pixel, self.comm)
         self.matrix = self.averages_of(TrialFunction(space))
         first, last = self.matrix.getOwnershipRange()
-        ones, rows = self.matrix.createVecs()
+        ones, shares = self.matrix.createVecs()
         ones.set(1.0)
-        self.matrix.mult(ones, rows)
-        self.inside = rows.array > 1 - 1e-9
+        self.matrix.mult(ones, shares)
+        self.inside = shares.array > (WHOLE if images.coverage is None else COVERED)
+        shares.array[:] = np.where(self.inside, 1 / np.maximum(shares.array, COVERED), 0.0)
+        for matrix in (self._averaging, self.matrix):
+            matrix.diagonalScale(L=shares)
         self.rows = slice(first, last)
         if total(self.comm, self.inside.sum()) == 0:
             raise InputError(images.source, "extent", _box(images), "a picture that overlaps the mesh")
@@ -98,6 +109,19 @@ class Pixels:
         """
         counts = self.inside & (index not in self.held_out)
         return np.where(counts, self.images.picture(index, channel).ravel()[self.rows], np.nan)
+
+    def precision(self, index: int, channel: int = 0) -> np.ndarray:
+        """Return the precision of the local pixels of one frame, in units of 1/noise^2; zero where they do not count.
+
+        Parameters
+        ----------
+        index : int
+            Frame.
+        channel : int
+            Of the frame.
+        """
+        counts = np.isfinite(self.frame(index, channel))
+        return np.where(counts, self.images.precision(index, channel).ravel()[self.rows], 0.0)
 
     def averages_of(self, expression) -> PETSc.Mat:
         """Return the matrix to averages over pixels of an expression, linear in a trial function. Collective.
@@ -162,7 +186,8 @@ def _sample(images: ImageSeries, mesh) -> tuple[np.ndarray, int]:
     """
     sizes = Function(FunctionSpace(mesh, "DG", 0)).interpolate(mesh.cell_sizes).dat.data_ro
     smallest = mesh.comm.allreduce(float(sizes.min(initial=np.inf)), op=MPI.MIN)
-    parts = int(np.clip(np.ceil(max(images.pixel) / smallest), 1, MOST_PARTS[images.dimension]))
+    fewest = 1 if images.coverage is None else PARTS_OF_CUT
+    parts = int(np.clip(np.ceil(max(images.pixel) / smallest), fewest, MOST_PARTS[images.dimension]))
     offsets = ((np.arange(parts)[:, None] + 0.5 + np.array([-0.5, 0.5]) / np.sqrt(3)) / parts).ravel()
     axes = [
         low + length * (np.arange(count)[:, None] + offsets).ravel()

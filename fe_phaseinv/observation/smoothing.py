@@ -23,6 +23,8 @@ LENGTHS = (SMOOTHING, 32.0)
 """Between which it is chosen for noisy ones."""
 OVERSHOOT, TRIALS = 0.1, 5
 """Share of the range of clean pixels by which their fit may exceed it, and how many lengths up to a pixel are tried."""
+REWEIGHTED, MOST_REWEIGHTED = 0.02, 20
+"""Change of a weight at which iterated least squares end, and the most iterations."""
 BLOCK, MOST_BLOCKS = 6.0, 400
 """Side of the blocks of pixels that an unknown field follows, in smoothing lengths, and the most there may be."""
 
@@ -51,7 +53,8 @@ class Smoother:
 
         Clean pixels are reproduced (ell = SMOOTHING pixels, or more where the field would leave their range); for
         noisy ones ell is that of the smallest predicted risk, Mallows' Cp: the sum of the squared differences plus
-        2 noise^2 times the effective number of parameters.
+        2 noise^2 times the effective number of parameters. Where the loss of the pixels is not that of squares, their
+        weights are those of iterated least squares.
 
         Parameters
         ----------
@@ -74,8 +77,7 @@ class Smoother:
         if not self.flat and images.noise == 0 and np.isfinite(images.picture(index)).all():
             c = images.interpolate(index, node_positions(self.pixels.space))
         else:
-            equations = FrameEquations(self.pixels, index)
-            c = self._solve(equations, self._length(equations))
+            c = self._solve(*self._posed(index))
         return c if limits is None else np.clip(c, *limits)
 
     def unknown(self, index: int, limits: tuple[float, float] | None = None) -> UnknownField:
@@ -97,12 +99,12 @@ class Smoother:
         InputError
             Where no field can be fitted to the frame.
         """
-        equations, comm = FrameEquations(self.pixels, index), self.pixels.comm
-        length = self._length(equations)
+        (equations, length), comm = self._posed(index), self.pixels.comm
         base = self._solve(equations, length)
         smooth = length if self.pixels.images.noise else SMOOTHING * self.size
         modes = self._modes(equations, self._side(smooth))
-        rough = self._roughness.matMult(dense(comm, modes)).getDenseArray() * (smooth**4 / equations.area)
+        rough = self._roughness.matMult(dense(comm, modes)).getDenseArray()
+        rough *= equations.level * smooth**4 / equations.area
         base = base if limits is None else np.clip(base, *limits)
         slope, precision = total(comm, rough.T @ base), total(comm, modes.T @ rough)
         return UnknownField(base=base, modes=modes, slope=slope, precision=precision)
@@ -124,9 +126,9 @@ class Smoother:
         length : float
             Length of its correlation.
         """
-        length = self._length(FrameEquations(self.pixels, index))
+        equations, length = self._posed(index)
         left = resolved(self.pixels.images.shape, length / self.size)
-        return self.pixels.images.noise * float(np.sqrt(2 * left)), 2 * length
+        return equations.noise * float(np.sqrt(2 * left)), 2 * length
 
     def _side(self, smooth: float) -> float:
         """Return the side of the blocks that an unknown field follows, in pixels, by its smoothing length."""
@@ -147,17 +149,33 @@ class Smoother:
         modes *= equations.area
         return modes
 
+    def _posed(self, index: int) -> tuple[FrameEquations, float]:
+        """Return the equations of a frame and its ell; a loss other than squares weights pixels by iteration."""
+        equations = FrameEquations(self.pixels, index)
+        if self.pixels.loss != "squares":
+            self._reweight(equations, self.size)
+        length = self._length(equations)
+        if self.pixels.loss != "squares":
+            self._reweight(equations, length)
+        return equations, length
+
+    def _reweight(self, equations: FrameEquations, length: float) -> None:
+        """Find the weights at which a fit of some smoothness stays as it is."""
+        for _ in range(MOST_REWEIGHTED):
+            if equations.reweight(self._solve(equations, length)) < REWEIGHTED:
+                return
+
     def _length(self, equations: FrameEquations) -> float:
         """Choose ell for a frame."""
-        images, noise = self.pixels.images, self.pixels.images.noise
+        images, noise = self.pixels.images, equations.noise
         if not noise:
             lengths = self.size * np.geomspace(SMOOTHING, 1.0, TRIALS)
             return next((ell for ell in lengths if self._keeps_range(equations, ell)), lengths[-1])
-        used = total(self.pixels.comm, np.isfinite(equations.data).sum())
+        used = total(self.pixels.comm, equations.weights.sum())
 
         def risk(log_length: float) -> float:
             difference = self.pixels.average(self._solve(equations, np.exp(log_length))) - equations.data
-            squares = total(self.pixels.comm, np.nansum(difference**2))
+            squares = total(self.pixels.comm, np.nansum(equations.weights * difference**2))
             return squares + 2 * noise**2 * used * resolved(images.shape, np.exp(log_length) / self.size)
 
         bounds = np.log(self.size * np.array(LENGTHS))

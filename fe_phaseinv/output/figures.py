@@ -13,8 +13,9 @@ import numpy as np
 from fe_phaseinv.laws.bases import ConstantBasis
 from fe_phaseinv.laws.relations import Law
 from fe_phaseinv.models.declarations import WAVENUMBER, FunctionLaw
+from fe_phaseinv.output.fitted import Fitted, Tracked
 from fe_phaseinv.output.formulas import tex
-from fe_phaseinv.output.result import POINTS, Fitted, Result, Tracked, numbered
+from fe_phaseinv.output.result import POINTS, Result, numbered
 from fe_phaseinv.output.summary import band, law_summary
 from fe_phaseinv.output.truth import true_law, true_number
 
@@ -38,10 +39,11 @@ def figures(result: Result) -> dict[str, Callable]:
     dict of callable
         Each of them returns a figure of matplotlib, and may fail alone.
     """
-    series = numbered("frames", result.images).items()
+    noises = [one.noise for one in result.goodness] or [None] * len(result.images)
+    series = zip(numbered("frames", result.images).items(), noises, strict=True)
     frames = {
-        label: partial(_draw_frames, channel)
-        for name, images in series
+        label: partial(_draw_frames, channel, noise)
+        for (name, images), noise in series
         for label, channel in numbered(f"{name}-channel" if len(images.channels) > 1 else name, images.channels).items()
     }
     drawn = {"laws": partial(draw_laws, result)} if _functions(result, 1) else {}
@@ -122,7 +124,8 @@ def _draw_curve(axes, result: Result, law: Law, slope: bool) -> None:
     axes.set_ylim(_limits(shown[np.isfinite(shown)]))
     symbol = tex(result.model.symbol(relation.name)) + ("'" if slope else "")
     argument = tex(relation.argument)
-    axes.set(title=f"${symbol}({argument})$", xlabel=f"${argument}$", xlim=z[[0, -1]])
+    unit = f" in {result.unit(relation.name)}" if any(result.units) and result.unit(relation.name) else ""
+    axes.set(title=f"${symbol}({argument})${unit}", xlabel=f"${argument}$", xlim=z[[0, -1]])
 
 
 def _limits(values: np.ndarray) -> tuple[float, float]:
@@ -141,7 +144,8 @@ def _constants(result: Result) -> str:
             low, high = entry.get("lower"), entry.get("upper")
             ends = "" if low is None else " (kept)" if low == high else f" (95 %: {low:.3g} to {high:.3g})"
             ending = "" if true is None else f", truth {true:.3g}"
-            texts.append(f"${tex(result.model.symbol(name))}$ = {entry['value']:.3g}{ends}{ending}")
+            unit = f" {result.unit(name)}" if any(result.units) else ""
+            texts.append(f"${tex(result.model.symbol(name))}$ = {entry['value']:.3g}{unit}{ends}{ending}")
     return "; ".join(texts)
 
 
@@ -176,7 +180,7 @@ def _draw_scalars(scalars: dict[str, Tracked]):
     return figure
 
 
-def _draw_frames(fitted: Fitted):
+def _draw_frames(fitted: Fitted, noise: float | None):
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -194,7 +198,7 @@ def _draw_frames(fitted: Fitted):
         titles = (
             f"{'held out' if frame in held_out else 'image'}, t = {time:.4g}{_where(fitted)}",
             "prediction",
-            f"difference, rms {np.sqrt(np.nanmean(images[2] ** 2)):.2g}",
+            _size(float(np.sqrt(np.nanmean(images[2] ** 2))), noise),
         )
         for axes, image, title, scale in zip(row, images, titles, (seen, seen, error), strict=True):
             axes.imshow(_plane(image), origin="lower", extent=extent, **scale)
@@ -207,6 +211,11 @@ def _draw_frames(fitted: Fitted):
         bar.ax.tick_params(labelsize="small")
         bar.ax.xaxis.set_major_locator(MaxNLocator(4))
     return figure
+
+
+def _size(rms: float, noise: float | None) -> str:
+    """Say how large differences are, and in units of the noise where that is known or estimated."""
+    return f"difference, rms {rms:.2g}" + (f", {rms / noise:.2g} x noise" if noise else "")
 
 
 def _plane(image: np.ndarray) -> np.ndarray:

@@ -14,142 +14,25 @@ from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.inference.experiment import Fit
 from fe_phaseinv.inference.field_fit import FieldFit
 from fe_phaseinv.inference.field_posterior import map_deviation
+from fe_phaseinv.inference.goodness import Goodness
 from fe_phaseinv.inference.identifiability import Identifiability, identifiability
 from fe_phaseinv.inference.inversion import Progress, posterior
-from fe_phaseinv.inference.posterior import QUANTILE, Laplace
+from fe_phaseinv.inference.posterior import Laplace
 from fe_phaseinv.inference.problem import Problem, Series
+from fe_phaseinv.inference.verdict import doubts, held_against, judged, status
 from fe_phaseinv.laws.bases import ConstantBasis
 from fe_phaseinv.laws.relations import Law
 from fe_phaseinv.models.declarations import WAVENUMBER
+from fe_phaseinv.models.dimensions import named
 from fe_phaseinv.models.interface import Model
-from fe_phaseinv.optimisation.trust_region import Outcome
+from fe_phaseinv.output.fitted import Fitted, Held, Map, Tracked
 
 FURTHEST = 4.0
 """Multiple of its wavenumber up to which a kernel is tabulated: short waves decay before they are seen."""
+COUNTED = ("forward", "tangent", "adjoint", "second", "factorisations", "steps")
+"""Work that a result names."""
 POINTS, GRID = 201, 41
 """Number of points at which a curve is tabulated, and a law of two arguments along either."""
-
-
-@dataclass(frozen=True)
-class Held:
-    """How well frames are predicted that were not fitted.
-
-    Parameters
-    ----------
-    frames : tuple of int
-        Their indices.
-    squares : float
-        Sum of the squared differences.
-    pixels : int
-        Number of differences.
-    noise : float
-        Standard deviation of a pixel; zero where it is not known.
-    """
-
-    frames: tuple[int, ...]
-    squares: float
-    pixels: int
-    noise: float
-
-    @property
-    def rms(self) -> float:
-        """Root mean square difference between prediction and images."""
-        return float(np.sqrt(self.squares / self.pixels))
-
-    @property
-    def standardised(self) -> float | None:
-        """The same in standard deviations of the noise; None where this is not known."""
-        return self.rms / self.noise if self.noise else None
-
-
-@dataclass(frozen=True, eq=False)
-class Map:
-    """A map h of the kinetics, which are multiplied by exp(h).
-
-    Parameters
-    ----------
-    value : numpy.ndarray, shape (ny, nx) or (nz, ny, nx)
-        Averages over pixels; NaN outside the domain.
-    deviation : numpy.ndarray or None, of the same shape
-        Their standard deviations, those of the laws and the start counted; None where the result has no posterior.
-    """
-
-    value: np.ndarray
-    deviation: np.ndarray | None
-
-
-@dataclass(frozen=True, eq=False)
-class Fitted:
-    """A series of images beside its prediction.
-
-    Parameters
-    ----------
-    source : str
-        Where the images come from.
-    misfit_rms : float
-        Root mean square difference.
-    range : tuple of float
-        Smallest and largest pixel value of the data used, of the first channel; of the predictions where the data are
-        noisy.
-    frames, times : tuple
-        Indices and times of the frames predicted.
-    observed, predicted : numpy.ndarray, shape (n, ny, nx) or (n, nz, ny, nx)
-        Their pixels, NaN where there is no data; with an axis of channels, where there are several, after the first.
-    extent, origin : tuple of float
-        Size of the images and position of their lower left corner.
-    held_out : Held or None
-        How the frames that were not fitted are predicted; None where there are none.
-    map : Map or None
-        Of the kinetics; None where none was learnt.
-    """
-
-    source: str
-    misfit_rms: float
-    range: tuple[float, float]
-    frames: tuple[int, ...]
-    times: tuple[float, ...]
-    observed: np.ndarray
-    predicted: np.ndarray
-    extent: tuple[float, ...]
-    origin: tuple[float, ...]
-    held_out: Held | None = None
-    map: Map | None = None
-
-    @property
-    def channels(self) -> list[Fitted]:
-        """The same for each channel alone."""
-        if self.observed.ndim == len(self.extent) + 1:
-            return [self]
-        pairs = zip(np.moveaxis(self.observed, 1, 0), np.moveaxis(self.predicted, 1, 0), strict=True)
-        return [
-            replace(self, observed=seen, predicted=told, range=(float(np.nanmin(told)), float(np.nanmax(told))))
-            for seen, told in pairs
-        ]
-
-
-@dataclass(frozen=True, eq=False)
-class Tracked:
-    """A number that is unknown at each time, at the frames of a series.
-
-    Parameters
-    ----------
-    times, value : numpy.ndarray, shape (n,)
-    deviation : numpy.ndarray or None, shape (n,)
-        None where the result has no posterior, or the derivatives by the laws are not known.
-    """
-
-    times: np.ndarray
-    value: np.ndarray
-    deviation: np.ndarray | None
-
-    @property
-    def columns(self) -> dict[str, np.ndarray]:
-        """The times and values, and the ends of the 95 % band where there is one, by the names of files."""
-        known = {"times": self.times, "value": self.value}
-        if self.deviation is None:
-            return known
-        width = QUANTILE * self.deviation
-        return known | {"lower": self.value - width, "upper": self.value + width}
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,6 +67,10 @@ class Result:
         Formulas and numbers of the true laws, by their names or the keys of `TRUTH_KEYS`.
     warnings : tuple of str
         What is doubtful about the data or the result, a sentence each.
+    goodness : tuple of Goodness
+        For each series, whether what is left of it is noise.
+    units : tuple of str
+        Names of the units of length and time; empty where the images are in units of their own.
     """
 
     model: Model
@@ -202,6 +89,18 @@ class Result:
     scalars: tuple[dict[str, Tracked], ...] = ()
     truth: dict[str, Any] | None = None
     warnings: tuple[str, ...] = ()
+    goodness: tuple[Goodness, ...] = ()
+    units: tuple[str, str] = ("", "")
+
+    def unit(self, name: str) -> str:
+        """Return the unit of a law in the names of those of length and time, such as "um^2/h".
+
+        Parameters
+        ----------
+        name : str
+            Of the law.
+        """
+        return named(self.model.declared(name).unit, *self.units)
 
     @property
     def range(self) -> tuple[float, float]:
@@ -308,28 +207,25 @@ def collect(
     point, outcome, work = progress.state.point, progress.state.outcome, progress.counts
     fitted = [_fitted(*pair, progress.stage) for pair in zip(problem.series, point.fits, strict=True)]
     laplace = _posterior(problem, progress) if uncertainty else None
-    fitted = [replace(one, map=found) for one, found in zip(fitted, _maps(problem, progress, laplace), strict=True)]
+    told = [one.compared for one in fitted]
+    goodness = judged(problem, progress.stage, told, laplace)
+    laplace = held_against(laplace, goodness)
+    maps = _maps(problem, progress, laplace)
+    images = problem.ensemble.gather([replace(one, map=found) for one, found in zip(fitted, maps, strict=True)])
     free = problem.coordinates.free
     tracked = [_tracked(*pair, free, laplace) for pair in zip(problem.series, point.fits, strict=True)]
     return Result(
         model=problem.model,
-        status="converged" if outcome is Outcome.CONVERGED else outcome.value if outcome else "unfinished",
+        status=status(outcome, goodness),
         iterations=progress.state.iteration,
         cost=point.value,
         misfit_rms=point.misfit_rms,
         laws=problem.parameters.laws(problem.coordinates.coefficients(point.x[: len(problem.coordinates)])),
         posterior=laplace,
         identifiability=identifiability(laplace, problem.model) if laplace else None,
-        images=tuple(problem.ensemble.gather(fitted)),
+        images=tuple(images),
         history=progress.history,
-        counts={
-            "forward": work.forward,
-            "tangent": work.tangent,
-            "adjoint": work.adjoint,
-            "second": work.second,
-            "factorisations": work.factorisations,
-            "steps": work.steps,
-        },
+        counts={name: getattr(work, name) for name in COUNTED},
         seconds={
             "total": progress.seconds,
             "forward": work.seconds_forward,
@@ -338,7 +234,9 @@ def collect(
         ranks=problem.ensemble.comm.size,
         scalars=tuple(problem.ensemble.gather(tracked)),
         truth=truth,
-        warnings=tuple(warnings),
+        units=problem.ensemble.gather([(one.images.unit, one.images.time_unit) for one in problem.series])[0],
+        warnings=(*warnings, *doubts(goodness, [one.source for one in images])),
+        goodness=goodness,
     )
 
 

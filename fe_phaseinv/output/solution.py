@@ -11,6 +11,7 @@ from firedrake import Function
 from numpy.typing import ArrayLike
 
 from fe_phaseinv.core.parallel import on_root
+from fe_phaseinv.inference.goodness import Goodness
 from fe_phaseinv.inference.inversion import Progress
 from fe_phaseinv.inference.problem import Problem
 from fe_phaseinv.laws.relations import Law
@@ -43,13 +44,18 @@ class Solution:
 
     @property
     def status(self) -> str:
-        """How the inversion ended: "converged", or why it did not."""
+        """How the inversion ended: "converged", or why it did not; and whether the misfit is no noise."""
         return self.result.status
 
     @property
     def misfit_rms(self) -> float:
         """Root mean square difference between prediction and images, in units of the pixels."""
         return self.result.misfit_rms
+
+    @property
+    def goodness(self) -> tuple[Goodness, ...]:
+        """For each series of images, whether what is left of it is noise."""
+        return self.result.goodness
 
     def band(self, name: str, *z: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """Return the ends of the pointwise 95 % band of a law.
@@ -69,12 +75,14 @@ class Solution:
         Raises
         ------
         ValueError
-            Where there is no such law, or the solution was asked for without uncertainty.
+            Where there is no such law, or no band: the solution was asked for without uncertainty, or so much of the
+            images is left unexplained that there can be none.
         """
         if name not in self.laws:
             raise ValueError(f"law: found {name!r}; accepted: {', '.join(self.laws)}")
         if self.result.posterior is None:
-            raise ValueError("band: found a solution without uncertainty; accepted: one with uncertainty=True")
+            accepted = "one with uncertainty=True, that explains the images"
+            raise ValueError(f"band: found a solution without uncertainty; accepted: {accepted}")
         points = [np.atleast_1d(np.asarray(one, float)) for one in z] or self.result.arguments(name)
         return self.result.posterior.band(self.laws[name].relation, *points)
 

@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 
 from fe_phaseinv.core.version import __version__
+from fe_phaseinv.inference.goodness import Goodness
 from fe_phaseinv.inference.identifiability import Identifiability
 from fe_phaseinv.laws.bases import ConstantBasis
 from fe_phaseinv.laws.relations import Law, Relation
+from fe_phaseinv.output.fitted import Fitted, Held, Tracked
 from fe_phaseinv.output.reading import compared
-from fe_phaseinv.output.result import POINTS, Fitted, Held, Result, Tracked
+from fe_phaseinv.output.result import POINTS, Result
 
 PACKAGES = ("firedrake", "pyadjoint-ad", "petsc4py", "numpy", "scipy")
 
@@ -36,12 +38,15 @@ def summary(result: Result) -> dict[str, Any]:
     )
     content = {"model": result.model.name} | {key: getattr(result, key) for key in before}
     content["laws"] = {name: law_summary(result, law) for name, law in result.laws.items()}
+    length, time = result.units
+    content["units"] = {"length": length, "time": time, "laws": {name: result.unit(name) for name in result.laws}}
     content["scalars"] = _scalars(result)
     content["compared"] = [asdict(item) for item in compared(result.model)]
     content["identifiability"] = _identifiability(result.identifiability)
     content["images"] = [_images(images) for images in result.images]
     if result.validation is not None:
         content["validation"] = _validation(result.validation)
+    content["goodness"] = _goodness(result.goodness)
     return _plain(content | {key: getattr(result, key) for key in after} | {"versions": _versions()})
 
 
@@ -165,6 +170,12 @@ def _scalars(result: Result) -> dict[str, Any] | list[dict[str, Any]]:
     """Return what result.json says of numbers unknown at each time: of several series a list."""
     every = [{name: tracked.columns for name, tracked in scalars.items()} for scalars in result.scalars]
     return every if len(every) > 1 and any(every) else (every or [{}])[0]
+
+
+def _goodness(every: tuple[Goodness, ...]) -> dict[str, Any] | list[dict[str, Any]]:
+    """Return what result.json says of the misfit, held against the noise: of several series a list."""
+    contents = [vars(one) | {"words": one.sentence()} for one in every]
+    return contents if len(contents) > 1 else (contents or [{}])[0]
 
 
 def _identifiability(found: Identifiability | None) -> dict[str, Any] | None:

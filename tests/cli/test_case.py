@@ -108,7 +108,7 @@ def test_defaults(folder):
     assert (case.domain.mesh, case.domain.cells, case.domain.degree) == ("rectangle", None, None)
     assert case.laws["chemical_potential"] == Mixing("legendre", 10, (0.0, 1.0), (), False)
     assert case.laws["diffusivity"] == Curve("legendre", 10, (0.0, 1.0), (), False)
-    assert case.laws["gradient_energy"] == PositiveNumber(1e-3, None)
+    assert case.laws["gradient_energy"] == PositiveNumber(None, None)
     assert (case.options, case.drive, case.data) == ({"weighted": True}, None, {})
     assert (case.truth, case.time.rtol, case.prior.strength) == (None, None, "auto")
     assert (case.optimizer.max_iterations, case.uncertainty.method) == (50, "laplace")
@@ -170,6 +170,8 @@ def test_relative_path_of_the_case(folder, monkeypatch):
         ("images.frames=[0, 1]", "images", "frames", (0, 1)),
         ("prior.strength=auto", "prior", "strength", "auto"),
         ("images.noise=estimate", "images", "noise", "estimate"),
+        ("images.noise=[0.1, 0.2, 1]", "images", "noise", (0.1, 0.2, 1.0)),
+        ("images.loss=huber", "images", "loss", "huber"),
         ("domain.boundary=from-images", "domain", "boundary", "from-images"),
         ('prior.strength="auto"', "prior", "strength", "auto"),
         ("time.rtol=1e-2", "time", "rtol", 1e-2),

@@ -231,6 +231,14 @@ def test_case_files_are_refused(refusal, tmp_path, text, key):
         (["images.file=case.toml"], 'case.toml: file: found suffix ".toml"'),
         (["images.frames=[0, 1, 3]"], "images.frames: found 3; accepted: indices of its 3 frames, from 0"),
         (["images.initial=7"], "images.initial: found 7"),
+        (
+            ["images.noise=[0.1, 0.2]"],
+            "images.noise: found [0.1, 0.2]; accepted: 3 positive numbers, one for each frame",
+        ),
+        (
+            ["images.loss=huber"],
+            'images.loss: found "huber" without a noise; accepted: images.noise = "estimate", or a',
+        ),
         (["images.initial=2"], "images.frames: found [0, 1, 2]; accepted: at least one frame after the initial 2"),
         (["truth=case.toml"], "case.toml: file: found unreadable"),
         (ALL_FIXED, "case.toml: laws: found only fixed ones"),
@@ -370,6 +378,7 @@ def test_simulated_images_can_be_inverted(folder, finished):
     np.testing.assert_allclose(images.frames[0], random_pattern(), atol=5e-3)
     result = json.loads((finished / "result.json").read_text())
     assert result["status"] == "converged" and result["misfit_rms"] < 1e-4
+    assert result["goodness"]["cause"] == "" and result["goodness"]["words"] in (finished / "log.txt").read_text()
     for name, law in result["laws"].items():
         np.testing.assert_allclose(law.get("coefficients", law["value"]), TRUE[name], rtol=2e-3, atol=2e-3)
 

@@ -11,7 +11,8 @@ from mpi4py.MPI import COMM_WORLD
 
 from fe_phaseinv.cli.command import main
 from fe_phaseinv.data.images import ImageSeries
-from fe_phaseinv.data.mesh_files import read_mesh
+from fe_phaseinv.data.mesh_data import MeshData
+from fe_phaseinv.data.mesh_files import read_mesh, write_mesh
 from fe_phaseinv.data.meshes import mesh_from_file
 from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.laws.bases import ConstantBasis, Legendre
@@ -115,9 +116,30 @@ def test_domains_are_refused(folder, tmp_path, capsys, overrides, found):
 
 
 @pytest.mark.parametrize(
+    ("tags", "found"),
+    [
+        (["low", "side"], "accepted: groups of which none shares only some of its sides with another"),
+        (["none"], 'accepted: tags of the boundary: 1 ("all"), 2 ("low"), 3 ("side")'),
+        (["cut"], 'accepted: tags of the boundary: 1 ("all"), 2 ("low"), 3 ("side")'),
+    ],
+)
+def test_groups_of_sides_are_refused(folder, tmp_path, capsys, tags, found):
+    """One of the groups has no sides, one is inside, and two share a side."""
+    points = 0.25 + 0.5 * np.array([[0, 0], [1, 0], [1, 1], [0, 1]])
+    facets = np.array([[0, 1], [1, 2], [2, 3], [3, 0], [0, 1], [1, 2], [1, 2], [2, 3], [0, 2]])
+    groups, names = np.array([1, 1, 1, 1, 2, 2, 3, 3, 4]), {"all": 1, "low": 2, "side": 3, "cut": 4, "none": 5}
+    data = MeshData("triangle", points, np.array([[0, 1, 2], [0, 2, 3]]), facets, groups, names)
+    write_mesh(tmp_path / "a.msh", data)
+    settings = ["--set", f"domain.mesh={tmp_path / 'a.msh'}", "--set", "domain.boundary=from-images"]
+    settings += ["--set", f"domain.tags={tags}"]
+    line = refusal(capsys, "invert", folder / "case.toml", "--output", tmp_path / "out", *settings)
+    assert f"domain.tags: found {tags}; " in line and found in line
+
+
+@pytest.mark.parametrize(
     ("images", "output", "more", "found"),
     [
-        ("whole.npz", "a.msh", [], "whole.npz: images: found an outline that touches the edge"),
+        ("whole.npz", "a.msh", [], "whole.npz: images: found data in every pixel, and no outline"),
         ("nowhere.npz", "a.msh", [], "nowhere.npz: file: found"),
         ("start.npz", "a.xyz", [], 'a.xyz: file: found suffix ".xyz"'),
         ("start.npz", "start.npz/a.msh", [], "a.msh: --output: found"),

@@ -114,7 +114,7 @@ def test_laws_of_a_model_in_a_file(folder):
     )
     assert (model.excess.basis, model.excess.known) == (Powers(3), density_entropy)
     assert model.energy.basis == TensorProduct(Legendre(2, (0.0, 1.0)), Legendre(3, (-1.0, 1.0)))
-    assert starting_laws(case) == ({"mobility": (0.5,), "coupling": 0.0, "stiff": 2.0}, ["stiff"])
+    assert starting_laws(case) == ({"mobility": (0.5,), "stiff": 2.0}, ["stiff"])
     assert given_data(case) == {"flux": ((0.0, 1.0), (2.5, -1.0)), "mean": "from-images"}
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 from scipy.io import savemat
 
 from fe_phaseinv.core.errors import InputError
+from fe_phaseinv.data.image_files import FORMATS
 from fe_phaseinv.data.images import ImageSeries
 
 TIMES, EXTENT, ORIGIN = [0.0, 0.5, 2.0], [2.0, 1.5], [-1.0, 3.0]
@@ -214,7 +215,12 @@ def test_missing_array(tmp_path, name, key):
     message = refusal(path, ImageSeries.load, path)
     assert message.startswith(f"{key}: found only ")
     assert all(other in message for other in arrays)
-    assert message.endswith("; accepted: images, times, extent and optionally origin")
+    accepted = {
+        "images": "an array named images, or the name of another one as key",
+        "times": "times or time_step, in the file, or given with the name of the file",
+        "extent": "extent or pixel_size, in the file, or given with the name of the file",
+    }
+    assert message.endswith(f"; accepted: {accepted[key]}")
 
 
 @pytest.mark.parametrize("name", ARRAY_WRITERS)
@@ -239,8 +245,9 @@ def test_refused_content(tmp_path, name, content):
     path = tmp_path / name
     path.write_bytes(content)
     message = refusal(path, ImageSeries.load, path)
-    assert message.startswith(("file: found unreadable content (", "file: found a file that is no npz archive; "))
-    assert "accepted: a .npz, .mat, .h5, .hdf5, .tif or .tiff file, or a folder of .png or .tif files" in message
+    no_archive = "file: found a file that is no npz archive; accepted: one with arrays, as NumPy writes them"
+    assert message == no_archive or message.startswith("file: found unreadable content (")
+    assert message == no_archive or message.endswith(FORMATS)
 
 
 @pytest.mark.parametrize("name", ["a.npz", "a.h5", "a.tif"])
@@ -312,18 +319,19 @@ def test_refused_file(tmp_path, name, found):
     (tmp_path / "notes.txt").touch()
     (tmp_path / "bare").touch()
     message = refusal(tmp_path / name, ImageSeries.load, tmp_path / name)
-    assert message.startswith(f"file: found {found}; accepted: a .npz, .mat, .h5, .hdf5, .tif or .tiff file, or a fol")
+    assert message == f"file: found {found}; accepted: {FORMATS}"
 
 
 @pytest.mark.parametrize(("write", "name"), [(write_stack, "a.tif"), (write_folder, "a")])
 @pytest.mark.parametrize(
     ("sidecar", "message"),
     [
-        (None, "file: found No such file or directory; accepted: a TOML file with times, extent and optionally origin"),
         ("times = [", "file: found unreadable content (TOMLDecodeError: Invalid value"),
-        ("times = [0, 1, 2]", "extent: found only times; accepted: times, extent and optionally origin"),
-        ("", "times: found nothing; accepted: times, extent and optionally origin"),
-        (SIDECAR + "unit = 1", "unit: found an unknown key; accepted: a TOML file with times, extent and optionally"),
+        (
+            SIDECAR + "units = 1",
+            "units: found an unknown key; accepted: a TOML file with times, time_step, extent, pixel",
+        ),
+        (SIDECAR + "unit = 1", 'unit: found 1; accepted: the name of a unit, such as "um" or "h"'),
         (SIDECAR.replace("0.5", "5"), "times: found 2.0 at frame 2; accepted: finite times, each later"),
         (SIDECAR.replace("0.5, ", ""), "times: found 2 times; accepted: 3, one for each frame"),
         (SIDECAR.replace("1.5", "0"), "extent: found (2.0, 0.0); accepted: two positive lengths"),
@@ -339,21 +347,39 @@ def test_refused_sidecar(tmp_path, write, name, sidecar, message):
     assert refusal(source, ImageSeries.load, tmp_path / name).startswith(message)
 
 
+@pytest.mark.parametrize(("write", "name"), [(write_stack, "a.tif"), (write_folder, "a")])
+@pytest.mark.parametrize(
+    ("sidecar", "missing", "accepted"),
+    [
+        (None, "times and extent", "times or time_step and extent or pixel_size, in"),
+        ("times = [0, 1, 2]", "extent", "extent or pixel_size, in"),
+        ("extent = [2, 1.5]", "times", "times or time_step, in"),
+    ],
+)
+def test_what_is_told_nowhere_is_named_with_where_to_tell_it(tmp_path, write, name, sidecar, missing, accepted):
+    write(tmp_path / name, LEVELS.astype(np.uint8), sidecar)
+    message = refusal(tmp_path / name, ImageSeries.load, tmp_path / name)
+    assert message.startswith(f"{missing}: found nothing ")
+    where = "a.toml beside it" if name == "a.tif" else "images.toml in it"
+    assert message.endswith(f"; accepted: {accepted} {where}, or given with the name of the file")
+    place = {"times": TIMES, "extent": EXTENT, "origin": ORIGIN}
+    images = ImageSeries.load(tmp_path / name, **place)
+    np.testing.assert_array_equal(images.times, TIMES)
+    assert (images.extent, images.origin) == (tuple(EXTENT), tuple(ORIGIN))
+
+
 def test_refused_folder(tmp_path):
-    """A folder without images, with a broken one, one in colour or of another size is refused."""
+    """A folder without images, with a broken one or one of another size is refused."""
     path = tmp_path / "a"
     path.mkdir()
-    message = "images: found 0 images of 0 sizes; accepted: at least one, all of one size"
-    assert refusal(path, ImageSeries.load, path) == message
+    accepted = "accepted: at least one, all of one size and kind"
+    assert refusal(path, ImageSeries.load, path) == f"images: found 0 files of images; {accepted}"
     Image.new("L", (8, 6)).save(path / "a.png")
     Image.new("L", (8, 7)).save(path / "b.png")
-    message = "images: found 2 images of 2 sizes; accepted: at least one, all of one size"
+    message = f"images: found 2 files of images, of 6 x 8 (uint8), 7 x 8 (uint8); {accepted}"
     assert refusal(path, ImageSeries.load, path) == message
-    Image.new("RGB", (8, 6)).save(path / "b.png")
-    message = "images: found pixels of mode RGB; accepted: grey of 8 or 16 bits or 32-bit floats"
-    assert refusal(path / "b.png", ImageSeries.load, path) == message
     (path / "b.png").write_text("text")
-    assert refusal(path / "b.png", ImageSeries.load, path).startswith("file: found unreadable content (Unidentified")
+    assert refusal(path / "b.png", ImageSeries.load, path).startswith("file: found unreadable content (")
 
 
 @pytest.mark.parametrize(
@@ -439,6 +465,24 @@ def test_downsample():
     np.testing.assert_allclose(images.frames[1, 2, 3], LEVELS[1, 4:6, 6:8].mean() / 255)
     assert images.extent == (2.0, 1.5)
     assert images.noise == 0.05
+
+
+def test_the_coverage_of_pixels_goes_with_them():
+    """Less than half of a pixel has no data; blocks are averages over what is covered."""
+    coverage = np.array([[1, 1, 0.5, 0.2], [1, 0.5, 0, 0]])
+    frames = np.array([[1, 2, 3, 4], [5, 6, 7, 8]], float)[None]
+    images = ImageSeries(frames, [0], (4, 2), coverage=coverage)
+    assert np.isnan(images.frames[0]).tolist() == [[False, False, False, True], [False, False, True, True]]
+    np.testing.assert_array_equal(images.crop((1, 3), (0, 1)).coverage, [[1, 0.5]])
+    coarse = images.downsample(2)
+    np.testing.assert_allclose(coarse.coverage, [[3.5 / 4, 0.7 / 4]])
+    np.testing.assert_allclose(coarse.frames, [[[(1 + 2 + 5 + 6 * 0.5) / 3.5, np.nan]]])
+
+
+@pytest.mark.parametrize("coverage", [[[0.5, 1.5]], [[0.5]], [[np.nan, 1]]])
+def test_shares_that_are_refused(coverage):
+    with pytest.raises(InputError, match="coverage: found .*; accepted: shares from 0 to 1 of shape"):
+        ImageSeries([[[1, 2]]], [0], (2, 1), coverage=coverage)
 
 
 @pytest.mark.parametrize("factor", [0, -2, 3, 4, 2.0, True])

@@ -7,7 +7,7 @@ from mpi4py.MPI import COMM_SELF, COMM_WORLD
 
 from fe_phaseinv.core.spaces import box
 from fe_phaseinv.data.images import ImageSeries
-from fe_phaseinv.data.mesh_files import MeshData
+from fe_phaseinv.data.mesh_data import MeshData
 from fe_phaseinv.data.meshes import from_data, mesh_from_file, periodic_mesh, rectangle_mesh
 from fe_phaseinv.observation.pixels import Pixels
 

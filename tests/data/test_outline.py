@@ -9,12 +9,15 @@ import pytest
 from firedrake import assemble, ds, dx
 from mpi4py.MPI import COMM_WORLD
 
-from fe_phaseinv.core.errors import InputError
+from fe_phaseinv.core.errors import DataWarning, InputError
 from fe_phaseinv.core.spaces import box
+from fe_phaseinv.data.background import without_background
+from fe_phaseinv.data.closure import cut_width, doubt_balance, doubt_window
+from fe_phaseinv.data.gmsh_session import import_gmsh
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.data.meshes import outline_mesh
-from fe_phaseinv.data.outline import cut_width, mesh_outline, outline
-from fe_phaseinv.data.triangulation import HOLES, OUTSIDE, import_gmsh, triangulate
+from fe_phaseinv.data.outline import cells_across, mesh_outline, outline
+from fe_phaseinv.data.triangulation import HOLES, OUTSIDE, triangulate
 
 N = 100
 X, Y = np.meshgrid(*2 * [np.arange(N) + 0.5])
@@ -79,15 +82,81 @@ def test_the_width_of_noisy_pixels_is_that_expected():
 @pytest.mark.parametrize(
     ("inside", "size", "width", "found"),
     [
-        (np.ones((N, N), bool), 0.1, 0.0, "an outline that touches the edge"),
-        (disc(10, 50, 15), 0.1, 0.0, "an outline that touches the edge"),
-        (disc(17, 50, 15), 0.1, 3.0, "an outline that touches the edge"),
+        (np.ones((N, N), bool), 0.1, 0.0, "data in every pixel, and no outline"),
         (disc(50, 50, 5), 0.5, 0.0, "no part larger than an element"),
     ],
 )
 def test_outlines_that_are_refused(inside, size, width, found):
     with pytest.raises(InputError, match=f"images: found {found}"):
         outline(show(inside), size, width)
+
+
+def test_an_outline_goes_on_beyond_the_edge_of_the_picture():
+    ((ring,),) = outline(show(disc(30, 50, 30.5)), 0.05, 0.3)
+    assert np.hypot(*(ring - (1.6, -2.0)).T) * N / 2 == pytest.approx(np.full(len(ring), 30.6), abs=0.4)
+
+
+def test_an_outline_is_where_half_of_a_pixel_is_covered():
+    fine = np.hypot(*np.meshgrid(*2 * [(np.arange(8 * N) + 0.5) / 8 - 50.3])) < 12
+    shares = fine.reshape(N, 8, N, 8).mean(axis=(1, 3))
+    images = ImageSeries(np.full((1, N, N), 0.5), [0], (N, N), coverage=shares)
+    ((ring,),) = outline(images, 1.0, cut_width(images))
+    assert np.hypot(*(ring - 50.3).T) == pytest.approx(np.full(len(ring), 12), abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("inside", "pixels"),
+    [(disc(50, 50, 30), 2.5), (disc(50, 50, 9), 0.75), ((abs(Y - 50) < 3) & (abs(X - 50) < 45), 2)],
+)
+def test_elements_follow_the_size_and_the_width(inside, pixels):
+    assert N / cells_across(show(inside)) == pytest.approx(pixels, rel=0.05)
+
+
+def test_particles_of_six_pixels_are_meshed():
+    inside = (abs(Y - 50) < 3) & (abs(X - 50) < 20)
+    data = mesh_outline(show(inside), cells_across(show(inside)))
+    a, b, c = data.points[data.cells].swapaxes(0, 1)
+    area = np.linalg.det(np.stack([b - a, c - a], axis=1)).sum() / 2
+    assert area * (N / 2) ** 2 == pytest.approx(6.64 * 40.64, rel=0.05)
+
+
+WAVES = 0.5 + 0.3 * np.cos(0.3 * X + 0.2 * Y) * np.array([1.0, 1.3, -0.8])[:, None, None]
+
+
+def test_what_passes_the_outline_is_said():
+    images = ImageSeries(np.where(disc(47, 52, 22), WAVES, np.nan), [0, 1, 2], (1, 1))
+    with pytest.warns(DataWarning, match=r"the sum of the pixels of the domain changes by .*: something passes it"):
+        doubt_balance(images)
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_a_domain_that_the_picture_cuts_is_told_from_one_that_touches_its_edge(turn, recwarn):
+    doubt_window(show(np.rot90(disc(30, 50, 30.5), turn)))
+    assert not recwarn
+    with pytest.warns(DataWarning, match="the domain meets the (left|lower|right|upper) edge of the picture along"):
+        doubt_window(show(np.rot90(disc(20, 50, 30), turn)))
+
+
+def test_a_constant_background_has_no_data():
+    inside = disc(47, 52, 30)
+    inside[52, 47] = False  # a dark pixel amidst the others is data
+    with pytest.warns(DataWarning, match=r"\d+ pixels around the rest, always 0, are taken for no data"):
+        images = without_background(ImageSeries(np.where(inside, WAVES, 0), [0, 1, 2], (1, 1)))
+    inside[52, 47] = True
+    np.testing.assert_array_equal(images.mask, inside)
+
+
+def test_pixels_averaged_with_the_background_are_left_out():
+    shares = np.where(disc(47, 52, 30), 1, np.where(disc(47, 52, 31), 0.5, 0))
+    with pytest.warns(DataWarning):
+        images = without_background(ImageSeries(WAVES * shares, [0, 1, 2], (1, 1)))
+    assert (shares[images.mask] == 1).all() and images.mask.sum() > 0.9 * (shares == 1).sum()
+
+
+@pytest.mark.parametrize("frames", [WAVES, np.where(disc(47, 52, 30), WAVES, np.nan)])
+def test_pictures_without_a_background_stay(frames):
+    images = ImageSeries(frames, [0, 1, 2], (1, 1))
+    assert without_background(images) is images
 
 
 @pytest.mark.parametrize(("cells", "width", "found"), [(0, 0.0, "cells: found 0;"), (9, np.nan, "width: found nan;")])

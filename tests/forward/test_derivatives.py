@@ -20,6 +20,7 @@ from fe_phaseinv.laws.priors import Prior
 from fe_phaseinv.laws.relations import Relation, ideal_entropy, positive
 from fe_phaseinv.models.allen_cahn import AllenCahn
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
+from fe_phaseinv.models.dimensions import Scales
 from fe_phaseinv.observation.boundary import from_images
 from fe_phaseinv.observation.pixels import Pixels
 from fe_phaseinv.observation.smoothing import Smoother
@@ -38,7 +39,9 @@ def problem(movie, comm, cut=whole, fixed=(), kind=CahnHilliard, noise=0.0, crop
         Relation(kind.laws[1].name, Legendre(2), positive),
     )
     mesh = meshes.rectangle_mesh(movie, 6, comm)
-    coordinates = coordinates_for(model, CoefficientLayout(model.relations), START, np.isin(np.arange(6), fixed))
+    coordinates = coordinates_for(
+        model, CoefficientLayout(model.relations), START, np.isin(np.arange(6), fixed), model.typical(Scales())
+    )
     movie = replace(movie, noise=noise)
     tolerances = Tolerances(rtol=3e-3, newton=1e-8)
     outside = from_images(movie, mesh, 2) if cropped else None
@@ -177,3 +180,15 @@ def test_three_ranks_agree_with_one(movie, kind, noise, cropped):
     assert b.value == pytest.approx(a.value, rel=1e-9)
     assert b.gradient == pytest.approx(a.gradient, rel=1e-7, abs=1e-9 * np.abs(a.gradient).max())
     assert b.hessian == pytest.approx(a.hessian, rel=1e-7, abs=1e-9 * np.abs(a.hessian).max())
+
+
+def test_steps_are_counted_from_the_start(movie):
+    """A calendar takes no digits: with times that are whole multiples of its last one nothing changes at all."""
+    forward, segment = only(problem(movie, MPI.COMM_SELF))
+    times = np.array([0, 3, 5]) / 512
+    first = forward.run(START, segment.start, times)
+    later = forward.run(START, segment.start, times + 1.75e9)
+    assert (later.grid, later.times) == (first.grid, first.times)
+    for before, after in zip(first.states, later.states, strict=True):
+        np.testing.assert_array_equal(after, before)
+    forward.run(START, segment.start, times + 1.75e9, grid=first.grid)

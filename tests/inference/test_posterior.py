@@ -80,6 +80,19 @@ def test_shares_are_between_prior_and_images():
     assert np.sum(stronger.shares < 0.5) == 4
 
 
+def test_a_widened_posterior_is_that_of_images_that_tell_less():
+    """The prior stays; with nothing told, the posterior is the prior where that knows anything."""
+    found, hessian = posterior(TRUTH)
+    by_prior = Prior.smooth(RELATIONS, np.where(FREE, 0.0, TRUTH), (1e-2,) * 3).hessian(TRUTH)[np.ix_(FREE, FREE)]
+    wider = found.widened(25.0)
+    exact = NOISE**2 * np.linalg.inv((hessian - by_prior) / 25 + by_prior)
+    np.testing.assert_allclose(wider.covariance[1:, 1:], exact, rtol=1e-6, atol=1e-10)
+    assert sum(wider.by_prior.values()) == pytest.approx(wider.shares.sum())
+    assert wider.shares.sum() > found.shares.sum()
+    np.testing.assert_allclose(found.widened(1.0).covariance, found.covariance)
+    assert wider.known(np.eye(10)[2])[1] < found.known(np.eye(10)[2])[1]
+
+
 def test_known_functionals():
     found, _ = posterior(TRUTH)
     for index in (9, 2):

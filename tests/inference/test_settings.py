@@ -11,6 +11,7 @@ from fe_phaseinv.inference.settings import Settings
 from fe_phaseinv.laws.bases import EvenPowers, Hermite, Legendre, Powers
 from fe_phaseinv.laws.relations import Law, Relation, ideal_entropy
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
+from fe_phaseinv.models.dimensions import Scales
 from fe_phaseinv.models.phase_field_crystal import PhaseFieldCrystal, QuarticCrystal
 
 MODEL = CahnHilliard(Legendre(3) + ideal_entropy, Legendre(2))
@@ -90,9 +91,12 @@ def test_numbers_are_numbers():
 
 @pytest.mark.parametrize("potential", [Powers(3), Legendre(3)])
 def test_laws_start_where_the_model_has_them_start(potential):
-    assert MODEL.starts == {"gradient_energy": 1e-3}
+    starts = MODEL.starts(MODEL.typical(Scales(length=0.1, time=2.0)))
+    assert starts == pytest.approx({"gradient_energy": 1e-2, "diffusivity": 5e-3})
     crystal, k = PhaseFieldCrystal(potential, Hermite(10, 5.0)), np.linspace(3, 7, 401)
-    laws = {r.name: Law(r, r.coefficients(crystal.starts[r.name])) for r in crystal.relations}
+    laws = {
+        r.name: Law(r, r.coefficients(crystal.starts({"chemical_potential": 1.0})[r.name])) for r in crystal.relations
+    }
     np.testing.assert_allclose(laws["chemical_potential"](np.array([-0.5, 0.7])), [-0.5, 0.7], atol=1e-12)
     assert laws["direct_correlation"](k).max() == pytest.approx(1, abs=1e-2)
 
@@ -103,7 +107,8 @@ def unknown(model):
     ends = np.cumsum([0, *sizes.values()])
     parts = {name: slice(a, b) for name, a, b in zip(sizes, ends, ends[1:], strict=False)}
     layout = type("Layout", (), {"slices": parts, "size": int(ends[-1])})
-    free = coordinates_for(model, layout, np.zeros(ends[-1]), np.zeros(ends[-1], bool)).free
+    typical = model.typical(Scales())
+    free = coordinates_for(model, layout, np.zeros(ends[-1]), np.zeros(ends[-1], bool), typical).free
     return {name: free[part].tolist() for name, part in parts.items()}
 
 

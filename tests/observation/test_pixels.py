@@ -1,5 +1,7 @@
 """Pixels as averages, on 1 and 3 ranks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from firedrake import Function, FunctionSpace, RectangleMesh, SpatialCoordinate, UnitSquareMesh
@@ -53,10 +55,18 @@ def test_missing_pixels_are_left_out_of_a_frame():
     assert pixels.comm.allreduce(int(np.isfinite(pixels.frame(0)).sum())) == 16 * 16 - 4
 
 
-def test_pixels_that_the_mesh_cuts_do_not_count():
-    space = FunctionSpace(RectangleMesh(4, 4, 0.55, 1.0), "CG", 1)
-    pixels = Pixels(series(np.full((1, 10, 10), 0.5)), space)
-    assert np.isfinite(pixels.frame(0)).sum() == 50
+def test_pixels_that_the_mesh_cuts_count_where_they_show_its_part():
+    space = FunctionSpace(RectangleMesh(4, 4, 0.57, 1.0), "CG", 1)
+    images = series(np.full((1, 10, 10), 0.5))
+    assert np.isfinite(Pixels(images, space).frame(0)).sum() == 50
+    shares = np.broadcast_to(np.r_[np.ones(5), 0.7, np.zeros(4)], (10, 10))
+    pixels = Pixels(replace(images, coverage=shares), space)
+    assert np.isfinite(pixels.frame(0)).sum() == 60
+    x, _ = SpatialCoordinate(space.mesh())
+    averages = pixels.average(Function(space).interpolate(x).dat.data_ro.copy())
+    row = averages.reshape(10, 10)[3]
+    assert row[:5] == pytest.approx(0.05 + 0.1 * np.arange(5))
+    assert row[5] == pytest.approx(0.535, abs=0.005)
 
 
 def test_a_picture_beside_the_mesh_is_refused():

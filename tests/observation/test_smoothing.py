@@ -66,6 +66,44 @@ def test_noise_is_smoothed_away():
     assert right < 0.9 * min(error(0.02), error(0.5))
 
 
+@pytest.mark.parallel([1, 3])
+@pytest.mark.parametrize("loss", ["huber", "student"])
+def test_hot_pixels_are_left_out(loss):
+    """The fit is as good as that without them; squares take them for the pattern."""
+    _, space, picture = waves(pixels=48)
+    noisy = picture + 0.01 * np.random.default_rng(5).standard_normal(picture.shape)
+    hot = np.where(np.random.default_rng(6).random(picture.shape) < 0.01, 1.2, noisy)
+    clean = Pixels(series(picture), space)
+
+    def error(image, loss):
+        fitted = Smoother(Pixels(series(image, 0.01), space, loss)).fit(0)
+        return float(np.sqrt(np.mean((clean.picture(clean.average(fitted)) - picture) ** 2)))
+
+    assert error(hot, loss) < 1.25 * error(noisy, "squares") < 0.25 * error(hot, "squares")
+
+
+@pytest.mark.parallel([1, 3])
+def test_pixels_count_by_their_precision():
+    """A half that is ten times as noisy is smoothed by the other, and by what is known of its noise."""
+    _, space, picture = waves(pixels=48)
+    sigma = np.where(np.arange(48) < 24, 0.02, 0.2) * np.ones((48, 1))
+    images = series(picture + sigma * np.random.default_rng(5).standard_normal(picture.shape))
+    clean = Pixels(series(picture), space)
+
+    def error(images):
+        fitted = Smoother(Pixels(images, space)).fit(0)
+        return np.sqrt(np.mean((clean.picture(clean.average(fitted)) - picture)[:, :24] ** 2))
+
+    weighted = images.with_sigma(sigma)
+    assert error(weighted) < 0.7 * error(images.with_sigma(float(np.sqrt(np.mean(sigma**2)))))
+    pixels = Pixels(weighted, space)
+    field = Smoother(pixels).unknown(0)
+    difference = pixels.precision(0) * np.nan_to_num(pixels.average(field.base) - pixels.frame(0))
+    rows = pixels.average(field.modes)
+    by_pixels = np.array(pixels.comm.allreduce(rows.T @ difference, op=MPI.SUM))
+    assert np.abs(by_pixels + field.gradient(np.zeros(len(by_pixels)))).max() < 1e-6 * np.abs(by_pixels).max()
+
+
 def test_values_are_kept_within_limits():
     space = FunctionSpace(UnitSquareMesh(6, 6), "CG", 2)
     picture = np.full((12, 12), 0.5)

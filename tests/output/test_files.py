@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from fe_phaseinv.core.errors import DataWarning, InputError
+from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.forward.parameters import CoefficientLayout
+from fe_phaseinv.inference.goodness import Goodness
 from fe_phaseinv.inference.identifiability import identifiability
 from fe_phaseinv.inference.posterior import Laplace
 from fe_phaseinv.laws.bases import ConstantBasis, Legendre
@@ -21,8 +23,9 @@ from fe_phaseinv.models.interface import Model
 from fe_phaseinv.output.comparison import as_text, compare
 from fe_phaseinv.output.figures import draw_laws
 from fe_phaseinv.output.files import write, write_atomically, write_figures, write_values
+from fe_phaseinv.output.fitted import Fitted, Tracked
 from fe_phaseinv.output.formulas import tex
-from fe_phaseinv.output.result import Fitted, Result, Tracked, _tracked
+from fe_phaseinv.output.result import Result, _tracked
 from fe_phaseinv.output.summary import summary
 
 FILES = {"result.json", "curves.csv"} | {f"{n}.{k}" for n in ("laws", "frames", "history") for k in ("png", "pdf")}
@@ -50,8 +53,9 @@ def entry(iteration, stage, cost, accepted=True):
 def made(relations=RELATIONS, coefficients=COEFFICIENTS, posterior=True, truth=TRUTH, model=MODEL):
     parameters = CoefficientLayout(relations)
     count = len(coefficients)
-    by_prior = {relation.name: 0.5 for relation in relations}
-    laplace = Laplace(parameters, coefficients, 3 * np.eye(count), np.linspace(0, 1, count + 2)[1:-1], by_prior, 0.01)
+    by_prior = {relation.name: np.full(count, 0.1) for relation in relations}
+    shares = np.linspace(0, 1, count + 2)[1:-1]
+    laplace = Laplace(parameters, coefficients, 3 * np.eye(count), shares, by_prior, 0.01)
     y, x = np.mgrid[0:6, 0:8] / 8
     observed = 0.5 + 0.4 * np.sin(5 * x + 3 * y) * np.array([0.5, 1.0])[:, None, None]
     observed[:, 0, 0] = np.nan
@@ -86,14 +90,21 @@ def made(relations=RELATIONS, coefficients=COEFFICIENTS, posterior=True, truth=T
         seconds={"total": 2.5},
         ranks=1,
         truth=truth,
+        goodness=(judged(observed, 0.01),),
     )
+
+
+def judged(observed, off):
+    """Return the verdict on predictions that are off by so much, of two frames after another one."""
+    images = ImageSeries(np.array([observed[0], *observed]), np.arange(3.0), (2.0, 1.5), noise=0.02)
+    return Goodness.of(images, 0, (1, 2), observed + off * np.where(np.indices(observed.shape).sum(0) % 2, 1, -1))
 
 
 def test_summary_has_the_promised_keys():
     content = summary(made())
     assert list(content) == [
-        *("model", "status", "iterations", "cost", "misfit_rms", "laws", "scalars", "compared", "identifiability"),
-        *("images", "history", "counts", "seconds", "ranks", "warnings", "versions"),
+        *("model", "status", "iterations", "cost", "misfit_rms", "laws", "units", "scalars", "compared"),
+        *("identifiability", "images", "goodness", "history", "counts", "seconds", "ranks", "warnings", "versions"),
     ]
     laws = content["laws"]
     keys = {"argument", "z", "value", "lower", "upper", "coefficients", "basis", "transform", "known"}
@@ -104,6 +115,26 @@ def test_summary_has_the_promised_keys():
     assert [law.get("known") for law in laws.values()] == ["ideal_entropy", None, None]
     assert laws["diffusivity"]["transform"] == "positive"
     assert {"fe_phaseinv", "firedrake", "numpy", "python"} <= content["versions"].keys()
+
+
+def test_laws_have_the_units_of_the_images():
+    laws = {"chemical_potential": "kT", "diffusivity": "length^2/time", "gradient_energy": "length^2"}
+    assert summary(made())["units"] == {"length": "", "time": "", "laws": laws}
+    measured = replace(made(), units=("um", "h"))
+    laws |= {"diffusivity": "um^2/h", "gradient_energy": "um^2"}
+    assert summary(measured)["units"] == {"length": "um", "time": "h", "laws": laws}
+    figure = draw_laws(measured)
+    assert [axes.get_title() for axes in figure.axes][2] == "$D(c)$ in um^2/h"
+    assert " um^2 (95 %" in figure.get_suptitle()
+
+
+def test_summary_tells_whether_the_misfit_is_noise():
+    found = summary(made())["goodness"]
+    keys = ("noise", "estimated", "frames", "chi_square", "reduced", "correlation", "outliers", "unexplained")
+    assert list(found) == [*keys, "inflation", "cause", "words"]
+    assert found["chi_square"] == pytest.approx([0.25, 0.25]) and found["cause"] == ""
+    several = summary(replace(made(), goodness=made().goodness * 2))["goodness"]
+    assert several == [found, found]
 
 
 def test_summary_is_strict_json():
@@ -165,7 +196,8 @@ def test_channels_are_drawn_each(tmp_path):
 def test_several_series_are_numbered(tmp_path):
     result = made(truth=None)
     (images,) = result.images
-    result = replace(result, images=(images, replace(images, source="others.npz", range=(0.05, 0.8))))
+    several = (images, replace(images, source="others.npz", range=(0.05, 0.8)))
+    result = replace(result, images=several, goodness=2 * result.goodness)
     frames = {f"frames-{number}.{kind}" for number in (1, 2) for kind in ("png", "pdf")}
     assert {path.name for path in write(tmp_path, result)} == FILES - {"frames.png", "frames.pdf"} | frames
     content = summary(result)
