@@ -95,15 +95,17 @@ def starting_laws(case: Case) -> tuple[dict[str, tuple[float, ...]], list[str]]:
     return given, [name for name, law in case.laws.items() if law.fixed not in (None, False)]
 
 
-def given_data(case: Case) -> dict[str, str | float | Sequence[tuple[float, float]]]:
-    """Return what is given in time, as `Settings` takes it.
+def given_data(case: Case, index: int = 0) -> dict[str, str | float | Sequence[tuple[float, float]]]:
+    """Return what is given in time of a series of images, as `Settings` takes it.
 
     Parameters
     ----------
     case : Case
+    index : int
+        Of the series.
     """
-    drive = case.drive and (case.drive.mean if case.drive.rate is None else case.drive.rate)
-    return case.data | ({} if case.drive is None else {MEAN: drive})
+    _, drive = case.drive_of(index)
+    return case.data | ({} if drive is None else {MEAN: drive.mean if drive.rate is None else drive.rate})
 
 
 def build_mesh(case: Case, index: int, images: ImageSeries, comm: MPI.Comm) -> tuple[Any, dict[str, int]]:
@@ -210,6 +212,7 @@ def _build_series(
         initial=start,
         fixed=fixed,
         frames=frames,
+        validation=sorted({*case.validation.frames}),
         first_frame=case.images[index].initial,
         degree=domain.degree or DEGREE,
         tolerances=tolerances or (case.time.rtol and Tolerances(rtol=case.time.rtol)),
@@ -217,7 +220,7 @@ def _build_series(
         boundary=domain.boundary,
         tags=_numbers(key, domain, mesh, names),
         heterogeneity=case.heterogeneity and Matern(case.heterogeneity.deviation, case.heterogeneity.length),
-        data=given_data(case),
+        data=given_data(case, index),
         hessian=case.optimizer.hessian,
         loss=case.images[index].loss,
         multiple_shooting=case.start is None,

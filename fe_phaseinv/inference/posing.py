@@ -55,7 +55,8 @@ def pose(images: ImageSeries, model, mesh, settings: Settings) -> Problem:
     ValueError
         Where a setting does not go with the model, the images or the mesh.
     """
-    frames = _frames(images, settings)
+    frames, held_out = _frames(images, settings)
+    followed = sorted({*frames, *held_out})
     _require_noise(images, settings)
     _require_mesh(mesh, settings)
     if settings.tags is not None:
@@ -67,7 +68,7 @@ def pose(images: ImageSeries, model, mesh, settings: Settings) -> Problem:
     fine = settings.tolerances or _tolerances(images)
     coarse = replace(fine, rtol=max(COARSE_TIME * fine.rtol, COARSEST_TIME))
     smoothers = _smoothers(images, mesh, settings.degree, settings)
-    data = data_in_time(images, model, smoothers[0], (settings.first_frame, *frames), settings.data)
+    data = data_in_time(images, model, smoothers[0], (settings.first_frame, *followed), settings.data)
 
     def discretise(
         degree: int, smoothers: tuple[Smoother, ...], tolerances: Tolerances, heterogeneous: bool
@@ -83,7 +84,7 @@ def pose(images: ImageSeries, model, mesh, settings: Settings) -> Problem:
             data=data,
         )
         require_channels(images, forward)
-        pixels = smoothers[0].pixels.showing(images)
+        pixels = smoothers[0].pixels.showing(images).without(held_out)
         return Discretisation(forward, pixels, Starts(smoothers, forward, mean_at(images, model, data)))
 
     if model.conserved and settings.boundary == "no-flux":
@@ -93,6 +94,7 @@ def pose(images: ImageSeries, model, mesh, settings: Settings) -> Problem:
         coarse=discretise(rough, _smoothers(images, mesh, rough, settings), coarse, False),
         fine=discretise(settings.degree, smoothers, fine, settings.heterogeneity is not None),
         frames=frames,
+        held_out=held_out,
         first_frame=settings.first_frame,
         term=settings.term,
     )
@@ -161,15 +163,13 @@ def joint(problems: Sequence[Problem], ensemble: SeriesEnsemble | None = None) -
     InputError
         Where the noise of some series is known and that of others is not.
     ValueError
-        Where the laws differ, or a map, a start as a field or whole Hessians are asked for.
+        Where the laws, or the priors of maps and starts, differ.
     """
     series = tuple(series for problem in problems for series in problem.series)
     ensemble = ensemble or SeriesEnsemble.together(problems[0].ensemble.comm, len(series))
-    asked = ensemble.gather([(_laws_of(problem), problem.by_fields) for problem in problems])
-    for laws, _ in asked:
-        _require_same(asked[0][0], laws)
-    if len(asked) > 1 and any(by_fields for _, by_fields in asked):
-        raise ValueError("maps, starts as fields and whole Hessians are for one series of images")
+    asked = ensemble.gather([_laws_of(problem) for problem in problems])
+    for laws in asked:
+        _require_same(asked[0], laws)
     first = ensemble.gather([problem.coordinates for problem in problems])[0]
     images = ensemble.gather([(one.images.source, one.images.noise) for one in series])
     for source, noise in images:
@@ -180,14 +180,18 @@ def joint(problems: Sequence[Problem], ensemble: SeriesEnsemble | None = None) -
     return replace(problems[0], series=series, ensemble=ensemble, noises=noises, coordinates=first)
 
 
-def _frames(images: ImageSeries, settings: Settings) -> tuple[int, ...]:
-    """Return the frames to compare with, all of them after the first one."""
-    count, first = len(images.times), settings.first_frame
-    frames = tuple(range(first + 1, count) if settings.frames is None else settings.frames)
+def _frames(images: ImageSeries, settings: Settings) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the frames to compare with, all of them after the first one but for those held out, and these."""
+    count, first, held_out = len(images.times), settings.first_frame, tuple(settings.validation)
+    chosen = range(first + 1, count) if settings.frames is None else settings.frames
+    frames = tuple(frame for frame in chosen if frame not in held_out)
+    accepted = f"indices after the first_frame {first}, below the {count} of {images.source}"
     if not frames or frames[-1] >= count or frames[0] <= first:
-        accepted = f"indices after the first_frame {first}, below the {count} of {images.source}"
-        raise ValueError(f"frames: found {list(frames)}; accepted: {accepted}")
-    return frames
+        beside = f" but for the validation {list(held_out)}" if held_out else ""
+        raise ValueError(f"frames: found {list(chosen)}{beside}; accepted: {accepted}")
+    if held_out and (held_out[-1] >= count or held_out[0] <= first):
+        raise ValueError(f"validation: found {list(held_out)}; accepted: {accepted}")
+    return frames, held_out
 
 
 def _require_noise(images: ImageSeries, settings: Settings) -> None:
@@ -273,6 +277,7 @@ def _laws_of(problem: Problem) -> dict[str, object]:
     relations |= {name: getattr(model, name) for name in model.options}
     learnt = {f"initial {name}": np.asarray(start).tolist() for name, start in initial.items()}
     learnt["free"] = problem.coordinates.free.tolist()
+    learnt |= {key: getattr(problem.settings, key) for key in ("heterogeneity", "start_prior", "hessian")}
     return {"model": f"{type(model).__qualname__} {model.name}"} | relations | learnt
 
 
