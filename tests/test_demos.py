@@ -129,8 +129,8 @@ def test_particles(tmp_path, capsys):
     replacements = {
         "CELLS, PARTICLES = 24, range(1, 7)": "CELLS, PARTICLES = 10, (1, 3)",
         "Legendre(6)": "Legendre(3)",
-        "validation=[5]": "validation=[5], degree=2",
-        "problem.iterate()": "problem.iterate(max_iterations=7)",
+        "validation=[5]": "validation=[5], degree=2, multiple_shooting=False",
+        "problem.iterate()": "problem.iterate(max_iterations=2)",
         "problem.solution(progress, ": "problem.solution(progress, uncertainty=False, ",
         'HERE / "out"': f'Path("{tmp_path}")',
     }

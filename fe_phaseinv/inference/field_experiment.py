@@ -21,7 +21,7 @@ from fe_phaseinv.optimisation.bordered import Border
 LEFT, FINE = 0.1, 0.02
 """Share of a change of the fields, in the norm of the cost, that is left where they are eliminated. The Hessian by the
 laws is then too large by the square of it at most, in units of that without the fields. For steps, and at the end."""
-PROBES, SEED = 10, 0
+PROBES, SEED = 5, 0
 """Draws of noise that show further directions of which the images tell."""
 
 
@@ -162,7 +162,7 @@ class FieldShare:
     def whole_subspace(self) -> Subspace:
         """Directions of the fields that the images tell of, whatever pulls. Collective."""
         probes = [self.derivatives.probe(SEED + number) for number in range(PROBES)]
-        return self._spanned(Search(self.experiment, self.derivatives.action), FINE, probes)
+        return self._spanned(Search(self.experiment, self.derivatives.action), LEFT, probes)
 
     def border(self, subspace: Subspace) -> Border:
         """Return the fields as a border of the Gauss-Newton model. Collective.

@@ -166,10 +166,12 @@ def band(result: Result, law: Law, *z: np.ndarray, slope: bool = False) -> dict[
     return dict(zip(("lower", "upper"), band(law.relation, *z), strict=True))
 
 
-def _scalars(result: Result) -> dict[str, Any] | list[dict[str, Any]]:
-    """Return what result.json says of numbers unknown at each time: of several series a list."""
+def _scalars(result: Result) -> dict[str, Any]:
+    """Return what result.json says of numbers unknown at each time: of several series lists, one item for each."""
     every = [{name: tracked.columns for name, tracked in scalars.items()} for scalars in result.scalars]
-    return every if len(every) > 1 and any(every) else (every or [{}])[0]
+    if len(every) < 2:
+        return (every or [{}])[0]
+    return {name: {key: [one[name].get(key) for one in every] for key in every[0][name]} for name in every[0]}
 
 
 def _goodness(every: tuple[Goodness, ...]) -> dict[str, Any] | list[dict[str, Any]]:

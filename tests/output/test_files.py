@@ -261,6 +261,12 @@ def test_any_model_is_written(tmp_path):
     assert header[:3] == ["phi", "ordering", "ordering_slope"] and "energy" not in header
 
 
+def test_scalars_of_several_series_are_listed():
+    result = driven(truth=None)
+    every = summary(replace(result, scalars=2 * result.scalars))["scalars"]
+    assert every["v"]["value"] == [[-1.0, 2.0], [-1.0, 2.0]] and every["v"]["times"] == [[0.5, 1.0], [0.5, 1.0]]
+
+
 def test_bands_of_scalars_come_from_those_of_the_laws():
     """The derivatives are by the free coefficients alone; kappa's deviation is 0.03, and those of the others are."""
     free = np.array([False, True, True, True, True, True])
