@@ -261,12 +261,6 @@ def test_any_model_is_written(tmp_path):
     assert header[:3] == ["phi", "ordering", "ordering_slope"] and "energy" not in header
 
 
-def test_scalars_of_several_series_are_listed():
-    result = driven(truth=None)
-    every = summary(replace(result, scalars=2 * result.scalars))["scalars"]
-    assert every["v"]["value"] == [[-1.0, 2.0], [-1.0, 2.0]] and every["v"]["times"] == [[0.5, 1.0], [0.5, 1.0]]
-
-
 def test_bands_of_scalars_come_from_those_of_the_laws():
     """The derivatives are by the free coefficients alone; kappa's deviation is 0.03, and those of the others are."""
     free = np.array([False, True, True, True, True, True])
@@ -279,10 +273,10 @@ def test_bands_of_scalars_come_from_those_of_the_laws():
     assert _tracked(series, fit, free, None)["v"].columns.keys() == {"times", "value"}
 
 
-def test_scalars_of_several_series_are_a_list():
+def test_scalars_of_several_series_are_lists_by_name():
     result = driven(posterior=False)
     content = summary(replace(result, images=2 * result.images, scalars=2 * result.scalars))
-    assert content["scalars"] == 2 * [{"v": {"times": [0.5, 1.0], "value": [-1.0, 2.0]}}]
+    assert content["scalars"] == {"v": {"times": 2 * [[0.5, 1.0]], "value": 2 * [[-1.0, 2.0]]}}
     assert summary(made())["scalars"] == summary(replace(made(), scalars=({}, {})))["scalars"] == {}
 
 
