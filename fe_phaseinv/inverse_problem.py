@@ -81,7 +81,7 @@ class InverseProblem:
         InputError
             Where the noise of some series is known and that of others is not.
         ValueError
-            Where the laws differ, or a map, a start as a field or whole Hessians are asked for.
+            Where the laws, or the priors of maps and starts, differ.
         """
         together = cls.__new__(cls)
         together.problem = joint([each.problem for each in problems], ensemble)

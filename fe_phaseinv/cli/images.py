@@ -23,7 +23,7 @@ READING = ("key", "axes", "channel", "grey", "mask", "sigma", *Place.keys())
 """Keys of a section that say how its file is read."""
 
 Loaded = tuple[ImageSeries, tuple[int, ...]]
-"""All frames of a file, and the indices of those after the initial one, to compare with."""
+"""All frames of a file, and the indices of those after the initial one, to compare with or to predict."""
 
 
 def load_images(case: Case) -> list[Loaded]:
@@ -160,13 +160,18 @@ def _load_series(case: Case, index: int) -> Loaded:
     chosen = range(count) if section.frames is None else section.frames
     _require_frames(images, f"{key}.frames", chosen)
     _require_frames(images, f"{key}.initial", [section.initial])
-    frames = tuple(sorted({frame for frame in chosen if frame > section.initial}))
+    held_out = case.validation.frames
+    for frame in held_out:
+        if not section.initial < frame < count:
+            accepted = f"indices of its {count} frames after the initial {section.initial}"
+            raise InputError(section.file, "validation.frames", frame, accepted)
+    frames = tuple(sorted({frame for frame in chosen if frame > section.initial} - {*held_out}))
     if not frames:
         accepted = (
             f"at least one frame after the initial {section.initial}; simulate can do with times under [simulate]"
         )
         raise InputError(section.file, f"{key}.frames", list(chosen), accepted)
-    _check(case, index, images, images.select([section.initial, *frames]))
+    _check(case, index, images, images.select([section.initial, *sorted({*frames, *held_out})]))
     return images, frames
 
 
@@ -183,9 +188,10 @@ def _load_start(case: Case, index: int) -> Loaded:
     if domain.boundary == "from-images":
         accepted = '"no-flux" or "periodic", where simulate.times are given'
         raise InputError(images.source, f"{where}.boundary", '"from-images"', accepted)
-    if case.drive is not None and case.drive.rate is None and "drive.mean" not in case.listed:
+    where, drive = case.drive_of(index)
+    if drive is not None and drive.rate is None and isinstance(drive.mean, str):
         accepted = "[[time, mean], ...] or a rate, where simulate.times are given"
-        raise InputError(images.source, "drive.mean", '"from-images"', accepted)
+        raise InputError(images.source, f"{where}.mean", '"from-images"', accepted)
     images = images.select(range(section.initial + 1)).continued(times)
     frames = tuple(range(section.initial + 1, len(images.times)))
     _check(case, index, images, images.select([section.initial, *frames]))
@@ -237,10 +243,12 @@ def _check(case: Case, index: int, images: ImageSeries, used: ImageSeries) -> No
         _require_repetition(used, f"{where}.boundary")
     if np.nanmin(used.frames) == np.nanmax(used.frames):
         raise InputError(images.source, "images", "the same value in every pixel", "frames that show a pattern")
-    for name, values in case.listed.items():
+    (where, drive), bounds = case.drive_of(index), case.model_class.fields[0].bounds
+    listed = {name: values for name, values in case.listed.items() if name.startswith(("data.", f"{where}."))}
+    for name, values in listed.items():
         _require_covered(used, name, [time for time, _ in values])
-    if case.drive is not None and case.drive.rate is not None:
-        _require_within(used, case.drive.rate, case.model_class.fields[0].bounds)
+    if drive is not None and drive.rate is not None:
+        _require_within(used, f"{where}.rate", drive.rate, bounds)
 
 
 def _with_noise(images: ImageSeries, section: Images, key: str) -> ImageSeries:
@@ -264,13 +272,13 @@ def _require_covered(used: ImageSeries, key: str, times: list[float]) -> None:
         raise InputError(used.source, key, f"times from {times[0]:g} to {times[-1]:g}", accepted)
 
 
-def _require_within(used: ImageSeries, rate: float, bounds: tuple[float, float]) -> None:
+def _require_within(used: ImageSeries, key: str, rate: float, bounds: tuple[float, float]) -> None:
     """Refuse a rate with which the mean of the first frame leaves the bounds of its field."""
     first = np.nanmean(used.picture(0))
     last = first + rate * (used.times[-1] - used.times[0])
     if not bounds[0] < last < bounds[1]:
         found = f"{rate:g}, with which the mean goes from {first:.4g} to {last:.4g}"
-        raise InputError(used.source, "drive.rate", found, f"a mean between {bounds[0]:g} and {bounds[1]:g}")
+        raise InputError(used.source, key, found, f"a mean between {bounds[0]:g} and {bounds[1]:g}")
 
 
 def _require_repetition(images: ImageSeries, key: str) -> None:

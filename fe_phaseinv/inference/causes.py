@@ -28,8 +28,8 @@ class Evidence:
     ----------
     residuals : Residuals
         Of the frames after the first one.
-    predicted : numpy.ndarray
-        Predictions for them, of the shape of the residuals.
+    predicted, sigma : numpy.ndarray
+        Predictions for them, and the standard deviation of each pixel, of the shape of the residuals.
     frames : tuple of int
         Their indices.
     noise : float
@@ -42,6 +42,7 @@ class Evidence:
 
     residuals: Residuals
     predicted: np.ndarray
+    sigma: np.ndarray
     frames: tuple[int, ...]
     noise: float
     robust: bool
@@ -112,7 +113,7 @@ class Evidence:
         found, explained = [], []
         for number, values in enumerate(self._clean.values):
             used = np.isfinite(values) & np.isfinite(columns[:, number]).all(axis=0)
-            rows, left = columns[:, number][:, used].T / self.noise, values[used]
+            rows, left = (columns[:, number] / self.sigma[number])[:, used].T, values[used]
             solution = np.linalg.lstsq(rows, left, rcond=None)[0]
             found.append(solution)
             explained.append(left @ left - np.sum((left - rows @ solution) ** 2))

@@ -21,6 +21,8 @@ HOPELESS = 0.5
 """Share of the squared change since the first frame above which what is left of it leaves the laws without bands."""
 SLIGHT = 1.05
 """Factor of the variances that is not worth a word."""
+LEAST_FREEDOM = 1e-3
+"""Least share of the pixels that is left for the noise to be told by."""
 QUIETEST = 1e-9
 """Least noise, as a share of the deviation of the pixels."""
 
@@ -41,7 +43,7 @@ class Goodness:
     frames : tuple of int
         Indices of the frames.
     chi_square : numpy.ndarray, shape (n,)
-        Mean squared difference in units of the variance of the noise.
+        Mean squared difference in units of the variance of the noise; without outliers where these do not count.
     reduced : float
         The same of all frames but the first, for each degree of freedom.
     correlation : numpy.ndarray, shape (n,)
@@ -99,21 +101,22 @@ class Goodness:
             Distance of the nodes of the elements, in pixels.
         """
         frames, start = list(frames), int(frames[0] == first)
-        shape = (len(frames), images.channels, *images.shape)
-        observed, predicted = images.frames[frames].reshape(shape), np.reshape(predicted, shape)
         noise = images.noise or _estimated(images)
-        sigma = _deviations(images, frames, noise)
-        whole = Residuals((observed - predicted) / sigma, images.dimension)
-        counted = (whole.without(whole.outliers) if robust else whole).after(start)
-        changed = (observed - images.frames[first].reshape(shape[1:])) / sigma
-        changes = np.maximum([np.nanmean(frame**2) - 2 for frame in changed[start:]], 0.0)
-        freedom = max(1 - parameters / counted.counts.sum(), 1e-3)
-        before = predicted[:1] if start else images.frames[[first]].reshape(1, *shape[1:])
-        steps = np.diff(np.concatenate([before, predicted[start:]]), axis=0) / sigma[start:]
-        inflation = counted.variance if counted.white else counted.inflation(steps)
+        sigma = _deviations(images, [first, *frames], noise)
+        observed = images.frames[[first, *frames]].reshape(sigma.shape) / sigma
+        shown = np.reshape(predicted, sigma[1:].shape)
+        predicted = shown / sigma[1:]
+        whole = Residuals(observed[1:] - predicted, images.dimension)
+        counted = whole.without(whole.outliers) if robust else whole
+        after = counted.after(start)
+        steps = np.diff(predicted if start else np.concatenate([observed[:1], predicted]), axis=0)
+        changes = np.maximum([np.nanmean((frame - observed[0]) ** 2) - 2 for frame in observed[1 + start :]], 0.0)
+        freedom = max(1 - parameters / after.counts.sum(), LEAST_FREEDOM)
+        inflation = after.variance if after.white else after.inflation(steps)
         evidence = Evidence(
             residuals=whole.after(start),
-            predicted=predicted[start:],
+            predicted=shown[start:],
+            sigma=sigma[1 + start :],
             frames=tuple(frames[start:]),
             noise=noise,
             robust=robust,
@@ -123,13 +126,13 @@ class Goodness:
             noise=noise,
             estimated=not images.noise,
             frames=tuple(frames),
-            chi_square=whole.squares,
-            reduced=counted.variance / freedom,
-            correlation=whole.covariance / np.maximum(whole.squares, SMALLEST),
+            chi_square=counted.squares,
+            reduced=after.variance / freedom,
+            correlation=counted.covariance / np.maximum(counted.squares, SMALLEST),
             outliers=whole.outliers.reshape(len(frames), -1).sum(axis=1) / whole.counts,
-            unexplained=float(np.maximum(counted.squares - 1, 0.0).sum() / max(changes.sum(), SMALLEST)),
-            inflation=max(1.0, inflation / (freedom if images.noise else max(counted.variance, SMALLEST))),
-            cause=evidence.likeliest() if _cannot_be_noise(counted, DISCRETE**2 * changes) else "",
+            unexplained=float(np.maximum(after.squares - 1, 0.0).sum() / max(changes.sum(), SMALLEST)),
+            inflation=max(1.0, inflation / (freedom if images.noise else max(after.variance, SMALLEST))),
+            cause=evidence.likeliest() if _cannot_be_noise(after, DISCRETE**2 * changes) else "",
         )
 
     @property
