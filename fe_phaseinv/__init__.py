@@ -11,6 +11,7 @@ from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.tape import coefficient_functions, run_on_tape
 from fe_phaseinv.forward.trajectory import Tolerances
 from fe_phaseinv.inference.ensemble import SeriesEnsemble
+from fe_phaseinv.inference.field_experiment import FieldExperiment
 from fe_phaseinv.inference.field_objective import FieldObjective
 from fe_phaseinv.inference.inversion import Progress
 from fe_phaseinv.inference.matern import Matern
@@ -59,6 +60,7 @@ __all__ = [
     "DrivenReaction",
     "EvenPowers",
     "Field",
+    "FieldExperiment",
     "FieldObjective",
     "FloryHuggins",
     "ForwardModel",

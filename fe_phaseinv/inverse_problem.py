@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Self
+from warnings import warn
 
+import numpy as np
+
+from fe_phaseinv.core.errors import DataWarning
+from fe_phaseinv.core.parallel import on_root
+from fe_phaseinv.core.spaces import box
+from fe_phaseinv.data.checks import doubts_of
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.inference.ensemble import SeriesEnsemble
 from fe_phaseinv.inference.inversion import Progress, iterate
@@ -35,6 +42,8 @@ class InverseProblem:
     ----------
     problem : Problem
         The same with its forward models.
+    doubts : tuple of str
+        What is doubtful about the images, each of which a `DataWarning` says.
 
     Raises
     ------
@@ -45,7 +54,15 @@ class InverseProblem:
     """
 
     def __init__(self, images: ImageSeries, model, mesh, **settings: Any):
-        self.problem: Problem = pose(images, model, mesh, Settings(**settings))
+        asked = Settings(**settings)
+        self.problem: Problem = pose(images, model, mesh, asked)
+        closed = model.conserved and asked.boundary != "from-images" and _covered(images, mesh)
+        first, every = asked.first_frame, asked.boundary == "from-images"
+        used = images.select(range(first, len(images.times)) if every else [first, *self.problem.series[0].frames])
+        self.doubts = tuple(on_root(mesh.comm, doubts_of, used, closed, asked.boundary == "periodic"))
+        if mesh.comm.rank == 0:
+            for doubt in self.doubts:
+                warn(doubt, DataWarning, stacklevel=2)
 
     @classmethod
     def joint(cls, problems: Sequence[InverseProblem], ensemble: SeriesEnsemble | None = None) -> Self:
@@ -64,10 +81,11 @@ class InverseProblem:
         InputError
             Where the noise of some series is known and that of others is not.
         ValueError
-            Where the laws differ, or a map, a start as a field or whole Hessians are asked for.
+            Where the laws, or the priors of maps and starts, differ.
         """
         together = cls.__new__(cls)
         together.problem = joint([each.problem for each in problems], ensemble)
+        together.doubts = tuple(doubt for each in problems for doubt in each.doubts)
         return together
 
     def iterate(self, *, max_iterations: int = 50, progress: Progress | None = None) -> Iterator[Progress]:
@@ -126,7 +144,8 @@ class InverseProblem:
         ValueError
             Where the model could not be solved at the laws reached.
         """
-        return Solution(self.problem, progress, collect(self.problem, progress, uncertainty, truth, warnings))
+        said = (*self.doubts, *warnings)
+        return Solution(self.problem, progress, collect(self.problem, progress, uncertainty, truth, said))
 
     def verify(self) -> list[Check]:
         """Prove the derivatives at the laws to start from: Taylor remainders and differences. Collective.
@@ -138,3 +157,10 @@ class InverseProblem:
             ``Tolerances(rtol=3e-3, newton=1e-7)`` make them sharp.
         """
         return verify_problem(self.problem)
+
+
+def _covered(images: ImageSeries, mesh) -> bool:
+    """Whether a mesh covers all that images show, to a pixel. Collective."""
+    low, high = np.array(box(mesh)) - images.origin
+    whole = np.all(low < images.pixel) and np.all(high > np.subtract(images.extent, images.pixel))
+    return bool(whole)

@@ -29,7 +29,7 @@ OUTSIDE = {
 LONGEST, MEDIAN = 350, 180
 LATE = {"matplotlib", "gmsh", "meshio", "tifffile", "imagecodecs", "xarray", "zarr"}
 """Packages that are imported where they are used."""
-DISTRIBUTIONS = {"pyadjoint": "pyadjoint-ad", "ufl": "fenics-ufl"}
+DISTRIBUTIONS = {"pyadjoint": "pyadjoint-ad", "ufl": "fenics-ufl", "skimage": "scikit-image"}
 INDIRECT = {"petsc4py", "vtk"}
 """What other packages need for what is asked of them here."""
 

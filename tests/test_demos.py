@@ -119,7 +119,37 @@ def test_map(tmp_path, capsys):
     assert names["correlation"] > 0.3
     assert str(tmp_path / "heterogeneity.png") in capsys.readouterr().out
     kept = np.load(tmp_path / "heterogeneity.npz")
-    np.testing.assert_array_equal(kept["heterogeneity"], names["solution"].result.heterogeneity)
+    np.testing.assert_array_equal(kept["heterogeneity"], names["solution"].result.images[0].map.value)
+
+
+@pytest.mark.slow
+def test_particles(tmp_path, capsys):
+    """Each particle has its files."""
+    path = DEMOS / "particles" / "demo.py"
+    replacements = {
+        "CELLS, PARTICLES = 24, range(1, 7)": "CELLS, PARTICLES = 10, (1, 3)",
+        "Legendre(6)": "Legendre(3)",
+        "validation=[5]": "validation=[5], degree=2",
+        "problem.iterate()": "problem.iterate(max_iterations=7)",
+        "problem.solution(progress, ": "problem.solution(progress, uncertainty=False, ",
+        'HERE / "out"': f'Path("{tmp_path}")',
+    }
+    names = run_shortened(path, path.read_text(), replacements)
+    written = json.loads((tmp_path / "result.json").read_text())
+    costs = [entry["cost"] for entry in written["history"] if entry["stage"] == "trajectory"]
+    assert len(costs) > 1 and costs[-1] < 0.9 * costs[0]
+    assert [images["validation"]["frames"] for images in written["images"]] == [[5], [5]]
+    assert f"held-out images: {written['validation']['standardised']:.3f} standard" in capsys.readouterr().out
+    for number, images in enumerate(names["solution"].result.images, 1):
+        kept = np.load(tmp_path / f"heterogeneity-{number}.npz")
+        np.testing.assert_array_equal(kept["heterogeneity"], images.map.value)
+        names_of_files = (f"heterogeneity-{number}.png", f"frames-{number}.png", f"scalars-{number}.csv")
+        assert all((tmp_path / file).exists() for file in (*names_of_files, f"states-{number}.h5"))
+
+
+def test_the_case_of_the_particles_is_accepted():
+    case = read_case(DEMOS / "particles" / "case.toml")
+    assert len(case.images) == 6 and case.validation.frames == (5,) and case.heterogeneity.length == 0.15
 
 
 @pytest.mark.slow

@@ -46,7 +46,7 @@ for progress in problem.iterate():
 truth = json.loads((DATA / "ac_map.json").read_text())
 solution = problem.solution(progress, truth=truth)
 true_map = np.load(DATA / "ac_map.npz")["heterogeneity"]
-correlation = np.corrcoef(solution.result.heterogeneity.ravel(), true_map.ravel())[0, 1]
+correlation = np.corrcoef(solution.result.images[0].map.value.ravel(), true_map.ravel())[0, 1]
 PETSc.Sys.Print(f"correlation of the map with the truth: {correlation:.3f}")
 for path in solution.write(HERE / "out"):
     PETSc.Sys.Print(path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from fe_phaseinv.core.errors import InputError, as_ranges
 from fe_phaseinv.core.parallel import on_root, total
 from fe_phaseinv.core.spaces import boundary_tags, box, disjoint_tags
 from fe_phaseinv.data import meshes
-from fe_phaseinv.data.closure import cut_width, doubt_balance, doubt_window
+from fe_phaseinv.data.closure import cut_width, doubt_window
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.data.mesh_files import read_mesh
 from fe_phaseinv.data.outline import cells_across, mesh_outline
@@ -34,7 +33,6 @@ from fe_phaseinv.laws.bases import EvenPowers
 from fe_phaseinv.models.declarations import MEAN
 from fe_phaseinv.models.interface import Model
 from fe_phaseinv.models.phase_field_crystal import PhaseFieldCrystal, QuarticCrystal
-from fe_phaseinv.observation.pixels import Pixels
 from fe_phaseinv.output.truth import read_truth
 
 DEGREE = 3
@@ -97,15 +95,17 @@ def starting_laws(case: Case) -> tuple[dict[str, tuple[float, ...]], list[str]]:
     return given, [name for name, law in case.laws.items() if law.fixed not in (None, False)]
 
 
-def given_data(case: Case) -> dict[str, str | float | Sequence[tuple[float, float]]]:
-    """Return what is given in time, as `Settings` takes it.
+def given_data(case: Case, index: int = 0) -> dict[str, str | float | Sequence[tuple[float, float]]]:
+    """Return what is given in time of a series of images, as `Settings` takes it.
 
     Parameters
     ----------
     case : Case
+    index : int
+        Of the series.
     """
-    drive = case.drive and (case.drive.mean if case.drive.rate is None else case.drive.rate)
-    return case.data | ({} if case.drive is None else {MEAN: drive})
+    _, drive = case.drive_of(index)
+    return case.data | ({} if drive is None else {MEAN: drive.mean if drive.rate is None else drive.rate})
 
 
 def build_mesh(case: Case, index: int, images: ImageSeries, comm: MPI.Comm) -> tuple[Any, dict[str, int]]:
@@ -137,7 +137,8 @@ def build_mesh(case: Case, index: int, images: ImageSeries, comm: MPI.Comm) -> t
         cells = domain.cells or max(cells, cells_across(images))
         if domain.boundary == "no-flux":
             doubt_window(images)
-        width = cut_width(images) if _is_closed(case, domain) else None
+        closed = case.model_class.conserved and domain.boundary == "no-flux"
+        width = cut_width(images) if closed else None
         data = on_root(comm, mesh_outline, images, cells, width)
         return meshes.from_data(data, comm), data.names
     if not isinstance(domain.mesh, Path):
@@ -211,6 +212,7 @@ def _build_series(
         initial=start,
         fixed=fixed,
         frames=frames,
+        validation=sorted({*case.validation.frames}),
         first_frame=case.images[index].initial,
         degree=domain.degree or DEGREE,
         tolerances=tolerances or (case.time.rtol and Tolerances(rtol=case.time.rtol)),
@@ -218,7 +220,7 @@ def _build_series(
         boundary=domain.boundary,
         tags=_numbers(key, domain, mesh, names),
         heterogeneity=case.heterogeneity and Matern(case.heterogeneity.deviation, case.heterogeneity.length),
-        data=given_data(case),
+        data=given_data(case, index),
         hessian=case.optimizer.hessian,
         loss=case.images[index].loss,
         multiple_shooting=case.start is None,
@@ -226,23 +228,7 @@ def _build_series(
     with refusing_model(case.model, images.source):
         problem = pose(images, build_model(case), mesh, settings)
     _require_data(problem.series[0])
-    if images.dimension == 2 and domain.mesh != "rectangle" and _is_closed(case, domain):
-        _doubt_balance(problem.series[0].fine.pixels)
     return problem
-
-
-def _is_closed(case: Case, domain: Domain) -> bool:
-    """Whether the sum of what the images show stays."""
-    return case.model_class.conserved and domain.boundary == "no-flux"
-
-
-def _doubt_balance(pixels: Pixels) -> None:
-    """Say where the sum of the pixels inside the mesh changes. Collective."""
-    images = pixels.images.only(0)
-    inside = np.isfinite(pixels.picture(np.zeros(len(pixels.inside))))
-    shown = np.where(inside & images.mask, images.frames, np.nan)
-    if np.isfinite(shown).any():
-        doubt_balance(replace(images, frames=shown, coverage=None))
 
 
 def _numbers(key: str, domain: Domain, mesh, names: dict[str, int]) -> tuple[int, ...] | None:

@@ -25,6 +25,7 @@ from fe_phaseinv.cli.schema import (
     Surface,
     Time,
     Uncertainty,
+    Validation,
     declared,
 )
 from fe_phaseinv.cli.sections import (
@@ -85,6 +86,7 @@ class Case:
     time: Time = declared("The time steps", Time())
     prior: Prior = declared("The prior of the laws", Prior())
     heterogeneity: Field | None = declared("A map of the kinetics", None)
+    validation: Validation = declared("What is held out", Validation())
     optimizer: Optimizer = declared("The optimiser", Optimizer())
     uncertainty: Uncertainty = declared("The uncertainty", Uncertainty())
     simulate: Simulate = declared("The forward run", Simulate())
@@ -102,9 +104,25 @@ class Case:
     @property
     def listed(self) -> dict[str, tuple[tuple[float, float], ...]]:
         """Numbers that are listed in time, by key."""
-        data = {f"data.{name}": values for name, values in self.data.items()}
-        from_images = self.drive is None or isinstance(self.drive.mean, str)
-        return data if from_images else data | {"drive.mean": self.drive.mean}
+        found = {f"data.{name}": values for name, values in self.data.items()}
+        return found | {f"{key}.mean": drive.mean for key, drive in self.drives if not isinstance(drive.mean, str)}
+
+    @property
+    def drives(self) -> list[tuple[str, Drive]]:
+        """All drives that it describes, with their keys."""
+        own = [(f"{name}.drive", images.drive) for name, images in zip(self.names, self.images, strict=True)]
+        return [(key, drive) for key, drive in [("drive", self.drive), *own] if drive is not None]
+
+    def drive_of(self, index: int) -> tuple[str, Drive | None]:
+        """Return the key and the section of the drive of a series of images.
+
+        Parameters
+        ----------
+        index : int
+            Of the series.
+        """
+        own = self.images[index].drive
+        return ("drive", self.drive) if own is None else (f"{self.names[index]}.drive", own)
 
     @property
     def names(self) -> list[str]:
@@ -192,11 +210,6 @@ def _check_series(source: Path, case: Case) -> None:
     """Check what several series of images ask for."""
     if len(case.images) == 1:
         return
-    where = f", where there are {len(case.images)} series of images"
-    if case.heterogeneity is not None:
-        raise InputError(source, "heterogeneity", "a section", f"none{where}")
-    if case.optimizer.hessian != "gauss-newton":
-        raise InputError(source, "optimizer.hessian", toml(case.optimizer.hessian), f'"gauss-newton"{where}')
     for name, images in zip(case.names, case.images, strict=True):
         if images.noisy != case.images[0].noisy:
             accepted = "noise of all series of images, or of none"
@@ -250,9 +263,12 @@ def _check_listed(source: Path, key: str, values: Sequence[tuple[float, float]])
 
 def _check_drive(source: Path, case: Case) -> None:
     low, high = case.model_class.fields[0].bounds
-    for _, mean in case.listed.get("drive.mean", ()):
-        if not low < mean < high:
-            raise InputError(source, "drive.mean", mean, f"means between {low:g} and {high:g}")
+    for key, drive in case.drives:
+        if drive_section(case.model_class) is None:
+            raise InputError(source, key, "a section", f"none, where model = {toml(case.model)}")
+        for _, mean in () if isinstance(drive.mean, str) else drive.mean:
+            if not low < mean < high:
+                raise InputError(source, f"{key}.mean", mean, f"means between {low:g} and {high:g}")
 
 
 def _check_limits(source: Path, case: Case) -> None:

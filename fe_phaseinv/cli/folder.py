@@ -21,6 +21,7 @@ from fe_phaseinv.cli.models import parts
 from fe_phaseinv.cli.session import WORLD, Session
 from fe_phaseinv.core.errors import InputError, read_toml, refusing_unreadable
 from fe_phaseinv.core.parallel import on_root
+from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.inference.inversion import Progress, resume, tolerance
 from fe_phaseinv.inference.problem import Problem
 from fe_phaseinv.output.files import write_atomically
@@ -244,11 +245,14 @@ def _files(case: Case) -> list[Path | None]:
 def _inputs(case: Case, loaded: Sequence[Loaded]) -> dict[str, Any]:
     """Return what a run is of, apart from where its files lie."""
     *meshes, model = [path and _content(path) for path in _files(case)[4 * len(case.images) :]]
-    images = [
-        _digest(one.frames, one.times, one.extent, one.origin, one.noise, () if one.weights is None else one.weights)
-        for one, _ in loaded
-    ]
+    images = [_digest(*_seen(series)) for series, _ in loaded]
     return {"case": _digest(_without_files(case).text()), "model": model, "images": images, "mesh": meshes}
+
+
+def _seen(images: ImageSeries) -> list[Any]:
+    """Return what is known of the images, of which units are only names."""
+    known = [images.frames, images.times, images.extent, images.origin, images.noise, images.weights, images.coverage]
+    return [() if part is None else part for part in known]
 
 
 def _content(path: Path) -> str:

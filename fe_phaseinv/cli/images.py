@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
-from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from fe_phaseinv.cli.case import Case
 from fe_phaseinv.cli.schema import Domain, Images
-from fe_phaseinv.core.errors import InputError
+from fe_phaseinv.core.errors import DataWarning, InputError
 from fe_phaseinv.data.background import without_background
-from fe_phaseinv.data.checks import seam, warn_of
+from fe_phaseinv.data.checks import doubts_of, seam
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.data.place import Place
 
@@ -22,7 +23,7 @@ READING = ("key", "axes", "channel", "grey", "mask", "sigma", *Place.keys())
 """Keys of a section that say how its file is read."""
 
 Loaded = tuple[ImageSeries, tuple[int, ...]]
-"""All frames of a file, and the indices of those after the initial one, to compare with."""
+"""All frames of a file, and the indices of those after the initial one, to compare with or to predict."""
 
 
 def load_images(case: Case) -> list[Loaded]:
@@ -62,22 +63,31 @@ def load_and_warn(case: Case) -> list[Loaded]:
     return loaded
 
 
-def warn_of_images(case: Case, loaded: Sequence[Loaded]) -> None:
-    """Warn of what is doubtful about the images of a case.
+class Used(NamedTuple):
+    """The frames of a series that matter.
 
     Parameters
     ----------
-    case : Case
-    loaded : sequence of tuple
-        From `load_images`.
+    images : ImageSeries
+        From the initial frame on.
+    indices : sequence of int
+        Their numbers in the file.
+    closed, periodic : bool
+        Whether the whole picture conserves its mean, and whether it repeats.
     """
-    for index in range(len(loaded)):
-        images, closed, periodic = shown(case, loaded, index)
-        warn_of(images, closed=closed, periodic=periodic)
+
+    images: ImageSeries
+    indices: Sequence[int]
+    closed: bool
+    periodic: bool
+
+    def doubts(self) -> list[str]:
+        """Return what is doubtful about them."""
+        return doubts_of(self.images, self.closed, self.periodic)
 
 
-def shown(case: Case, loaded: Sequence[Loaded], index: int) -> tuple[ImageSeries, bool, bool]:
-    """Return the frames of a series that are used, whether they conserve their mean, and whether they repeat.
+def used_images(case: Case, loaded: Sequence[Loaded], index: int) -> Used:
+    """Return the frames of a series that matter.
 
     Parameters
     ----------
@@ -88,10 +98,24 @@ def shown(case: Case, loaded: Sequence[Loaded], index: int) -> tuple[ImageSeries
         Of the series.
     """
     (images, frames), (_, domain), first = loaded[index], domain_of(case, index), case.images[index].initial
-    all_matter = domain.boundary == "from-images"
-    used = images.select(range(first, len(images.times)) if all_matter else [first, *frames])
-    closed = case.model_class.conserved and not all_matter and not isinstance(domain.mesh, Path)
-    return used, closed, domain.boundary == "periodic"
+    window = domain.boundary == "from-images"
+    indices = range(first, len(images.times)) if window else [first, *frames]
+    closed = case.model_class.conserved and not window and domain.mesh in ("rectangle", "box")
+    return Used(images.select(indices), indices, closed, domain.boundary == "periodic")
+
+
+def warn_of_images(case: Case, loaded: Sequence[Loaded]) -> None:
+    """Warn of what is doubtful about the images of a case.
+
+    Parameters
+    ----------
+    case : Case
+    loaded : sequence of tuple
+        From `load_images`.
+    """
+    for index in range(len(loaded)):
+        for doubt in used_images(case, loaded, index).doubts():
+            warnings.warn(doubt, DataWarning, stacklevel=2)
 
 
 def domain_of(case: Case, index: int) -> tuple[str, Domain]:
@@ -136,13 +160,18 @@ def _load_series(case: Case, index: int) -> Loaded:
     chosen = range(count) if section.frames is None else section.frames
     _require_frames(images, f"{key}.frames", chosen)
     _require_frames(images, f"{key}.initial", [section.initial])
-    frames = tuple(sorted({frame for frame in chosen if frame > section.initial}))
+    held_out = case.validation.frames
+    for frame in held_out:
+        if not section.initial < frame < count:
+            accepted = f"indices of its {count} frames after the initial {section.initial}"
+            raise InputError(section.file, "validation.frames", frame, accepted)
+    frames = tuple(sorted({frame for frame in chosen if frame > section.initial} - {*held_out}))
     if not frames:
         accepted = (
             f"at least one frame after the initial {section.initial}; simulate can do with times under [simulate]"
         )
         raise InputError(section.file, f"{key}.frames", list(chosen), accepted)
-    _check(case, index, images, images.select([section.initial, *frames]))
+    _check(case, index, images, images.select([section.initial, *sorted({*frames, *held_out})]))
     return images, frames
 
 
@@ -159,9 +188,10 @@ def _load_start(case: Case, index: int) -> Loaded:
     if domain.boundary == "from-images":
         accepted = '"no-flux" or "periodic", where simulate.times are given'
         raise InputError(images.source, f"{where}.boundary", '"from-images"', accepted)
-    if case.drive is not None and case.drive.rate is None and "drive.mean" not in case.listed:
+    where, drive = case.drive_of(index)
+    if drive is not None and drive.rate is None and isinstance(drive.mean, str):
         accepted = "[[time, mean], ...] or a rate, where simulate.times are given"
-        raise InputError(images.source, "drive.mean", '"from-images"', accepted)
+        raise InputError(images.source, f"{where}.mean", '"from-images"', accepted)
     images = images.select(range(section.initial + 1)).continued(times)
     frames = tuple(range(section.initial + 1, len(images.times)))
     _check(case, index, images, images.select([section.initial, *frames]))
@@ -179,6 +209,7 @@ def _read(case: Case, index: int) -> ImageSeries:
         images = without_background(images)
     images = _with_noise(images, section, key)
     if section.register:
+        _require_frames(images, f"{key}.initial", [section.initial])
         periodic, crop = (domain.boundary == kind for kind in ("periodic", "from-images"))
         images = images.registered(reference=section.initial, periodic=periodic, crop=crop)
     images = images.downsample(section.downsample)
@@ -212,10 +243,12 @@ def _check(case: Case, index: int, images: ImageSeries, used: ImageSeries) -> No
         _require_repetition(used, f"{where}.boundary")
     if np.nanmin(used.frames) == np.nanmax(used.frames):
         raise InputError(images.source, "images", "the same value in every pixel", "frames that show a pattern")
-    for name, values in case.listed.items():
+    (where, drive), bounds = case.drive_of(index), case.model_class.fields[0].bounds
+    listed = {name: values for name, values in case.listed.items() if name.startswith(("data.", f"{where}."))}
+    for name, values in listed.items():
         _require_covered(used, name, [time for time, _ in values])
-    if case.drive is not None and case.drive.rate is not None:
-        _require_within(used, case.drive.rate, case.model_class.fields[0].bounds)
+    if drive is not None and drive.rate is not None:
+        _require_within(used, f"{where}.rate", drive.rate, bounds)
 
 
 def _with_noise(images: ImageSeries, section: Images, key: str) -> ImageSeries:
@@ -239,13 +272,13 @@ def _require_covered(used: ImageSeries, key: str, times: list[float]) -> None:
         raise InputError(used.source, key, f"times from {times[0]:g} to {times[-1]:g}", accepted)
 
 
-def _require_within(used: ImageSeries, rate: float, bounds: tuple[float, float]) -> None:
+def _require_within(used: ImageSeries, key: str, rate: float, bounds: tuple[float, float]) -> None:
     """Refuse a rate with which the mean of the first frame leaves the bounds of its field."""
     first = np.nanmean(used.picture(0))
     last = first + rate * (used.times[-1] - used.times[0])
     if not bounds[0] < last < bounds[1]:
         found = f"{rate:g}, with which the mean goes from {first:.4g} to {last:.4g}"
-        raise InputError(used.source, "drive.rate", found, f"a mean between {bounds[0]:g} and {bounds[1]:g}")
+        raise InputError(used.source, key, found, f"a mean between {bounds[0]:g} and {bounds[1]:g}")
 
 
 def _require_repetition(images: ImageSeries, key: str) -> None:

@@ -53,6 +53,20 @@ class Domain:
 
 
 @dataclass(frozen=True)
+class Drive:
+    """The mean of the first field, which a model with a number unknown at each time keeps."""
+
+    mean: str | tuple[tuple[float, float], ...] = declared(
+        'Its values, [[time, mean], ...], joined by a cubic spline, or "from-images"',
+        "from-images",
+        choices=("from-images",),
+    )
+    rate: float | None = declared(
+        "By how much it grows in a unit of time, from that of the first frame on", None, instead_of="mean"
+    )
+
+
+@dataclass(frozen=True)
 class Images:
     """Images of one experiment over time; several of them, [[images]], share the laws."""
 
@@ -102,6 +116,7 @@ class Images:
     downsample: int = declared("Average over blocks of so many pixels in each direction", 1, least=1)
     register: bool = declared("Whether shifts from frame to frame are taken out", False)
     domain: Domain | None = declared("In place of the domain of the case", None)
+    drive: Drive | None = declared("In place of the drive of the case", None)
 
     @property
     def noisy(self) -> bool:
@@ -229,20 +244,6 @@ KERNEL_SIZES = {"quartic": (3, 3), "hermite": (Hermite.FEWEST, Hermite.MOST)}
 
 
 @dataclass(frozen=True)
-class Drive:
-    """The mean of the first field, which a model with a number unknown at each time keeps."""
-
-    mean: str | tuple[tuple[float, float], ...] = declared(
-        'Its values, [[time, mean], ...], joined by a cubic spline, or "from-images"',
-        "from-images",
-        choices=("from-images",),
-    )
-    rate: float | None = declared(
-        "By how much it grows in a unit of time, from that of the first frame on", None, instead_of="mean"
-    )
-
-
-@dataclass(frozen=True)
 class Time:
     """The time steps."""
 
@@ -260,10 +261,17 @@ class Prior:
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """A map h to be learnt from one series of images: the kinetics are multiplied by exp(h)."""
+    """A map h to be learnt of each series of images: the kinetics are multiplied by exp(h)."""
 
     deviation: float = declared("Standard deviation that is expected of h at a point", above=0, example=0.3)
     length: float = declared("Length over which h is correlated", above=0, example=0.1)
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What is predicted and scored, but not fitted."""
+
+    frames: tuple[int, ...] = declared("Indices of frames, of every series of images", (), least=1)
 
 
 @dataclass(frozen=True)

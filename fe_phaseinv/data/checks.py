@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from fe_phaseinv.core.errors import DataWarning
+from fe_phaseinv.data.filters import undetermined
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.data.pixel_faults import FEWEST, faulty, outlying
 from fe_phaseinv.data.registration import measure_shifts
 from fe_phaseinv.data.statistics import interface_width, noise_deviation
 
-WIDTHS, MEAN_FLOOR, EDGE_SHARE = 5.0, 1e-3, 0.5
-"""The mean drifts where it differs by so many standard errors; these are at least this share of the contrast, and more
-on an outline, whose pixels count without this share of its edge."""
+WIDTHS, MEAN_FLOOR = 5.0, 1e-3
+"""The mean drifts where it differs by so many standard errors; these are at least this share of the contrast."""
 FADING, ALIKE = 0.03, 0.3
 """Intensities fall where this share is lost, and what is lost of the dark and the bright phase differs by no more than
 this share of it."""
@@ -57,8 +55,8 @@ class Finding:
         return f"{self.sentence}; {self.advice}"
 
 
-def warn_of(images: ImageSeries, *, closed: bool = False, periodic: bool = False) -> list[str]:
-    """Warn of all findings, each a `DataWarning` of one line that names the images, and return these lines.
+def doubts_of(images: ImageSeries, closed: bool = False, periodic: bool = False) -> list[str]:
+    """Return all findings as lines that name the images.
 
     Parameters
     ----------
@@ -66,12 +64,10 @@ def warn_of(images: ImageSeries, *, closed: bool = False, periodic: bool = False
     closed, periodic : bool
         As for `examine`.
     """
-    lines = [f"{images.source}: {finding}" for finding in examine(images, closed=closed, periodic=periodic)]
-    for line in lines:
-        warnings.warn(line, DataWarning, stacklevel=3)
-    return lines
+    return [f"{images.source}: {finding}" for finding in examine(images, closed=closed, periodic=periodic)]
 
 
+@undetermined()
 def examine(images: ImageSeries, *, closed: bool = False, periodic: bool = False) -> list[Finding]:
     """Look for what is doubtful about images before anything is fitted to them.
 
@@ -112,15 +108,15 @@ def _deviation(images: ImageSeries, index: slice = slice(None)) -> float:
 
 def _mean(images: ImageSeries) -> Iterator[Finding]:
     """Hold the mean of what is conserved against its error."""
-    seen = np.isfinite(images.frames)
-    counts = seen.reshape(len(seen), -1).sum(axis=1)
-    contrast = np.nanstd(images.frames[-1])
-    edge = sum(np.count_nonzero(np.diff(seen[0], axis=axis)) for axis in range(images.dimension)) / counts[0]
-    floor = contrast * np.maximum(MEAN_FLOOR, EDGE_SHARE * edge * MEAN_FLOOR**0.5)
-    means = np.array([np.nanmean(frame) for frame in images.frames])
-    errors = np.sqrt(_deviation(images) ** 2 / counts + floor**2)
-    centre = np.average(means, weights=errors**-2)
-    widths = np.abs(means - centre) / errors
+    if not images.mask.all():
+        yield from _fading(images)
+        return
+    means = np.array([frame.mean() for frame in images.frames])
+    errors = (
+        np.hypot(_deviation(images) / np.sqrt(images.mask.size), MEAN_FLOOR * images.frames[-1].std())
+        + np.finfo(float).tiny
+    )
+    widths = np.abs(means - means.mean()) / errors
     if widths.max(initial=0) > WIDTHS:
         fading = list(_fading(images))
         yield from fading

@@ -14,9 +14,9 @@ from fe_phaseinv.data.outline import BLUR, CUT, MARGIN, density, require_plane
 
 CUT_DEVIATION = 0.3
 """Of what is expected to be `CUT`."""
-MASS_ERROR = 0.2
+MASS_ERROR = 0.3
 """Of the sum of all pixels with data and those cut, in standard deviations of a pixel for each pixel of the outline,
-added as if independent: the outline is uncertain by 0.1 pixels, alike over some three of them."""
+added as if independent: the outline is uncertain by 0.15 pixels, alike over some four of them."""
 TINY = 1e-12
 """Least variance of this sum."""
 LEAST_CUT, MOST_CUT = -0.1, 0.8

@@ -1,6 +1,10 @@
-"""Filters of pictures that have gaps."""
+"""Filters of pictures that have gaps, and numbers that these leave undetermined."""
 
 from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from scipy import ndimage
@@ -34,3 +38,11 @@ def blurred(picture: np.ndarray, length: float) -> np.ndarray:
     weights = ndimage.gaussian_filter(known.astype(float), length, mode="nearest")
     sums = ndimage.gaussian_filter(np.where(known, picture, 0.0), length, mode="nearest")
     return sums / np.maximum(weights, np.finfo(float).eps)
+
+
+@contextmanager
+def undetermined() -> Iterator[None]:
+    """Take it for an answer, without NumPy's warnings, that what pixels do not tell is NaN or infinite."""
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        yield

@@ -6,6 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from fe_phaseinv.data.filters import completed
+from fe_phaseinv.data.statistics import noise_deviation
 
 NOISES, SHARE = 6.0, 0.02
 """A pixel stands out where it is outside the range of its neighbours by more than that range, so many standard
@@ -59,10 +60,9 @@ def _excess(frames: np.ndarray, noise: float) -> np.ndarray:
     for frame, over in zip(frames, excess, strict=True):
         whole = completed(frame)
         low, high = _neighbours(whole, 1), _neighbours(whole, -2)
-        margin = high - low + NOISES * noise + SHARE * np.nanstd(frames)
-        over[:] = np.where(
-            np.isnan(frame), 0.0, np.maximum(whole - high - margin, 0) - np.maximum(low - margin - whole, 0)
-        )
+        margin = high - low + NOISES * np.fmax(noise, noise_deviation(frame[None])) + SHARE * np.nanstd(frames)
+        over[:] = np.maximum(whole - high - margin, 0) - np.maximum(low - margin - whole, 0)
+        over[np.isnan(frame)] = 0.0
     return excess
 
 

@@ -14,7 +14,7 @@ from scipy.stats import t as student
 from skimage.measure import block_reduce
 from skimage.registration import phase_cross_correlation
 
-from fe_phaseinv.data.filters import blurred, completed
+from fe_phaseinv.data.filters import blurred, completed, undetermined
 from fe_phaseinv.data.statistics import wavelength
 
 LENGTHS, POWERS = (0.25, 0.5, 1.0, 2.0), (1, 2, 3)
@@ -32,6 +32,8 @@ the second, and is as large as the third, in pixels."""
 FAR, BETTER = 0.25, 0.7
 """Shifts of whole pixels up to this share of the picture are tried, and taken where they leave this share of what is
 left without."""
+SMALLEST = 6
+"""Fewest pixels along a side of pictures that tell a shift."""
 MATCH = 0.5
 """A moving outline is one that a shift brings to agree with the one before but for this share of what differed."""
 SMOOTH, ROUNDING, COLLINEAR = 5, 1e-6, 1e-12
@@ -67,6 +69,7 @@ class Shifts:
         return places - places[reference]
 
 
+@undetermined()
 def measure_shifts(frames: np.ndarray) -> Shifts:
     """Measure by how much pictures move from frame to frame.
 
@@ -82,7 +85,7 @@ def measure_shifts(frames: np.ndarray) -> Shifts:
     """
     dimension, known = frames.ndim - 1, np.isfinite(frames)
     still = Shifts(np.zeros((len(frames) - 1, dimension)))
-    if len(frames) < 2:
+    if len(frames) < 2 or min(frames.shape[1:]) < SMALLEST:
         return still
     if (known != known[0]).any():
         steps = np.array([_outline_step(*pair) for pair in pairwise(known)])
@@ -187,6 +190,8 @@ class _Pair:
     def _far(self) -> np.ndarray:
         """Return the shift by whole pixels with which the frames correlate best; zero where it is too far."""
         first, second = (np.nan_to_num(frame - np.nanmean(frame)) for frame in (self.first, self.second))
+        if not (first.any() and second.any()):
+            return np.zeros(self.dimension)
         shift = -phase_cross_correlation(first, second, normalization=None)[0]
         return shift if np.all(np.abs(shift) <= FAR * np.array(first.shape)) else np.zeros(self.dimension)
 
@@ -210,7 +215,10 @@ class _Pair:
     def _solve(self, columns: np.ndarray, image: np.ndarray, known: np.ndarray) -> tuple[Measured, float]:
         """Fit an image by columns and what does not move; the differences between blocks tell the errors."""
         rows, wanted, blocks = np.concatenate([columns, self.still], axis=-1)[known], image[known], self.blocks[known]
-        sizes, count = np.sqrt(np.mean(rows**2, axis=0)) + np.finfo(float).tiny, columns.shape[-1]
+        count = columns.shape[-1]
+        if len(rows) <= rows.shape[1] or np.ptp(wanted) == 0:
+            return Measured(np.zeros(count), np.full(count, np.inf), np.full(count, 0.5)), 1.0
+        sizes = np.sqrt(np.mean(rows**2, axis=0)) + np.finfo(float).tiny
         rows = rows / sizes
         inverse = np.linalg.pinv(rows.T @ rows, rcond=COLLINEAR, hermitian=True) @ rows.T
         factors = inverse @ wanted

@@ -45,6 +45,17 @@ def noise_deviation(frames: np.ndarray) -> float:
     return float(np.nanmedian(np.abs(differences)) / (6 ** ((frames.ndim - 1) / 2) * MEDIAN_OF_NORMAL))
 
 
+def noise_deviations(frames: np.ndarray) -> np.ndarray:
+    """Estimate the standard deviation of the noise of a pixel in each frame, shape (time,).
+
+    Parameters
+    ----------
+    frames : numpy.ndarray, shape (time, y, x) or (time, z, y, x)
+        Pixels, NaN where there is no data.
+    """
+    return np.array([noise_deviation(frame[None]) for frame in frames])
+
+
 def coarseness(frame: np.ndarray) -> float:
     """Return how far the pixels of a clean frame are from resolving it: 0 where it is smooth, above 1 for details.
 

@@ -29,7 +29,7 @@ def imagej_place(source: str, metadata: Mapping[str, Any], resolution: tuple[Any
     axes : str
         Letters of the axes.
     """
-    step = metadata.get("finterval") or (1 / metadata["fps"] if metadata.get("fps") else None)
+    step = metadata.get("finterval")  # fps is only how fast the movie is shown
     told = {"time_step": step, "time_unit": str(metadata.get("tunit", "s"))} if step else {}
     unit = str(metadata.get("unit", ""))
     if unit_name(unit) not in NO_LENGTHS and all(resolution) and all(part for pair in resolution for part in pair):

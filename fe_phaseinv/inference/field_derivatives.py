@@ -1,4 +1,4 @@
-"""Derivatives of the cost of laws together with unknown fields, by sweeps over the run of a point."""
+"""Derivatives of the share of one series in the cost, by laws and unknown fields: sweeps over its run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fe_phaseinv.solvers.direct import StepFailed
 
 
 class FieldDerivatives:
-    """Gradient, blocks of the Gauss-Newton Hessian, and actions of Hessians, at a point.
+    """Gradient, blocks of the Gauss-Newton Hessian, and actions of Hessians, of all but the prior of the laws.
 
     Blocks are named by what they are derivatives by: m stands for the unknowns of the laws, u for the unknown fields
     (as in hIPPYlib; Villa, Petra and Ghattas, ACM Trans. Math. Softw. 47, 16 (2021)). What takes sweeps is computed
@@ -60,11 +60,11 @@ class FieldDerivatives:
         self.objective, self.x, self.m, self.run, self.fit = objective, x, m, run, fit
         self._chain = objective.coordinates.jacobian(x[objective.laws])
         self._seen_of_laws = self._seen()
-        squares = total(objective.pixels.comm, sum(part.T @ part for part in self._seen_of_laws))
+        squares = total(objective.pixels.comm, sum(part.T @ part for part in self._seen_of_laws)) * objective.weight
         if not np.isfinite(squares).all():
             raise StepFailed("a sensitivity is not finite")
         self.sensitivity = float(np.trace(squares)) if len(squares) else np.inf
-        self.H_mm = squares + self._chain.T @ objective.prior.hessian(m) @ self._chain
+        self.H_mm = squares
 
     def _seen(self) -> list[np.ndarray]:
         """Return derivatives of the local pixels by the unknowns of the laws, by frame, times roots of the weights."""
@@ -85,8 +85,8 @@ class FieldDerivatives:
 
     @cached_property
     def g_m(self) -> np.ndarray:
-        """Derivative of the cost by all coefficients. Collective."""
-        return self._to_all(self._g_inputs) + self.objective.prior.gradient(self.m)
+        """Derivative by all coefficients. Collective."""
+        return self._to_all(self._g_inputs)
 
     @cached_property
     def H_um(self) -> np.ndarray:
@@ -96,7 +96,7 @@ class FieldDerivatives:
         columns = np.empty((len(self.x), len(of.coordinates)))
         for column in range(len(of.coordinates)):
             pairs = zip(self._seen_of_laws, self.fit.differences, strict=True)
-            loads = [of.channels.spread(np.sqrt(seen.weight) * rows[:, column]) for rows, seen in pairs]
+            loads = [of.weight * of.channels.spread(np.sqrt(seen.weight) * rows[:, column]) for rows, seen in pairs]
             columns[:, column] = of.of_fields(self._adjoint(loads))
         return columns[of.laws.stop :]
 
@@ -117,10 +117,27 @@ class FieldDerivatives:
         loads = self._loads_of_change(v, into[of.forward.unknown], weights)
         by = self._second(loads) if full else self._adjoint(loads)
         found = of.of_field_priors(v)
-        found[of.laws] = self._chain.T @ (self._to_all(by) + of.prior.hessian(self.m) @ into)
+        found[of.laws] = self._chain.T @ self._to_all(by)
         if full:
             found[of.laws] += of.coordinates.curvature(self.x[of.laws], self.g_m) @ v[of.laws]
         return found + of.of_fields(by)
+
+    def probe(self, seed: int) -> np.ndarray:
+        """Return the derivative that noise of one standard deviation in every pixel would make. Collective.
+
+        Parameters
+        ----------
+        seed : int
+            Of the noise, which is the same on any number of ranks.
+        """
+        of, random = self.objective, np.random.default_rng(seed)
+        self._go_there()
+        loads, pixels = [], of.pixels
+        for seen in self.fit.differences:
+            pictures = random.standard_normal((pixels.images.channels, np.prod(pixels.images.shape)))
+            noise = np.sqrt(seen.weight) * pictures[:, pixels.rows].ravel()
+            loads.append(of.weight * of.channels.spread(noise))
+        return of.of_fields(self._adjoint(loads)) * np.sqrt(of.variance)
 
     @cached_property
     def _sweeps(self) -> Sweeps:
@@ -140,7 +157,7 @@ class FieldDerivatives:
     @cached_property
     def _loads(self) -> list[np.ndarray]:
         of = self.objective
-        loads = [of.channels.spread(seen.force) for seen in self.fit.differences]
+        loads = [of.weight * of.channels.spread(seen.force) for seen in self.fit.differences]
         return loads if of.term is None else self._with_term(loads, of.term.gradient())
 
     @cached_property
@@ -158,7 +175,7 @@ class FieldDerivatives:
         start = of.forward.layout.from_rates(change.start)
         changes = [start] * of.starts_compared + self._sweeps.tangent(change)
         pairs = zip(changes, weights, strict=True)
-        loads = [of.channels.spread(weight * of.channels.average(changed)) for changed, weight in pairs]
+        loads = [of.weight * of.channels.spread(weight * of.channels.average(changed)) for changed, weight in pairs]
         if of.term is None:
             return loads
         return self._with_term(loads, of.term.curvature(of.first_fields([start, *changes[of.starts_compared :]])))

@@ -1,96 +1,61 @@
-"""The cost of laws together with unknown fields, at explicit points."""
+"""The cost of laws together with unknown fields of several series, at explicit points."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
 
 import numpy as np
 
-from fe_phaseinv.forward.checkpoints import Storage
-from fe_phaseinv.forward.model import ForwardModel
-from fe_phaseinv.inference.experiment import most_steps
+from fe_phaseinv.inference.ensemble import SeriesEnsemble
+from fe_phaseinv.inference.field_experiment import FieldExperiment, FieldShare
 from fe_phaseinv.inference.field_point import FieldPoint, NoPoint
-from fe_phaseinv.inference.field_unknowns import FieldUnknowns
-from fe_phaseinv.inference.matern import FieldPrior
-from fe_phaseinv.inference.segments import Segment
-from fe_phaseinv.inference.term import TapedTerm
-from fe_phaseinv.laws.coordinates import Coordinates
+from fe_phaseinv.inference.joint_unknowns import JointUnknowns
 from fe_phaseinv.laws.priors import Prior
-from fe_phaseinv.observation.pixels import Pixels
-from fe_phaseinv.optimisation.newton_cg import Hessian, NewtonCG
+from fe_phaseinv.optimisation.bordered import Elimination, Hessian
 from fe_phaseinv.solvers.direct import StepFailed
 
 
-class FieldObjective(FieldUnknowns):
+class FieldObjective(JointUnknowns):
     """Half the squared difference between predicted and given pixels, plus the priors of laws and fields.
 
     Parameters
     ----------
-    forward : ForwardModel
-        Of a model whose laws are local; heterogeneous where the map is unknown.
-    pixels : Pixels
-    coordinates : Coordinates
+    experiments : sequence of FieldExperiment
+        Those of this rank's group, with the same laws.
     prior : Prior
         Of the laws, in units of the squared misfit.
-    segment : Segment
-        Where the start is unknown, its own frame is the first of the segment's frames.
-    variance : float
-        Of a pixel, by which the priors of the fields are weighted against the misfit.
-    start, heterogeneity : FieldPrior, optional
-        Priors of the fields that are unknown.
-    term : TapedTerm, optional
-        A functional that is added to the cost.
-    storage : Storage
-        What may be kept of a run.
+    ensemble : SeriesEnsemble, optional
+        That the experiments are dealt to; all of them to all ranks where not given.
     hessian : str
-        Of which the steps are made, as for `NewtonCG`.
+        Of which the steps are made, as for `Elimination`.
 
     Raises
     ------
     ValueError
-        Where a map is to be learnt by a model without one, a law is not local, or `hessian` is none of the three.
+        Where `hessian` is none of the three.
     """
 
     def __init__(
         self,
-        forward: ForwardModel,
-        pixels: Pixels,
-        coordinates: Coordinates,
-        *,
+        experiments: Sequence[FieldExperiment],
         prior: Prior,
-        segment: Segment,
-        variance: float,
-        start: FieldPrior | None = None,
-        heterogeneity: FieldPrior | None = None,
-        term: TapedTerm | None = None,
-        storage: Storage = Storage(),  # noqa: B008 (a frozen value)
+        ensemble: SeriesEnsemble | None = None,
         hessian: Hessian = "gauss-newton",
     ):
-        self.subproblem = NewtonCG(hessian)
-        super().__init__(
-            forward,
-            pixels,
-            coordinates,
-            prior=prior,
-            segment=segment,
-            variance=variance,
-            start=start,
-            heterogeneity=heterogeneity,
-            term=term,
-            storage=storage,
-        )
+        self.subproblem = Elimination(hessian)
+        super().__init__(experiments, prior, ensemble)
 
     def radius(self, point: FieldPoint | NoPoint, least: float) -> float:
-        """Return the radius of the trust region to begin with: that of the preconditioned gradient. Collective.
+        """Return the radius of the trust region to begin with at a point.
 
         Parameters
         ----------
         point : FieldPoint or NoPoint
-            Where to begin.
         least : float
-            Radius for a point that could not be evaluated.
+            Radius where the point asks for none.
         """
-        return point.gradient_norm() if np.isfinite(point.value) else least
+        return least
 
     def with_prior(self, prior: Prior, variance: float) -> FieldObjective:
         """Return the objective with other priors.
@@ -103,11 +68,13 @@ class FieldObjective(FieldUnknowns):
             Of a pixel, by which the priors of the fields are weighted against the misfit.
         """
         other = copy(self)
-        other.prior, other.variance = prior, variance
+        other.prior = prior
+        if any(experiment.variance != variance for experiment in self.experiments):
+            other.experiments = tuple(experiment.with_variance(variance) for experiment in self.experiments)
         return other
 
     def carried(self, point: FieldPoint, before: FieldObjective) -> FieldPoint:
-        """Return a point that an objective which differs in its prior alone has evaluated. Collective.
+        """Return a point that an objective which differs in its priors alone has evaluated. Collective.
 
         Parameters
         ----------
@@ -115,7 +82,9 @@ class FieldObjective(FieldUnknowns):
         before : FieldObjective
             That has evaluated it.
         """
-        return FieldPoint.of(self, point.x, run=point.run, replayed=point.replayed)
+        pairs = list(zip(self.experiments, point.shares, strict=True))
+        shares = [one if one.experiment is of else FieldShare.of(of, one.x, one.run) for of, one in pairs]
+        return self._point(point.x, shares, point.replayed)
 
     def share(self, x: np.ndarray, step: np.ndarray) -> float:
         """Return the share of a step that the unknowns allow.
@@ -135,7 +104,7 @@ class FieldObjective(FieldUnknowns):
         x : numpy.ndarray, shape (size,)
             Unknowns.
         like : FieldPoint, optional
-            A point whose time grid is to be used.
+            A point whose time grids are to be used.
 
         Returns
         -------
@@ -143,23 +112,30 @@ class FieldObjective(FieldUnknowns):
             The latter where the unknowns stand for no laws, or the model cannot be solved.
         """
         laws = x[self.laws]
-        if not self.coordinates.admissible(laws):
+        if not self.coordinates.admissible(laws) or not self.prior.admits(self.coordinates.coefficients(laws)):
             return NoPoint(x)
-        m = self.coordinates.coefficients(laws)
-        if not self.prior.admits(m):
+        shares = self._shares(x, like)
+        if None in self.ensemble.gather([one and one.value for one in shares]):
             return NoPoint(x)
-        self.set_map(x)
-        start = self.segment.start + self.start(x)
-        try:
-            run = self.forward.run(
-                m,
-                start,
-                self.segment.times,
-                grid=like.grids[0][0] if like else None,
-                sensitivities=True,
-                record=self.forward.steps_in(self.storage),
-                max_steps=most_steps(self.forward.integrator.tolerances),
-            )
-            return FieldPoint.of(self, x, run=run, replayed=like is not None)
-        except StepFailed:
-            return NoPoint(x)
+        return self._point(x, shares, like is not None)
+
+    def _shares(self, x: np.ndarray, like: FieldPoint | None) -> list[FieldShare | None]:
+        """Evaluate the series of this rank's group; None from one that fails on."""
+        shares = []
+        for number, (experiment, own) in enumerate(zip(self.experiments, self.split(x), strict=True)):
+            try:
+                grid = like.grids[number][0] if like else None
+                near = like.shares[number] if isinstance(like, FieldPoint) else None
+                shares.append(experiment.at(own, grid, near))
+            except StepFailed:
+                return shares + [None] * (len(self.experiments) - len(shares))
+        return shares
+
+    def _point(self, x: np.ndarray, shares: Sequence[FieldShare], replayed: bool) -> FieldPoint:
+        """Sum the shares of all series and the prior of the laws."""
+        numbers = [
+            (s.value, s.experiment.weight * s.fit.misfit, s.fit.pixels, s.derivatives.sensitivity) for s in shares
+        ]
+        value, misfit, pixels, sensitivity = map(sum, zip(*self.ensemble.gather(numbers), strict=True))
+        value += self.prior.value(self.coordinates.coefficients(x[self.laws]))
+        return FieldPoint(self, x, tuple(shares), value, misfit, int(pixels), sensitivity, replayed)

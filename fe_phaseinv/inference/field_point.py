@@ -1,25 +1,22 @@
-"""The cost of laws together with unknown fields at a point."""
+"""The cost of laws together with unknown fields of several series at a point."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
 
 from fe_phaseinv.core.errors import DataWarning
-from fe_phaseinv.core.parallel import total
 from fe_phaseinv.forward.bdf import TimeGrid
-from fe_phaseinv.forward.trajectory import Trajectory
-from fe_phaseinv.inference.field_derivatives import FieldDerivatives
+from fe_phaseinv.inference.field_experiment import FieldShare, WholePart
 from fe_phaseinv.inference.field_fit import FieldFit
-from fe_phaseinv.inference.field_unknowns import FieldUnknowns
-from fe_phaseinv.optimisation.newton_cg import Ending, Solve, steihaug
-
-ELIMINATED, MOST_SOLVES = 0.02, 300
-"""Share of a gradient that is left when fields are eliminated, and the most iterations for it."""
+from fe_phaseinv.inference.field_subspace import Subspace
+from fe_phaseinv.inference.joint_unknowns import JointUnknowns
+from fe_phaseinv.optimisation.bordered import Border, Model
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,85 +45,52 @@ class FieldPoint:
     """The cost at a point, with its derivatives as actions.
 
     Its numbers are known once it is made; what takes sweeps (gradient, Hessians) is computed when it is asked for
-    first, on all ranks together.
+    first, on all ranks together. The blocks of its Hessian are named as those of `FieldDerivatives`.
 
     Parameters
     ----------
-    objective : FieldUnknowns
+    objective : JointUnknowns
     x : numpy.ndarray, shape (size,)
         Unknowns.
+    shares : tuple of FieldShare
+        Of the series of this rank's group.
     value : float
         Cost: misfit + priors + what the user adds.
-    run : Trajectory
-        With sensitivities.
-    fit : FieldFit
-        Of the run.
-    derivatives : FieldDerivatives
+    misfit : float
+        Half the sum of the squared differences, weighted.
+    pixels : int
+        Number of differences.
+    sensitivity : float
+        Sum of the squares of the derivatives of the pixels by the unknowns of the laws, weighted.
     replayed : bool
-        Whether the time grid was given rather than chosen.
+        Whether the time grids were given rather than chosen.
     """
 
-    objective: FieldUnknowns
+    objective: JointUnknowns
     x: np.ndarray
+    shares: tuple[FieldShare, ...]
     value: float
-    run: Trajectory
-    fit: FieldFit
-    derivatives: FieldDerivatives
+    misfit: float
+    pixels: int
+    sensitivity: float
     replayed: bool = False
-
-    @classmethod
-    def of(cls, objective: FieldUnknowns, x: np.ndarray, *, run: Trajectory, replayed: bool = False) -> FieldPoint:
-        """Evaluate the cost of a run. Collective.
-
-        Parameters
-        ----------
-        objective : FieldUnknowns
-        x : numpy.ndarray, shape (size,)
-            Unknowns.
-        run : Trajectory
-            With sensitivities.
-        replayed : bool
-            Whether the time grid was given rather than chosen.
-
-        Raises
-        ------
-        StepFailed
-            Where a prediction is not finite.
-        """
-        m = objective.coordinates.coefficients(x[objective.laws])
-        states = [run.start] * objective.starts_compared + run.states
-        fit = FieldFit.of(objective.channels, objective.segment.frames, states)
-        value = fit.misfit + objective.prior.value(m) + objective.value_of_field_priors(x)
-        if objective.term is not None:
-            value += objective.term.value(objective.first_fields([run.start, *run.states]))
-        derivatives = FieldDerivatives(objective, x, m, run=run, fit=fit)
-        return cls(objective, x, value, run, fit, derivatives, replayed)
 
     @property
     def whole(self) -> np.ndarray:
         """Unknowns as they are kept: the same on any number of ranks, with nodes by position. Collective."""
         of = self.objective
-        return np.concatenate([self.x[of.laws], *(of.order.gather(self.x[part]) for part in of.parts.values())])
+        own = [share.experiment.gathered(share.x) for share in self.shares]
+        return np.concatenate([self.x[of.laws], *of.ensemble.gather(own)])
 
     @property
     def grids(self) -> tuple[tuple[TimeGrid, ...], ...]:
-        """The time grid, of the only segment of the only series."""
-        return ((self.run.grid,),)
+        """For each series of this rank's group, the time grid of its only segment."""
+        return tuple((share.run.grid,) for share in self.shares)
 
     @property
-    def fits(self) -> tuple[FieldFit]:
-        """How the laws explain the only series."""
-        return (self.fit,)
-
-    @property
-    def misfit(self) -> float:
-        """Half the weighted sum of the squared differences, or of another loss."""
-        return self.fit.misfit
-
-    @property
-    def pixels(self) -> int:
-        """Number of differences."""
-        return self.fit.pixels
+    def fits(self) -> tuple[FieldFit, ...]:
+        """How the laws explain the series of this rank's group."""
+        return tuple(share.fit for share in self.shares)
 
     @property
     def misfit_rms(self) -> float:
@@ -138,19 +102,18 @@ class FieldPoint:
         """What a change of the cost is compared with: priors may bring the cost below the misfit, even below zero."""
         return max(abs(self.value), self.misfit)
 
-    @property
-    def sensitivity(self) -> float:
-        """Sum of the squares of the derivatives of the pixels by the unknowns of the laws."""
-        return self.derivatives.sensitivity
-
-    @property
+    @cached_property
     def gradient(self) -> np.ndarray:
         """Derivative of the cost, shape (size,): numbers, and local integrals for the fields. Collective."""
-        return self.derivatives.gradient
+        if len(self.shares) > 1:
+            self._prepare()
+        chain = self.objective.coordinates.jacobian(self._laws)
+        return self._joined([share.derivatives.gradient for share in self.shares], chain.T @ self._gradient_of_prior)
 
     def gradient_norm(self) -> float:
-        """Return the norm of the gradient, as long as the step that its preconditioner would make. Collective."""
-        return float(np.sqrt(self.dot(self.gradient, self.precondition(self.gradient))))
+        """Return the norm of the gradient, dual to that of the region of `model`. Collective."""
+        of = self.objective
+        return float(np.sqrt(of.dot(self.gradient, of.raised(self.gradient))))
 
     def action(self, v: np.ndarray, full: bool = False) -> np.ndarray:
         """Return the Hessian of the cost, or its Gauss-Newton part, times a vector. Collective.
@@ -162,7 +125,9 @@ class FieldPoint:
         full : bool
             Whether to count second derivatives of the forward model, too.
         """
-        return self.derivatives.action(v, full)
+        parts = zip(self.shares, self.objective.split(v), strict=True)
+        found = [share.derivatives.action(part, full) for share, part in parts]
+        return self._joined(found, self._hessian_of_prior(full) @ v[self.objective.laws])
 
     def dot(self, a: np.ndarray, b: np.ndarray) -> float:
         """Return the sum of the products, over all ranks. Collective.
@@ -173,66 +138,104 @@ class FieldPoint:
         """
         return self.objective.dot(a, b)
 
-    def precondition(self, g: np.ndarray) -> np.ndarray:
-        """Solve for the laws by Gauss-Newton, and for the fields, once the laws are eliminated, by their priors alone.
+    def model(self, full: bool = False) -> Model:
+        """Return the quadratic model of the cost, with the fields as borders, the same on all ranks. Collective.
 
-        Preconditioned so, the Gauss-Newton Hessian has no eigenvalue below one, and as many that are much larger as the
-        images tell of the fields, on any mesh. Collective.
+        The region is a ball in the unknowns of the laws and, for each series, the fields over what is expected of them,
+        these divided by the root of the number of series: steps with many series are as long as those with one.
 
         Parameters
         ----------
-        g : numpy.ndarray, shape (size,)
-            Derivative by the unknowns.
+        full : bool
+            Whether the Hessian is the whole one, or its Gauss-Newton part.
         """
-        of, H_um = self.objective, self.derivatives.H_um
-        by_laws, rest = cho_solve(self._factored, g[of.laws]), g.copy()
-        rest[of.laws.stop :] -= H_um @ by_laws
-        found = of.covariance(rest)
-        across = total(of.pixels.comm, H_um.T @ found[of.laws.stop :])
-        found[of.laws] = by_laws - cho_solve(self._factored, across)
-        return found
+        return self._whole_model if full else self._model
 
-    @cached_property
-    def _factored(self):
-        return cho_factor(self.derivatives.H_mm)
+    def lifted(self, step: Sequence[np.ndarray], full: bool = False) -> np.ndarray:
+        """Return a step of the model as a change of the unknowns.
+
+        Parameters
+        ----------
+        step : sequence of numpy.ndarray
+            As `Model.step` gives it.
+        full : bool
+            Of which model.
+        """
+        of, (laws, *others) = self.objective, step
+        shares = [self._root * others[index] for index in of.ensemble.own]
+        if full:
+            shares = [whole.rotation @ share for whole, share in zip(self._whole_parts, shares, strict=True)]
+        return np.concatenate([laws, *(one.subspace.lifted(y) for one, y in zip(self.shares, shares, strict=True))])
 
     @cached_property
     def hessian(self) -> np.ndarray:
-        """Gauss-Newton Hessian by the unknowns of the laws, with the fields eliminated, shape (k, k). Collective.
-
-        For some changes of the laws, conjugate gradients give those of the fields that go with them. The Hessian of the
-        pairs is positive definite whatever error is left, and too large by no more than the square of it.
-        """
-        if not self.objective.parts:
-            return self.derivatives.H_mm + self.derivatives.H_mm_of_term
-        solves = [self._eliminated(column) for column in np.linalg.cholesky(self.derivatives.H_mm).T]
-        self._warn_of_unfinished(solves)
-        pairs = [solve.trial.step for solve in solves]
-        actions = [self.action(pair) for pair in pairs]
-        curvature = np.array([[self.dot(pair, action) for action in actions] for pair in pairs])
-        into = np.linalg.inv([pair[self.objective.laws] for pair in pairs])
-        return into @ (0.5 * (curvature + curvature.T)) @ into.T
-
-    def _eliminated(self, by_laws: np.ndarray) -> Solve:
-        """Find a change of the laws, with the best one of the fields, on which the cost pulls like this."""
-        gradient = np.zeros_like(self.x)
-        gradient[self.objective.laws] = -by_laws
-        return steihaug(
-            gradient,
-            action=self.action,
-            precondition=self.precondition,
-            dot=self.dot,
-            radius=np.inf,
-            allowed=ELIMINATED * np.sqrt(self.dot(gradient, self.precondition(gradient))),
-            most=MOST_SOLVES,
-        )
-
-    def _warn_of_unfinished(self, solves: list[Solve]) -> None:
-        """Say where the fields are not what goes best with the laws: the Hessian is then too large."""
-        unfinished = sum(solve.ending is not Ending.CONVERGED for solve in solves)
-        if unfinished:
+        """Gauss-Newton Hessian by the unknowns of the laws, with the fields eliminated, shape (k, k). Collective."""
+        fine = [self._freed(share, lambda share=share: share.fine_subspace) for share in self.shares]
+        if any(self.objective.ensemble.gather([subspace.unsolved > 0 for subspace in fine])):
             text = (
-                f"the bands of the laws may be too narrow: for {unfinished} of {len(solves)} changes of the laws, "
-                "conjugate gradients did not find the changes of the fields that go with them"
+                "the bands of the laws may be too narrow: conjugate gradients did not find the changes of the fields "
+                "that go with some changes of the laws"
             )
-            warnings.warn(text, DataWarning, stacklevel=3)
+            warnings.warn(text, DataWarning, stacklevel=2)
+        return self._gauss_newton(fine).schur()
+
+    @cached_property
+    def _model(self) -> Model:
+        self._prepare()
+        return self._gauss_newton([share.subspace for share in self.shares])
+
+    def _gauss_newton(self, subspaces: Sequence[Subspace]) -> Model:
+        borders = [share.border(subspace) for share, subspace in zip(self.shares, subspaces, strict=True)]
+        return self._assembled([share.blocks[0] for share in self.shares], borders, full=False)
+
+    @cached_property
+    def _whole_model(self) -> Model:
+        parts = self._whole_parts
+        return self._assembled([part.hessian for part in parts], [part.border for part in parts], full=True)
+
+    @cached_property
+    def _whole_parts(self) -> list[WholePart]:
+        return [self._freed(share, share.whole_part) for share in self.shares]
+
+    def _prepare(self) -> None:
+        """Do the sweeps of one series after the other, so that factors of one are kept at a time."""
+        for share in self.shares:
+            self._freed(share, lambda share=share: share.subspace)
+
+    def _freed(self, share: FieldShare, call: Callable[[], Any]) -> Any:
+        found = call()
+        if len(self.shares) > 1:
+            share.experiment.forget()
+        return found
+
+    def _assembled(self, hessians: Sequence[np.ndarray], borders: Sequence[Border], full: bool) -> Model:
+        of, root = self.objective, self._root
+        scaled = [Border(root**2 * b.curvatures, root * b.mixed, root * b.gradient) for b in borders]
+        hessian = self._hessian_of_prior(full) + sum(of.ensemble.gather(hessians))
+        return Model(self.gradient[of.laws], hessian, of.ensemble.gather(scaled))
+
+    @property
+    def _root(self) -> float:
+        return float(np.sqrt(self.objective.ensemble.count))
+
+    @property
+    def _laws(self) -> np.ndarray:
+        return self.x[self.objective.laws]
+
+    @property
+    def _gradient_of_prior(self) -> np.ndarray:
+        """Derivative of the prior of the laws by all coefficients."""
+        return self.objective.prior.gradient(self.objective.coordinates.coefficients(self._laws))
+
+    def _hessian_of_prior(self, full: bool) -> np.ndarray:
+        """Second derivative of the prior of the laws, or that of its quadratic model by the coefficients."""
+        coordinates = self.objective.coordinates
+        into = coordinates.jacobian(self._laws)
+        found = into.T @ self.objective.prior.hessian(coordinates.coefficients(self._laws)) @ into
+        return found + coordinates.curvature(self._laws, self._gradient_of_prior) if full else found
+
+    def _joined(self, parts: Sequence[np.ndarray], of_prior: np.ndarray) -> np.ndarray:
+        """Return derivatives by all unknowns, given those of the own series and of the prior of the laws."""
+        of = self.objective
+        laws = sum(of.ensemble.gather([part[of.laws] for part in parts]), of_prior)
+        return np.concatenate([laws, *(part[of.laws.stop :] for part in parts)])

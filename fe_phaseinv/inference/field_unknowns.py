@@ -1,9 +1,11 @@
-"""Laws and fields that are unknown together, as arrays, and what the cost of them needs."""
+"""Laws and the fields of one series that are unknown together, as arrays, and what the cost of them needs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 
@@ -19,7 +21,7 @@ from fe_phaseinv.inference.matern import FieldPrior
 from fe_phaseinv.inference.segments import Segment
 from fe_phaseinv.inference.term import TapedTerm
 from fe_phaseinv.laws.coordinates import Coordinates
-from fe_phaseinv.laws.priors import Prior
+from fe_phaseinv.models.declarations import MEAN
 from fe_phaseinv.observation.channels import Channels
 from fe_phaseinv.observation.pixels import Pixels
 
@@ -37,12 +39,12 @@ class FieldUnknowns:
         Of a model whose laws are local; heterogeneous where the map is unknown.
     pixels : Pixels
     coordinates : Coordinates
-    prior : Prior
-        Of the laws, in units of the squared misfit.
     segment : Segment
         Where the start is unknown, its own frame is the first of the segment's frames.
     variance : float
         Of a pixel, by which the priors of the fields are weighted against the misfit.
+    weight : float
+        Of the squared differences in the cost.
     start, heterogeneity : FieldPrior, optional
         Priors of the fields that are unknown.
     term : TapedTerm, optional
@@ -62,9 +64,9 @@ class FieldUnknowns:
         pixels: Pixels,
         coordinates: Coordinates,
         *,
-        prior: Prior,
         segment: Segment,
         variance: float,
+        weight: float = 1.0,
         start: FieldPrior | None = None,
         heterogeneity: FieldPrior | None = None,
         term: TapedTerm | None = None,
@@ -72,12 +74,13 @@ class FieldUnknowns:
     ):
         if (heterogeneity is None) != (forward.heterogeneity is None):
             raise ValueError("a map goes with a ForwardModel that is heterogeneous, and with no other")
-        self.forward, self.pixels, self.coordinates, self.prior = forward, pixels, coordinates, prior
-        self.segment, self.variance, self.term, self.storage = segment, variance, term, storage
+        self.forward, self.pixels, self.coordinates = forward, pixels, coordinates
+        self.segment, self.variance, self.weight, self.term, self.storage = segment, variance, weight, term, storage
         fields = {"start": start, "heterogeneity": heterogeneity}
         self.fields = {name: field for name, field in fields.items() if field is not None}
         self.weighted, self._latest, self.channels = Weighted(forward.step), None, Channels(pixels, forward)
         self.laws, nodes = slice(len(coordinates)), forward.layout.nodes
+        self._mean_given = MEAN in forward.model.data
         ends = len(coordinates) + nodes * np.arange(len(self.fields) + 1)
         self.parts = {name: slice(a, b) for name, a, b in zip(self.fields, ends, ends[1:], strict=False)}
         self.size = int(ends[-1])
@@ -94,34 +97,56 @@ class FieldUnknowns:
         ----------
         run : Trajectory
         """
-        if self._latest is not None:
-            self._latest.forget()
+        self.forget()
         self._latest = Sweeps(self.weighted, self.forward.integrator, run, self.storage)
         return self._latest
 
-    def __len__(self) -> int:
-        """Return the number of unknowns on this rank."""
-        return self.size
-
-    def begin(self, laws: np.ndarray) -> np.ndarray:
-        """Return the unknowns with those of the laws as given, and the fields as they are expected.
+    def with_variance(self, variance: float) -> Self:
+        """Return the same with another variance of a pixel.
 
         Parameters
         ----------
-        laws : numpy.ndarray, shape (k,)
+        variance : float
         """
-        return np.pad(laws, (0, self.size - len(laws)))
+        other = copy(self)
+        other.variance = variance
+        return other
 
-    def local(self, whole: np.ndarray) -> np.ndarray:
-        """Return the local unknowns. Collective.
+    def forget(self) -> None:
+        """Free what the latest sweeps keep; what is needed again is computed again."""
+        if self._latest is not None:
+            self._latest.forget()
+
+    @property
+    def own(self) -> slice:
+        """Where the unknown fields are."""
+        return slice(self.laws.stop, None)
+
+    def gathered(self, x: np.ndarray) -> np.ndarray:
+        """Return the unknown fields as they are kept, the same on any number of ranks. Collective.
 
         Parameters
         ----------
-        whole : numpy.ndarray
-            As a point gives it.
+        x : numpy.ndarray, shape (size,)
+            Unknowns.
         """
-        fields = np.split(whole[self.laws.stop :], max(len(self.parts), 1))
-        return np.concatenate([whole[self.laws], *(self.order.scatter(field) for field in fields if field.size)])
+        return np.concatenate([np.zeros(0), *(self.order.gather(x[part]) for part in self.parts.values())])
+
+    def scattered(self, fields: np.ndarray) -> np.ndarray:
+        """Return the local unknown fields of those that are kept. Collective.
+
+        Parameters
+        ----------
+        fields : numpy.ndarray
+            From `gathered`.
+        """
+        whole = np.split(fields, max(len(self.parts), 1))
+        return np.concatenate([np.zeros(0), *(self.order.scatter(field) for field in whole if field.size)])
+
+    @property
+    def dimension(self) -> int:
+        """Number of values in the unknown fields, of all ranks."""
+        return len(self.parts) * self.forward.space.dim()
 
     @cached_property
     def order(self) -> NodeOrder:
@@ -129,14 +154,14 @@ class FieldUnknowns:
         return NodeOrder(self.forward.space)
 
     def dot(self, a: np.ndarray, b: np.ndarray) -> float:
-        """Return the sum of the products of unknowns, or of unknowns and derivatives by them. Collective.
+        """Return the sum of the products of unknown fields, or of such and derivatives by them. Collective.
 
         Parameters
         ----------
         a, b : numpy.ndarray, shape (size,)
+            Of which the share of the laws does not count.
         """
-        fields = slice(self.laws.stop, None)
-        return float(a[self.laws] @ b[self.laws] + total(self.pixels.comm, a[fields] @ b[fields]))
+        return float(total(self.pixels.comm, a[self.own] @ b[self.own]))
 
     def field(self, x: np.ndarray, name: str) -> np.ndarray:
         """Return local nodal values of a field; zero where it is not among the unknowns.
@@ -162,7 +187,7 @@ class FieldUnknowns:
             self.forward.heterogeneity.dat.data_wo[:] = self.field(x, "heterogeneity")
 
     def of_fields(self, by: Inputs) -> np.ndarray:
-        """Return the derivative by the unknown fields, as part of that by all unknowns, shape (size,).
+        """Return the derivative by the unknown fields, as part of that by all unknowns, shape (size,). Collective.
 
         Parameters
         ----------
@@ -172,6 +197,9 @@ class FieldUnknowns:
         found = np.zeros(self.size)
         for name, part in self.parts.items():
             found[part] = getattr(by, name)[: self.forward.layout.nodes]
+        if self._mean_given and "start" in self.parts:
+            start, norm = self.parts["start"], self.forward.step.norm
+            found[start] -= norm.total(found[start].sum()) * norm.mean_weights
         return found
 
     def first_fields(self, states: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -185,7 +213,9 @@ class FieldUnknowns:
         return [self.forward.layout.component(state, 0) for state in states]
 
     def start(self, x: np.ndarray) -> np.ndarray:
-        """Return the change of the start that unknowns, or a change of them, make: all components with rates.
+        """Return the change of the start that unknowns, or a change of them, make. Collective.
+
+        It is one of all components with rates; where the model is given the mean in time, the start keeps it.
 
         Parameters
         ----------
@@ -193,6 +223,8 @@ class FieldUnknowns:
             Unknowns.
         """
         first = self.field(x, "start")
+        if self._mean_given:
+            first = first - self.forward.step.norm.mean(first)
         return np.pad(first, (0, len(self.segment.start) - len(first)))
 
     def value_of_field_priors(self, x: np.ndarray) -> float:
@@ -203,8 +235,7 @@ class FieldUnknowns:
         x : numpy.ndarray, shape (size,)
             Unknowns.
         """
-        fields = slice(self.laws.stop, None)
-        return 0.5 * float(total(self.pixels.comm, self.of_field_priors(x)[fields] @ x[fields]))
+        return 0.5 * self.dot(self.of_field_priors(x), x)
 
     def of_field_priors(self, x: np.ndarray) -> np.ndarray:
         """Return the derivative of the priors of the fields, or their Hessian times a vector. Collective.

@@ -11,6 +11,7 @@ from firedrake import FunctionSpace
 from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.core.parallel import total
 from fe_phaseinv.core.spaces import disjoint_tags
+from fe_phaseinv.data.closure import doubt_balance
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.forward.given import BoundaryData
 from fe_phaseinv.forward.model import ForwardModel
@@ -54,7 +55,8 @@ def pose(images: ImageSeries, model, mesh, settings: Settings) -> Problem:
     ValueError
         Where a setting does not go with the model, the images or the mesh.
     """
-    frames = _frames(images, settings)
+    frames, held_out = _frames(images, settings)
+    followed = sorted({*frames, *held_out})
     _require_noise(images, settings)
     _require_mesh(mesh, settings)
     if settings.tags is not None:
@@ -66,7 +68,7 @@ def pose(images: ImageSeries, model, mesh, settings: Settings) -> Problem:
     fine = settings.tolerances or _tolerances(images)
     coarse = replace(fine, rtol=max(COARSE_TIME * fine.rtol, COARSEST_TIME))
     smoothers = _smoothers(images, mesh, settings.degree, settings)
-    data = data_in_time(images, model, smoothers[0], (settings.first_frame, *frames), settings.data)
+    data = data_in_time(images, model, smoothers[0], (settings.first_frame, *followed), settings.data)
 
     def discretise(
         degree: int, smoothers: tuple[Smoother, ...], tolerances: Tolerances, heterogeneous: bool
@@ -82,14 +84,17 @@ def pose(images: ImageSeries, model, mesh, settings: Settings) -> Problem:
             data=data,
         )
         require_channels(images, forward)
-        pixels = smoothers[0].pixels.showing(images)
+        pixels = smoothers[0].pixels.showing(images).without(held_out)
         return Discretisation(forward, pixels, Starts(smoothers, forward, mean_at(images, model, data)))
 
+    if model.conserved and settings.boundary == "no-flux":
+        _doubt_balance(smoothers[0].pixels)
     rough = (settings.degree + 1) // 2
     series = Series(
         coarse=discretise(rough, _smoothers(images, mesh, rough, settings), coarse, False),
         fine=discretise(settings.degree, smoothers, fine, settings.heterogeneity is not None),
         frames=frames,
+        held_out=held_out,
         first_frame=settings.first_frame,
         term=settings.term,
     )
@@ -158,15 +163,13 @@ def joint(problems: Sequence[Problem], ensemble: SeriesEnsemble | None = None) -
     InputError
         Where the noise of some series is known and that of others is not.
     ValueError
-        Where the laws differ, or a map, a start as a field or whole Hessians are asked for.
+        Where the laws, or the priors of maps and starts, differ.
     """
     series = tuple(series for problem in problems for series in problem.series)
     ensemble = ensemble or SeriesEnsemble.together(problems[0].ensemble.comm, len(series))
-    asked = ensemble.gather([(_laws_of(problem), problem.by_fields) for problem in problems])
-    for laws, _ in asked:
-        _require_same(asked[0][0], laws)
-    if len(asked) > 1 and any(by_fields for _, by_fields in asked):
-        raise ValueError("maps, starts as fields and whole Hessians are for one series of images")
+    asked = ensemble.gather([_laws_of(problem) for problem in problems])
+    for laws in asked:
+        _require_same(asked[0], laws)
     first = ensemble.gather([problem.coordinates for problem in problems])[0]
     images = ensemble.gather([(one.images.source, one.images.noise) for one in series])
     for source, noise in images:
@@ -177,14 +180,18 @@ def joint(problems: Sequence[Problem], ensemble: SeriesEnsemble | None = None) -
     return replace(problems[0], series=series, ensemble=ensemble, noises=noises, coordinates=first)
 
 
-def _frames(images: ImageSeries, settings: Settings) -> tuple[int, ...]:
-    """Return the frames to compare with, all of them after the first one."""
-    count, first = len(images.times), settings.first_frame
-    frames = tuple(range(first + 1, count) if settings.frames is None else settings.frames)
+def _frames(images: ImageSeries, settings: Settings) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the frames to compare with, all of them after the first one but for those held out, and these."""
+    count, first, held_out = len(images.times), settings.first_frame, tuple(settings.validation)
+    chosen = range(first + 1, count) if settings.frames is None else settings.frames
+    frames = tuple(frame for frame in chosen if frame not in held_out)
+    accepted = f"indices after the first_frame {first}, below the {count} of {images.source}"
     if not frames or frames[-1] >= count or frames[0] <= first:
-        accepted = f"indices after the first_frame {first}, below the {count} of {images.source}"
-        raise ValueError(f"frames: found {list(frames)}; accepted: {accepted}")
-    return frames
+        beside = f" but for the validation {list(held_out)}" if held_out else ""
+        raise ValueError(f"frames: found {list(chosen)}{beside}; accepted: {accepted}")
+    if held_out and (held_out[-1] >= count or held_out[0] <= first):
+        raise ValueError(f"validation: found {list(held_out)}; accepted: {accepted}")
+    return frames, held_out
 
 
 def _require_noise(images: ImageSeries, settings: Settings) -> None:
@@ -192,6 +199,14 @@ def _require_noise(images: ImageSeries, settings: Settings) -> None:
     if settings.loss != "squares" and images.noise == 0:
         accepted = "with a noise that is known or estimated, in units of which differences are large"
         raise InputError(images.source, "loss", f"{settings.loss!r} without a noise", accepted)
+
+
+def _doubt_balance(pixels: Pixels) -> None:
+    """Say where the sum of the pixels inside a mesh that is not the whole picture changes. Collective."""
+    inside = np.isfinite(pixels.picture(np.zeros(len(pixels.inside))))
+    frames = np.where(inside & pixels.images.mask, pixels.images.frames, np.nan)
+    if inside.ndim == 2 and not inside.all() and np.isfinite(frames).any():
+        doubt_balance(replace(pixels.images, frames=frames, coverage=None))
 
 
 def _require_mesh(mesh, settings: Settings) -> None:
@@ -262,6 +277,7 @@ def _laws_of(problem: Problem) -> dict[str, object]:
     relations |= {name: getattr(model, name) for name in model.options}
     learnt = {f"initial {name}": np.asarray(start).tolist() for name, start in initial.items()}
     learnt["free"] = problem.coordinates.free.tolist()
+    learnt |= {key: getattr(problem.settings, key) for key in ("heterogeneity", "start_prior", "hessian")}
     return {"model": f"{type(model).__qualname__} {model.name}"} | relations | learnt
 
 

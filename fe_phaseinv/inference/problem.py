@@ -13,6 +13,7 @@ from fe_phaseinv.forward.model import Counts, ForwardModel
 from fe_phaseinv.forward.parameters import CoefficientLayout
 from fe_phaseinv.inference.ensemble import SeriesEnsemble
 from fe_phaseinv.inference.experiment import Experiment
+from fe_phaseinv.inference.field_experiment import FieldExperiment
 from fe_phaseinv.inference.field_objective import FieldObjective
 from fe_phaseinv.inference.matern import FieldPrior, Matern
 from fe_phaseinv.inference.objective import Objective
@@ -79,6 +80,8 @@ class Series:
         Frames to compare with.
     first_frame : int
         Frame that starts the run.
+    held_out : tuple of int
+        Frames that the trajectory predicts without being compared with them.
     term : callable, optional
         A functional that is added to the cost of the trajectory, as in `Settings`.
     """
@@ -87,7 +90,13 @@ class Series:
     fine: Discretisation
     frames: tuple[int, ...]
     first_frame: int = 0
+    held_out: tuple[int, ...] = ()
     term: Callable | None = None
+
+    @property
+    def followed(self) -> tuple[int, ...]:
+        """Frames of the trajectory: those to compare with, and those held out."""
+        return tuple(sorted({*self.frames, *self.held_out}))
 
     @property
     def images(self) -> ImageSeries:
@@ -131,7 +140,7 @@ class Series:
         uncertain : bool
             Whether the first frame is compared with, too.
         """
-        return trajectory(self.fine.smoother, self.first_frame, self.frames, limits=self.limits, uncertain=uncertain)
+        return trajectory(self.fine.smoother, self.first_frame, self.followed, limits=self.limits, uncertain=uncertain)
 
     def experiment(self, stage: str, weight: float) -> Experiment:
         """Return the comparison with the images in a stage. Collective.
@@ -151,14 +160,14 @@ class Series:
             short = trajectory(how.smoother, self.first_frame, self.frames[:count], limits=self.limits)
             return Experiment(how.forward, how.pixels, [short], weight=weight)
         if self.start_unknown:
-            segment, field = uncertain_trajectory(how.smoother, self.first_frame, self.frames, limits=self.limits)
+            segment, field = uncertain_trajectory(how.smoother, self.first_frame, self.followed, limits=self.limits)
         else:
             segment = self.trajectory()
         return Experiment(how.forward, how.pixels, [segment], field=field, weight=weight, term=self.taped_term())
 
     def taped_term(self) -> TapedTerm | None:
         """Return the functional that is added to the cost, on a tape of its own. Collective."""
-        return self.term and TapedTerm(self.term, self.fine.forward.space, len(self.frames) + 1)
+        return self.term and TapedTerm(self.term, self.fine.forward.space, len(self.followed) + 1)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -229,7 +238,7 @@ class Problem:
 
     @property
     def by_fields(self) -> bool:
-        """Whether the trajectory is fitted with unknown fields, or whole Hessians, and so by conjugate gradients."""
+        """Whether the trajectory is fitted with unknown fields, or whole Hessians."""
         asked = self.settings
         return bool(asked.heterogeneity or asked.start_prior) or asked.hessian != "gauss-newton"
 
@@ -270,27 +279,28 @@ class Problem:
         regularisation : sequence of float
             Weight of the prior of each law.
         """
-        if self.by_fields and stage != "intervals" and not beginning(stage):
-            return self._field_objective(regularisation)
         weights = [(self.noise / noise) ** 2 if noise else 1.0 for noise in self.noises]
-        own = zip(self.ensemble.own, self.series, strict=True)
-        experiments = [series.experiment(stage, weights[index]) for index, series in own]
-        return Objective(experiments, self.coordinates, self.prior(regularisation), self.ensemble)
+        own = [(series, weights[index]) for index, series in zip(self.ensemble.own, self.series, strict=True)]
+        prior = self.prior(regularisation)
+        if self.by_fields and stage != "intervals" and not beginning(stage):
+            variance = self.variance(regularisation)
+            fields = [self._field_experiment(series, weight, variance) for series, weight in own]
+            return FieldObjective(fields, prior, self.ensemble, self.settings.hessian)
+        experiments = [series.experiment(stage, weight) for series, weight in own]
+        return Objective(experiments, self.coordinates, prior, self.ensemble)
 
-    def _field_objective(self, regularisation: Sequence[float]) -> FieldObjective:
-        (series,), start, heterogeneity = self.series, self.settings.start_prior, self.settings.heterogeneity
-        how = series.fine
+    def _field_experiment(self, series: Series, weight: float, variance: float) -> FieldExperiment:
+        how, start, heterogeneity = series.fine, self.settings.start_prior, self.settings.heterogeneity
         if start is None and self.noise:
             start = Matern(*how.smoother.uncertainty(series.first_frame))
-        return FieldObjective(
+        return FieldExperiment(
             how.forward,
             how.pixels,
             self.coordinates,
-            prior=self.prior(regularisation),
             segment=series.trajectory(uncertain=start is not None),
-            variance=self.variance(regularisation),
+            variance=variance,
+            weight=weight,
             start=start and FieldPrior(start, how.forward.space),
             heterogeneity=heterogeneity and FieldPrior(heterogeneity, how.forward.space),
             term=series.taped_term(),
-            hessian=self.settings.hessian,
         )

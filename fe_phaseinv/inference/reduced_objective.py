@@ -16,8 +16,9 @@ from fe_phaseinv.inference.field_objective import FieldObjective
 class ReducedObjective(AbstractReducedFunctional):
     """A `FieldObjective` as pyadjoint sees it: derivatives belong to the last value.
 
-    Its controls are the unknowns of the laws, each a function of the real space, then the unknown fields, whose Riesz
-    map is the covariance of their prior. Time grids are that of the first point, so that it is one smooth function.
+    Its controls are the unknowns of the laws, each a function of the real space, then the unknown fields of the series
+    of this rank's group, whose Riesz map is the covariance of their prior. Time grids are those of the first point, so
+    that it is one smooth function.
 
     Parameters
     ----------
@@ -36,8 +37,7 @@ class ReducedObjective(AbstractReducedFunctional):
         self.first = self.point = objective.at(x)
         if not np.isfinite(self.point.value):
             raise ValueError("the model cannot be solved at the unknowns to begin with")
-        priors = objective.fields.values()
-        maps = ["l2"] * len(objective.coordinates) + [prior.riesz_map for prior in priors]
+        maps = ["l2"] * len(objective.coordinates) + [of.fields[name].riesz_map for of, name, _ in objective.parts]
         self._controls = Enlist([Control(f, riesz_map=m) for f, m in zip(self.functions(x), maps, strict=True)])
 
     @property
@@ -136,10 +136,10 @@ class ReducedObjective(AbstractReducedFunctional):
 
     def _split(self, x: np.ndarray, kind: type, of) -> list:
         """Put the parts of an array into functions of some kind."""
-        forward = self.objective.forward
-        real = FunctionSpace(forward.mesh, "R", 0)
-        laws, fields = x[self.objective.laws], [x[part] for part in self.objective.parts.values()]
-        found = [kind(of(real)) for _ in laws] + [kind(of(forward.space)) for _ in fields]
+        parts, laws = self.objective.parts, x[self.objective.laws]
+        real = FunctionSpace(self.objective.experiments[0].forward.mesh, "R", 0)
+        fields = [x[part] for _, _, part in parts]
+        found = [kind(of(real)) for _ in laws] + [kind(of(one.forward.space)) for one, _, _ in parts]
         for function, values in zip(found, [*laws, *fields], strict=True):
             function.dat.data_wo[:] = values
         return found

@@ -11,7 +11,7 @@ import numpy as np
 from fe_phaseinv.forward.trajectory import Tolerances
 from fe_phaseinv.inference.matern import Matern
 from fe_phaseinv.observation.losses import Loss
-from fe_phaseinv.optimisation.newton_cg import Hessian
+from fe_phaseinv.optimisation.bordered import Hessian
 
 Boundary = Literal["no-flux", "from-images", "periodic"]
 
@@ -30,6 +30,9 @@ class Settings:
         Laws that stay as they start.
     frames : sequence of int, optional
         Frames to compare with, increasing; all after the first one where not given.
+    validation : sequence of int
+        Frames that are predicted and scored, but not compared with, increasing. What is given in time is that of all
+        frames.
     first_frame : int
         Frame that starts the run.
     degree : int
@@ -78,6 +81,7 @@ class Settings:
     initial: Mapping[str, float | Sequence[float]] = field(default_factory=dict)
     fixed: Sequence[str] = ()
     frames: Sequence[int] | None = None
+    validation: Sequence[int] = ()
     first_frame: int = 0
     degree: int = 3
     tolerances: Tolerances | None = None
@@ -97,10 +101,11 @@ class Settings:
         _require("initial", self.initial, isinstance(self.initial, Mapping), "a mapping from laws to where they start")
         names = not isinstance(self.fixed, str) and all(isinstance(name, str) for name in self.fixed)
         _require("fixed", self.fixed, names, "a list of names of laws")
-        if self.frames is not None:
-            frames = list(self.frames)
-            increasing = all(_is_index(frame) for frame in frames) and sorted(set(frames)) == frames
-            _require("frames", frames, bool(frames) and increasing, "increasing indices of frames, counted from 0")
+        for name, frames in (("frames", self.frames), ("validation", self.validation)):
+            held = [] if frames is None else list(frames)
+            increasing = all(_is_index(frame) for frame in held) and sorted(set(held)) == held
+            some = bool(held) or frames is None or name == "validation"
+            _require(name, held, some and increasing, "increasing indices of frames, counted from 0")
         _require("first_frame", self.first_frame, _is_index(self.first_frame), "the index of a frame, from 0")
         _require("degree", self.degree, _is_index(self.degree) and self.degree > 0, "a positive integer")
         of_kind = self.tolerances is None or isinstance(self.tolerances, Tolerances)

@@ -93,9 +93,9 @@ def verify_fields(objective: FieldObjective, x: np.ndarray, *, size: float = 1e-
     base = objective.at(x)
     if not np.isfinite(base.value):
         return [Check("fields: the model can be solved at the starting laws", 0.0, 1.0, 0.0)]
-    direction, laws = base.precondition(base.gradient), objective.laws
-    for field in objective.parts.values():
-        direction[field] *= size / max(extremes(objective.pixels.comm, np.abs(direction[field]))[1], 1e-300)
+    direction, laws = objective.raised(base.gradient), objective.laws
+    for experiment, _, field in objective.parts:
+        direction[field] *= size / max(extremes(experiment.pixels.comm, np.abs(direction[field]))[1], 1e-300)
     direction[laws] = np.random.default_rng(seed).standard_normal(laws.stop)
     direction[laws] *= size * max(np.linalg.norm(x[laws]), 1.0) / np.linalg.norm(direction[laws])
     # Before the other points are looked at, for only the latest one keeps its factors.

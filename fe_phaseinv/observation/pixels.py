@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from copy import copy
 
 import numpy as np
@@ -51,7 +52,7 @@ class Pixels:
     """
 
     def __init__(self, images: ImageSeries, space: FunctionSpace, loss: Loss = "squares"):
-        self.images, self.space, self.loss = images, space, loss
+        self.images, self.space, self.loss, self.held_out = images, space, loss, frozenset()
         self.comm = space.mesh().comm
         points, per_pixel = _sample(images, space.mesh())
         vertices = VertexOnlyMesh(
@@ -84,6 +85,18 @@ class Pixels:
         other.images = images
         return other
 
+    def without(self, frames: Iterable[int]) -> Pixels:
+        """Return the same pixels, of which none of some frames counts.
+
+        Parameters
+        ----------
+        frames : iterable of int
+            Frames that are held out.
+        """
+        other = copy(self)
+        other.held_out = frozenset(frames)
+        return other
+
     def frame(self, index: int, channel: int = 0) -> np.ndarray:
         """Return local pixels of one frame; NaN where they do not count.
 
@@ -94,7 +107,8 @@ class Pixels:
         channel : int
             Of the frame.
         """
-        return np.where(self.inside, self.images.picture(index, channel).ravel()[self.rows], np.nan)
+        counts = self.inside & (index not in self.held_out)
+        return np.where(counts, self.images.picture(index, channel).ravel()[self.rows], np.nan)
 
     def precision(self, index: int, channel: int = 0) -> np.ndarray:
         """Return the precision of the local pixels of one frame, in units of 1/noise^2; zero where they do not count.

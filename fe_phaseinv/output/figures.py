@@ -51,7 +51,8 @@ def figures(result: Result) -> dict[str, Callable]:
     drawn |= {**frames, "history": partial(_draw_history, result)}
     series = numbered("scalars", result.scalars).items()
     drawn |= {name: partial(_draw_scalars, scalars) for name, scalars in series if scalars}
-    return drawn if result.heterogeneity is None else drawn | {"heterogeneity": partial(_draw_map, result)}
+    maps = numbered("heterogeneity", result.images).items()
+    return drawn | {name: partial(_draw_map, images) for name, images in maps if images.map is not None}
 
 
 def rendered(figure, kind: str) -> bytes:
@@ -105,7 +106,9 @@ def _draw_curve(axes, result: Result, law: Law, slope: bool) -> None:
     margin, bounds = MARGIN if of_data else 0.0, result.model.bounds_of(relation.argument)
     z = np.linspace(low - margin, high + margin, 2 * POINTS)
     z = z[(z > bounds[0]) & (z < bounds[1])]
-    inside = (z >= low) & (z <= high)
+    if not z.size:  # data outside the bounds of the field tell nothing of where to look
+        z = np.linspace(*bounds, 2 * POINTS)[1:-1]
+    inside = ((z >= low) & (z <= high)) if min(high, z[-1]) > max(low, z[0]) else np.full(z.shape, True)
     value = law.slope(z) if slope else law(z)
     truth = true_law(result, law, z, slope)
     if truth is not None and of_data and not slope and relation.name in result.model.free_constants:
@@ -191,9 +194,11 @@ def _draw_frames(fitted: Fitted, noise: float | None):
     grid = figure.subplots(count, 3, squeeze=False, sharex=True, sharey=True)
     seen = {"cmap": "viridis", "vmin": fitted.range[0], "vmax": fitted.range[1]}
     error = {"cmap": "RdBu_r", "vmin": -most, "vmax": most}
-    for row, time, *images in zip(grid, fitted.times, fitted.observed, fitted.predicted, differences, strict=True):
+    held_out = fitted.held_out.frames if fitted.held_out else ()
+    rows = zip(grid, fitted.frames, fitted.times, fitted.observed, fitted.predicted, differences, strict=True)
+    for row, frame, time, *images in rows:
         titles = (
-            f"image, t = {time:.4g}{_where(fitted)}",
+            f"{'held out' if frame in held_out else 'image'}, t = {time:.4g}{_where(fitted)}",
             "prediction",
             _size(float(np.sqrt(np.nanmean(images[2] ** 2))), noise),
         )
@@ -234,18 +239,21 @@ def _shown_extent(images: Fitted) -> tuple[tuple[float, ...], tuple[float, float
     return (x0, x0 + lx, y0, y0 + ly), (lx, ly)
 
 
-def _draw_map(result: Result):
+def _draw_map(images: Fitted):
     from matplotlib.figure import Figure
 
-    (images,) = result.images
     extent, (lx, ly) = _shown_extent(images)
-    factors = np.exp(_plane(result.heterogeneity))
-    figure = Figure(figsize=(4.6, 0.9 + 3.7 * ly / lx), layout="compressed")
-    axes = figure.subplots()
-    shown = axes.imshow(factors, origin="lower", extent=extent, cmap="viridis")
-    axes.set_title(f"the kinetics here, over those of the law{_where(images)}", fontsize="medium")
-    axes.set_facecolor(MISSING)
-    figure.colorbar(shown, ax=axes, label="exp(h)")
+    drawn = {"exp(h)": np.exp(_plane(images.map.value))}
+    if images.map.deviation is not None:
+        drawn["standard deviation of h"] = _plane(images.map.deviation)
+    titles = f"the kinetics here, over those of the law{_where(images)}", "how well h is known"
+    figure = Figure(figsize=(4.6 * len(drawn), 0.9 + 3.7 * ly / lx), layout="compressed")
+    row = figure.subplots(1, len(drawn), squeeze=False)[0]
+    for axes, title, (label, values), colours in zip(row, titles, drawn.items(), ("viridis", "magma"), strict=False):
+        shown = axes.imshow(values, origin="lower", extent=extent, cmap=colours)
+        axes.set_title(title, fontsize="medium")
+        axes.set_facecolor(MISSING)
+        figure.colorbar(shown, ax=axes, label=label)
     return figure
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from fe_phaseinv.core.errors import DataWarning
 from fe_phaseinv.output.figures import figures, rendered
-from fe_phaseinv.output.result import Result, numbered
+from fe_phaseinv.output.result import Fitted, Result, numbered
 from fe_phaseinv.output.summary import scalars_table, summary, table
 
 KINDS = ("png", "pdf")
@@ -41,6 +41,8 @@ def write(folder: Path, result: Result) -> list[Path]:
 def write_values(folder: Path, result: Result) -> list[Path]:
     """Write result.json, curves.csv and, where there are such, scalars.csv and heterogeneity.npz.
 
+    With several series of images there is one of the latter for each, scalars-1.csv and so on.
+
     Parameters
     ----------
     folder : pathlib.Path
@@ -60,8 +62,9 @@ def write_values(folder: Path, result: Result) -> list[Path]:
     for name, scalars in numbered("scalars", result.scalars).items():
         if scalars:
             files[f"{name}.csv"] = scalars_table(scalars)
-    if result.heterogeneity is not None:
-        files["heterogeneity.npz"] = _map_file(result)
+    for name, images in numbered("heterogeneity", result.images).items():
+        if images.map is not None:
+            files[f"{name}.npz"] = _map_file(images)
     for name, data in files.items():
         write_atomically(folder / name, data)
     return [folder / name for name in files]
@@ -118,8 +121,8 @@ def write_atomically(path: Path, data: bytes | str) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _map_file(result: Result) -> bytes:
-    """Return the map as a NumPy archive with the keys of an image file."""
-    buffer, (images,) = BytesIO(), result.images
-    np.savez_compressed(buffer, heterogeneity=result.heterogeneity, extent=images.extent, origin=images.origin)
+def _map_file(images: Fitted) -> bytes:
+    """Return the map and, where it is known, its deviation as a NumPy archive with the keys of an image file."""
+    buffer, known = BytesIO(), {} if images.map.deviation is None else {"deviation": images.map.deviation}
+    np.savez_compressed(buffer, heterogeneity=images.map.value, **known, extent=images.extent, origin=images.origin)
     return buffer.getvalue()

@@ -9,6 +9,54 @@ import numpy as np
 from fe_phaseinv.inference.posterior import QUANTILE
 
 
+@dataclass(frozen=True)
+class Held:
+    """How well frames are predicted that were not fitted.
+
+    Parameters
+    ----------
+    frames : tuple of int
+        Their indices.
+    squares : float
+        Sum of the squared differences.
+    pixels : int
+        Number of differences.
+    noise : float
+        Standard deviation of a pixel; zero where it is not known.
+    """
+
+    frames: tuple[int, ...]
+    squares: float
+    pixels: int
+    noise: float
+
+    @property
+    def rms(self) -> float:
+        """Root mean square difference between prediction and images."""
+        return float(np.sqrt(self.squares / self.pixels))
+
+    @property
+    def standardised(self) -> float | None:
+        """The same in standard deviations of the noise; None where this is not known."""
+        return self.rms / self.noise if self.noise else None
+
+
+@dataclass(frozen=True, eq=False)
+class Map:
+    """A map h of the kinetics, which are multiplied by exp(h).
+
+    Parameters
+    ----------
+    value : numpy.ndarray, shape (ny, nx) or (nz, ny, nx)
+        Averages over pixels; NaN outside the domain.
+    deviation : numpy.ndarray or None, of the same shape
+        Their standard deviations, those of the laws and the start counted; None where the result has no posterior.
+    """
+
+    value: np.ndarray
+    deviation: np.ndarray | None
+
+
 @dataclass(frozen=True, eq=False)
 class Fitted:
     """A series of images beside its prediction.
@@ -23,11 +71,15 @@ class Fitted:
         Smallest and largest pixel value of the data used, of the first channel; of the predictions where the data are
         noisy.
     frames, times : tuple
-        Indices and times of the frames compared with.
+        Indices and times of the frames predicted.
     observed, predicted : numpy.ndarray, shape (n, ny, nx) or (n, nz, ny, nx)
         Their pixels, NaN where there is no data; with an axis of channels, where there are several, after the first.
     extent, origin : tuple of float
         Size of the images and position of their lower left corner.
+    held_out : Held or None
+        How the frames that were not fitted are predicted; None where there are none.
+    map : Map or None
+        Of the kinetics; None where none was learnt.
     """
 
     source: str
@@ -39,6 +91,15 @@ class Fitted:
     predicted: np.ndarray
     extent: tuple[float, ...]
     origin: tuple[float, ...]
+    held_out: Held | None = None
+    map: Map | None = None
+
+    @property
+    def compared(self) -> tuple[tuple[int, ...], np.ndarray]:
+        """The frames that were fitted, and the predictions of them."""
+        left = self.held_out.frames if self.held_out else ()
+        kept = [place for place, frame in enumerate(self.frames) if frame not in left]
+        return tuple(self.frames[place] for place in kept), self.predicted[kept]
 
     @property
     def channels(self) -> list[Fitted]:

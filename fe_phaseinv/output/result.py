@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from warnings import warn
 
 import numpy as np
 
 from fe_phaseinv.core.errors import DataWarning
+from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.inference.experiment import Fit
-from fe_phaseinv.inference.field_point import FieldPoint
+from fe_phaseinv.inference.field_fit import FieldFit
+from fe_phaseinv.inference.field_posterior import map_deviation
 from fe_phaseinv.inference.goodness import Goodness
 from fe_phaseinv.inference.identifiability import Identifiability, identifiability
 from fe_phaseinv.inference.inversion import Progress, posterior
@@ -23,7 +25,7 @@ from fe_phaseinv.laws.relations import Law
 from fe_phaseinv.models.declarations import WAVENUMBER
 from fe_phaseinv.models.dimensions import named
 from fe_phaseinv.models.interface import Model
-from fe_phaseinv.output.fitted import Fitted, Tracked
+from fe_phaseinv.output.fitted import Fitted, Held, Map, Tracked
 
 FURTHEST = 4.0
 """Multiple of its wavenumber up to which a kernel is tabulated: short waves decay before they are seen."""
@@ -59,8 +61,6 @@ class Result:
         An entry for each trial point and each start of a stage: iteration, stage, accepted, cost, misfit_rms, ...
     counts, seconds : dict
         Solves and wall time by kind.
-    heterogeneity : numpy.ndarray or None, shape (ny, nx) or (nz, ny, nx)
-        Map h of the kinetics, averaged over pixels, where one was learnt.
     scalars : tuple of dict
         For each series, the numbers that are unknown at each time, by name.
     truth : dict or None
@@ -86,7 +86,6 @@ class Result:
     counts: dict[str, int]
     seconds: dict[str, float]
     ranks: int
-    heterogeneity: np.ndarray | None = None
     scalars: tuple[dict[str, Tracked], ...] = ()
     truth: dict[str, Any] | None = None
     warnings: tuple[str, ...] = ()
@@ -107,6 +106,18 @@ class Result:
     def range(self) -> tuple[float, float]:
         """Smallest and largest value of all series."""
         return min(images.range[0] for images in self.images), max(images.range[1] for images in self.images)
+
+    @property
+    def validation(self) -> Held | None:
+        """How the frames of all series that were not fitted are predicted, each in widths of its noise, on average."""
+        held = [images.held_out for images in self.images if images.held_out]
+        if not held:
+            return None
+        pixels, squares = sum(one.pixels for one in held), sum(one.squares for one in held)
+        if not all(one.noise for one in held):
+            return Held((), squares, pixels, 0.0)
+        widths = sum(one.squares / one.noise**2 for one in held)
+        return Held((), squares, pixels, float(np.sqrt(squares / widths)) if widths else held[0].noise)
 
     def argument_range(self, name: str, multiple: float = FURTHEST) -> tuple[float, float]:
         """Return the ends of the range of a law's argument: of the data, of wavenumbers, or where a basis is meant for.
@@ -196,9 +207,11 @@ def collect(
     point, outcome, work = progress.state.point, progress.state.outcome, progress.counts
     fitted = [_fitted(*pair, progress.stage) for pair in zip(problem.series, point.fits, strict=True)]
     laplace = _posterior(problem, progress) if uncertainty else None
-    told = [(one.frames, one.predicted) for one in fitted]
-    goodness, images = judged(problem, progress.stage, told, laplace), problem.ensemble.gather(fitted)
+    told = [one.compared for one in fitted]
+    goodness = judged(problem, progress.stage, told, laplace)
     laplace = held_against(laplace, goodness)
+    maps = _maps(problem, progress, laplace)
+    images = problem.ensemble.gather([replace(one, map=found) for one, found in zip(fitted, maps, strict=True)])
     free = problem.coordinates.free
     tracked = [_tracked(*pair, free, laplace) for pair in zip(problem.series, point.fits, strict=True)]
     return Result(
@@ -219,7 +232,6 @@ def collect(
             "sensitivities": work.seconds_sensitivities,
         },
         ranks=problem.ensemble.comm.size,
-        heterogeneity=_heterogeneity(problem, progress),
         scalars=tuple(problem.ensemble.gather(tracked)),
         truth=truth,
         units=problem.ensemble.gather([(one.images.unit, one.images.time_unit) for one in problem.series])[0],
@@ -256,7 +268,7 @@ def numbered(name: str, items: Sequence[Any]) -> dict[str, Any]:
     return dict(zip(names, items, strict=True))
 
 
-def _fitted(series: Series, fit: Fit | FieldPoint, stage: str) -> Fitted:
+def _fitted(series: Series, fit: Fit | FieldFit, stage: str) -> Fitted:
     pixels, images, frames = series.discretisation(stage).pixels, series.images, list(fit.frames)
     rows = [np.split(prediction, images.channels) for prediction in fit.predictions]
     predicted = np.array([[pixels.picture(part) for part in parts] for parts in rows])
@@ -272,10 +284,20 @@ def _fitted(series: Series, fit: Fit | FieldPoint, stage: str) -> Fitted:
         predicted=predicted,
         extent=images.extent,
         origin=images.origin,
+        held_out=_held(series, images, fit.frames, predicted),
     )
 
 
-def _tracked(series: Series, fit: Fit | FieldPoint, free: np.ndarray, posterior: Laplace | None) -> dict[str, Tracked]:
+def _held(series: Series, images: ImageSeries, frames: Sequence[int], predicted: np.ndarray) -> Held | None:
+    """Compare the predictions of frames that were not fitted with these."""
+    held = [frame for frame in frames if frame in series.held_out]
+    differences = [images.frames[frame] - predicted[frames.index(frame)] for frame in held]
+    seen = [each[np.isfinite(each)] for each in differences]
+    count = sum(each.size for each in seen)
+    return Held(tuple(held), float(sum(each @ each for each in seen)), count, images.noise) if count else None
+
+
+def _tracked(series: Series, fit: Fit | FieldFit, free: np.ndarray, posterior: Laplace | None) -> dict[str, Tracked]:
     times = series.images.times[list(fit.frames)]
     deviations = {name: _deviation(fit.scalar_derivatives.get(name), free, posterior) for name in fit.scalars}
     return {name: Tracked(times, value, deviations[name]) for name, value in fit.scalars.items()}
@@ -290,8 +312,14 @@ def _deviation(derivative: np.ndarray | None, free: np.ndarray, posterior: Lapla
     return np.array([posterior.known(functional)[0] for functional in functionals])
 
 
-def _heterogeneity(problem: Problem, progress: Progress) -> np.ndarray | None:
-    point, pixels = progress.state.point, problem.series[0].fine.pixels
+def _maps(problem: Problem, progress: Progress, posterior: Laplace | None) -> list[Map | None]:
+    """Return the maps of the series of this rank's group."""
     if problem.settings.heterogeneity is None or progress.stage in problem.preparations:
-        return None
-    return pixels.picture(pixels.average(point.objective.field(point.x, "heterogeneity")))
+        return [None] * len(problem.series)
+    found = []
+    for share in progress.state.point.shares:
+        of = share.experiment
+        known = None if posterior is None else map_deviation(share, progress.state.point.hessian, posterior.deviation)
+        value = of.pixels.average(of.field(share.x, "heterogeneity"))
+        found.append(Map(of.pixels.picture(value), None if known is None else of.pixels.picture(known)))
+    return found

@@ -18,7 +18,7 @@ from fe_phaseinv.inference.goodness import Goodness
 from fe_phaseinv.inference.identifiability import Identifiability
 from fe_phaseinv.laws.bases import ConstantBasis
 from fe_phaseinv.laws.relations import Law, Relation
-from fe_phaseinv.output.fitted import Tracked
+from fe_phaseinv.output.fitted import Fitted, Held, Tracked
 from fe_phaseinv.output.reading import compared
 from fe_phaseinv.output.result import POINTS, Result
 
@@ -43,10 +43,22 @@ def summary(result: Result) -> dict[str, Any]:
     content["scalars"] = _scalars(result)
     content["compared"] = [asdict(item) for item in compared(result.model)]
     content["identifiability"] = _identifiability(result.identifiability)
-    shown = ("source", "frames", "misfit_rms")
-    content["images"] = [{key: getattr(images, key) for key in shown} for images in result.images]
+    content["images"] = [_images(images) for images in result.images]
+    if result.validation is not None:
+        content["validation"] = _validation(result.validation)
     content["goodness"] = _goodness(result.goodness)
     return _plain(content | {key: getattr(result, key) for key in after} | {"versions": _versions()})
+
+
+def _images(images: Fitted) -> dict[str, Any]:
+    """Return what result.json says of a series of images."""
+    found = {key: getattr(images, key) for key in ("source", "frames", "misfit_rms")}
+    return found | ({} if images.held_out is None else {"validation": _validation(images.held_out)})
+
+
+def _validation(held_out: Held) -> dict[str, Any]:
+    """Return how frames that were not fitted are predicted, in units of the pixels and of their noise."""
+    return {"frames": held_out.frames, "rms": held_out.rms, "standardised": held_out.standardised}
 
 
 def table(laws: dict[str, dict[str, Any]], shown: str) -> str:

@@ -45,7 +45,7 @@ def laws(size, kinetics):
 
 
 def meshes(cells=(16, 32, 64)):
-    """Iterations of the trust region and of conjugate gradients, and correlation of the map, by the cells of a side."""
+    """Iterations of the trust region, directions that the images tell of, and correlation of the map, by the cells."""
     images = ImageSeries.load(DATA / "ac_map.npz", noise=0.05)
     truth = np.load(DATA / "ac_map.npz")["heterogeneity"]
     for count in cells:
@@ -58,12 +58,13 @@ def meshes(cells=(16, 32, 64)):
         state = start(objective, objective.begin(coordinates.from_coefficients(coordinates.start)), 1.0)
         state = replace(state, radius=objective.radius(state.point, 1.0))
         *_, last = iterate(objective, state, TOLERANCE["search"], 40, objective.subproblem)
-        found = problem.series[0].fine.pixels.average(objective.field(last.point.x, "heterogeneity"))
+        (share,) = last.point.shares
+        found = share.experiment.pixels.average(share.experiment.field(share.x, "heterogeneity"))
         yield {
             "cells": count,
-            "unknowns": objective.size,
+            "unknowns": len(objective),
             "iterations": last.iteration,
-            "conjugate gradients": objective.subproblem.iterations,
+            "directions": len(share.fine_subspace.curvatures),
             "correlation": float(np.corrcoef(found, truth.ravel())[0, 1]),
             "seconds": perf_counter() - began,
         }

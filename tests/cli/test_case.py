@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fe_phaseinv.cli.build import given_data
 from fe_phaseinv.cli.case import Case, read_case
 from fe_phaseinv.cli.folder import _inputs, _same
 from fe_phaseinv.cli.laws import start_of, started
@@ -434,6 +435,21 @@ def test_several_series(folder):
     assert case.names == ["images[0]", "images[1]"]
 
 
+def test_several_series_with_maps_drives_and_frames_held_out(folder):
+    """Each has the drive of the case, or one of its own; maps and held-out frames are asked for once."""
+    overrides = ["images.1.drive.rate=0.1", "heterogeneity={deviation=1, length=1}", "validation.frames=[2]"]
+    overrides += ['images.1.domain={mesh = "outline"}']
+    text = SEVERAL.replace("diffusivity", "exchange_current").replace("cahn-hilliard", "driven-reaction")
+    case = read_case(write(folder, text), overrides)
+    assert [given_data(case, index) for index in (0, 1)] == [{"mean": "from-images"}, {"mean": 0.1}]
+    assert case.validation.frames == (2,) and case.heterogeneity.deviation == 1
+    copy = folder / "copy.toml"
+    copy.write_text(case.text(), encoding="utf-8")
+    assert read_case(copy) == case
+    message = refusal(copy, "images.1.drive={mean = [[0, 0.5], [1, 1.5]]}")
+    assert message.startswith("images[1].drive.mean: found 1.5; accepted: means between 0 and 1")
+
+
 @pytest.mark.parametrize(
     "text", [SEVERAL, SMALLEST.replace("[images]", "[[images]]"), SMALLEST + "[images.domain]\ncells = 3\n"]
 )
@@ -468,12 +484,8 @@ def test_series_read_back(folder, text):
             'images[1].domain.tags: found [1]; accepted: none, unless images[1].domain.boundary = "from-images"',
         ),
         (
-            ["optimizer.hessian=newton"],
-            'optimizer.hessian: found "newton"; accepted: "gauss-newton", where there are 2',
-        ),
-        (
-            ["heterogeneity={deviation = 1, length = 1}"],
-            "heterogeneity: found a section; accepted: none, where there are 2 series of images",
+            ["images.1.drive={rate = 1}"],
+            'images[1].drive: found a section; accepted: none, where model = "cahn-hilliard"',
         ),
     ],
 )

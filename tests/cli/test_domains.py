@@ -39,6 +39,7 @@ coefficients = [0, {slope}]
 ideal_entropy = true
 [laws.diffusivity]
 size = {size}
+coefficients = [0]
 [laws.gradient_energy]
 initial = {energy}
 """

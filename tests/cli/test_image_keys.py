@@ -9,7 +9,7 @@ from tifffile import imwrite
 
 from fe_phaseinv.cli.case import read_case
 from fe_phaseinv.cli.command import main
-from fe_phaseinv.cli.folder import _files, _same
+from fe_phaseinv.cli.folder import _files, _inputs, _same
 from fe_phaseinv.cli.images import load_images, load_starts
 from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.data.images import ImageSeries
@@ -202,3 +202,12 @@ def test_a_start_tells_no_mean(folder):
     found = refusal(load_starts, read_case(folder / "case.toml"))
     assert 'drive.mean: found "from-images"; accepted: [[time, mean], ...] or a rate, where simulate.times are' in found
     assert load_starts(read_case(folder / "case.toml", ["drive.rate=0.001"]))[0][1] == (1, 2)
+
+
+def test_a_soft_mask_is_another_run_than_a_hard_one(folder):
+    """Although the pixels are the same: progress of one is none of the other."""
+    found = case(folder, TOLD + 'mask = "mask.tif"')
+    hard = load_images(found)
+    soft = [(replace(images, coverage=np.where(INSIDE, 0.9, 0.1)), frames) for images, frames in hard]
+    np.testing.assert_array_equal(soft[0][0].frames, hard[0][0].frames)
+    assert _inputs(found, hard) == _inputs(found, load_images(found)) != _inputs(found, soft)

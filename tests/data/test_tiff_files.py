@@ -171,6 +171,11 @@ def test_metadata_of_imagej(tmp_path):
     assert "unit: found pounds; accepted: a unit into which um can be converted" in found
 
 
+def test_how_fast_a_movie_is_shown_is_no_time(tmp_path):
+    found = refusal(load, tmp_path / "a.tif", LEVELS, imagej=True, metadata={"axes": "TYX", "fps": 7.0}, choice={})
+    assert "times and extent: found nothing in its metadata; accepted: times or time_step and extent or pixel" in found
+
+
 def test_frames_that_imagej_calls_slices(tmp_path):
     """With a time between them they are frames; with a distance and no time they are a stack."""
     metadata = {"axes": "ZYX", "unit": "\\u00B5m"}

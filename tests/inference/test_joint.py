@@ -117,7 +117,7 @@ def test_series_that_do_not_go_together_are_refused(movie):
     for other in (one(movie, SELF, size=3), one(movie, SELF, START | {"diffusivity": [0.1]})):
         with pytest.raises(ValueError, match="accepted: the same model and laws, learnt from the same start$"):
             joint([first, other])
-    with pytest.raises(ValueError, match="are for one series of images"):
+    with pytest.raises(ValueError, match="^heterogeneity: found Matern.* beside None; accepted: the same"):
         joint([first, one(movie, SELF, heterogeneity=Matern(0.3, 0.3))])
 
 

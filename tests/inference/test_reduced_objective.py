@@ -12,7 +12,6 @@ from test_fields import build, change, predicted, unknowns
 from fe_phaseinv.inference.reduced_objective import ReducedObjective
 from fe_phaseinv.models.allen_cahn import AllenCahn
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
-from fe_phaseinv.optimisation.newton_cg import NewtonCG
 from fe_phaseinv.optimisation.trust_region import iterate, start
 
 KEPT = [0, 1, 2, 5]
@@ -46,8 +45,8 @@ def test_actions(movie):
     np.testing.assert_allclose(reduced.array(reduced.gauss_newton(along)), point.action(v), rtol=1e-8, atol=1e-9)
     assert reduced.tlm(along) == pytest.approx(point.dot(point.gradient, v))
     gradient = reduced.derivative(apply_riesz=True)
-    field = objective.parts["heterogeneity"]
-    expected = objective.fields["heterogeneity"].covariance(point.gradient[field])
+    experiment, _, field = objective.parts[-1]
+    expected = experiment.fields["heterogeneity"].covariance(point.gradient[field])
     np.testing.assert_allclose(gradient[-1].dat.data_ro, expected, rtol=1e-8)
 
 
@@ -61,17 +60,17 @@ def test_a_point_without_a_solution(movie):
 @pytest.mark.slow
 def test_the_same_minimum_as_tao_and_scipy(movie):
     images = predicted(AllenCahn, replace(movie, times=30 * movie.times), 0.01)
-    objective, _ = build(AllenCahn, MPI.COMM_SELF, images, fixed=KEPT, start_unknown=False)
+    objective, _ = build(AllenCahn, MPI.COMM_SELF, images, fixed=KEPT, start_unknown=False, hessian="both")
     x = unknowns(objective, np.zeros(6), 0, 0)
     reduced = ReducedObjective(objective, x)
     frozen = Frozen(objective, reduced.first)
-    *_, ours = iterate(frozen, start(frozen, x, 10.0), 1e-10, 30, NewtonCG("both"))
+    *_, ours = iterate(frozen, start(frozen, x, 10.0), 1e-10, 30, objective.subproblem)
     expected = ours.point.value
     found = TAOSolver(MinimizationProblem(reduced), TAO, comm=MPI.COMM_SELF).solve()
     assert objective.at(reduced.array(found), reduced.first).value == pytest.approx(expected, rel=1e-5)
     # SciPy has no preconditioner, so that it begins nearer, with unknowns in which the metric is one.
     near = ours.point.x + 0.1 * (x - ours.point.x)
-    whiten = np.linalg.cholesky(preconditioner(ours.point))
+    whiten = np.linalg.cholesky(metric(objective))
 
     def at(z):
         return frozen.at(near + whiten @ z)
@@ -100,6 +99,6 @@ class Frozen:
         return self.objective.at(x, self.point)
 
 
-def preconditioner(point):
-    columns = np.stack([point.precondition(unit) for unit in np.eye(len(point.x))], axis=1)
+def metric(objective):
+    columns = np.stack([objective.raised(unit) for unit in np.eye(len(objective))], axis=1)
     return 0.5 * (columns + columns.T)
