@@ -16,8 +16,7 @@ from fe_phaseinv.data.statistics import interface_width, noise_deviation
 WIDTHS, MEAN_FLOOR = 5.0, 1e-3
 """The mean drifts where it differs by so many standard errors; these are at least this share of the contrast."""
 FADING, ALIKE = 0.03, 0.3
-"""Intensities fall where this share is lost, and what is lost of the dark and the bright phase differs by no more than
-this share of it."""
+"""Intensities fall where this share is lost, and what the phases lose differs by no more than this share of it."""
 SAME, SAME_NOISE = 1e-6, 0.3
 """Frames are one where nothing but this share of their contrast, or of their noise, differs after a scaling."""
 FEW_VALUES, AT_END, PEAK = 16, 0.01, 3.0
@@ -26,6 +25,8 @@ their range, and so many times those at the next value."""
 WHITE, CORRELATED, LOUDER = 0.2, 0.5, 2.0
 """Correlations of neighbouring pixels in white noise and in a pattern; white noise that is not that of the pixels is as
 many times louder than in the next frame."""
+MIDDLE = (2, 98)
+"""Percentiles to which pixels are brought for a correlation, so that faulty ones do not matter."""
 THIN = 1.5
 """Pixels across an interface below which its width is a guess."""
 SEAM = 2.0
@@ -118,7 +119,7 @@ def _mean(images: ImageSeries) -> Iterator[Finding]:
     )
     widths = np.abs(means - means.mean()) / errors
     if widths.max(initial=0) > WIDTHS:
-        fading = list(_fading(images))
+        fading = list(_fading(images, of_all=False))
         yield from fading
         if not fading:
             yield Finding(
@@ -130,20 +131,20 @@ def _mean(images: ImageSeries) -> Iterator[Finding]:
             )
 
 
-def _fading(images: ImageSeries) -> Iterator[Finding]:
-    """Find intensities that fall: both phases and the mean lose the same share, frame by frame."""
+def _fading(images: ImageSeries, of_all: bool = True) -> Iterator[Finding]:
+    """Find intensities that fall: the mean and the bright phase lose the same share, and of all the dark one, too."""
     late = images.frames[len(images.frames) // 2 :]
     if len(late) < 2:
         return
     levels = np.array([[np.nanpercentile(frame, 5), np.nanmean(frame), np.nanpercentile(frame, 95)] for frame in late])
     if levels.min() <= 0:
         return
-    lost = -np.diff(np.log(levels), axis=0)
+    lost = -np.diff(np.log(levels[:, 0 if of_all else 1 :]), axis=0)
     total = lost.sum(axis=0)
-    if (lost > 0).all() and total[1] > FADING and np.ptp(total) < ALIKE * total[1]:
+    if (lost > 0).all() and total[-2] > FADING and np.ptp(total) < ALIKE * total[-2]:
         yield Finding(
             "fading",
-            f"dark and bright pixels alike lose {1 - np.exp(-total[1]):.0%} of their values in {len(late)} frames",
+            f"bright pixels and the mean alike lose {1 - np.exp(-total[-2]):.0%} of their values in {len(late)} frames",
             "intensities that fall are no concentration: correct for bleaching first",
         )
 
@@ -205,6 +206,7 @@ def _pixels(images: ImageSeries) -> Iterator[Finding]:
 
 def _correlation(frame: np.ndarray) -> float:
     """Return the largest correlation of pixels with their neighbours, over the axes."""
+    frame = np.clip(frame, *np.nanpercentile(frame, MIDDLE))
     deviation = frame - np.nanmean(frame)
     variance = np.nanmean(deviation**2)
     size = frame.shape

@@ -29,6 +29,8 @@ MOST_PIXELS, FEWEST_OF_WAVE = 2**15, 10.0
 CHANCE, ONE_SIDED, LEAST = 1e-4, 2e-3, 0.04
 """A shift is believed where it would arise by chance with a lower probability than the first, on either side alone than
 the second, and is as large as the third, in pixels."""
+SIDE = 0.05
+"""Share of the squared slopes without which a side of what moves tells nothing: a front that advances has but one."""
 FAR, BETTER = 0.25, 0.7
 """Shifts of whole pixels up to this share of the picture are tried, and taken where they leave this share of what is
 left without."""
@@ -102,8 +104,8 @@ def measure_shifts(frames: np.ndarray) -> Shifts:
         [_shrunk(*column) for column in zip(pooled.shift[:, 0].T, pooled.cautious[:, 0].T, strict=True)]
     )
     believed = ((_chance(pooled) < CHANCE) & (_chance(sides) < ONE_SIDED)).any(axis=(0, 1))
-    believed &= (np.abs(steps) > LEAST / factor).any(axis=0)
-    return Shifts(steps[:, ::-1] * factor) if believed.any() else still
+    large = (np.abs(steps) > LEAST / factor).any(axis=0)
+    return Shifts(np.where(large, steps, 0.0)[:, ::-1] * factor) if (believed & large).any() else still
 
 
 def moved(picture: np.ndarray, offset: Sequence[float], periodic: bool = False) -> np.ndarray:
@@ -184,8 +186,11 @@ class _Pair:
             found = far
         gradient, image, known = self._linearised(found.shift)
         both = np.concatenate([np.maximum(gradient, 0), np.minimum(gradient, 0)], axis=-1)
+        slopes = np.sum(both[known] ** 2, axis=0).reshape(2, -1)
         sides = Measured(*(each.reshape(2, -1) for each in self._solve(both, image, known)[0]))
-        return Measured(*(each[None] for each in found)), sides._replace(shift=found.shift + sides.shift)
+        told = slopes > SIDE * slopes.sum(axis=0)
+        sides = sides._replace(shift=found.shift + sides.shift, deviation=np.where(told, sides.deviation, np.inf))
+        return Measured(*(each[None] for each in found)), sides
 
     def _far(self) -> np.ndarray:
         """Return the shift by whole pixels with which the frames correlate best; zero where it is too far."""

@@ -161,7 +161,7 @@ def joint(problems: Sequence[Problem], ensemble: SeriesEnsemble | None = None) -
     Raises
     ------
     InputError
-        Where the noise of some series is known and that of others is not.
+        Where the noise of some series is known and that of others is not, or their units are others.
     ValueError
         Where the laws, or the priors of maps and starts, differ.
     """
@@ -171,13 +171,22 @@ def joint(problems: Sequence[Problem], ensemble: SeriesEnsemble | None = None) -
     for laws in asked:
         _require_same(asked[0], laws)
     first = ensemble.gather([problem.coordinates for problem in problems])[0]
-    images = ensemble.gather([(one.images.source, one.images.noise) for one in series])
-    for source, noise in images:
-        if (noise > 0) != (images[0][1] > 0):
-            accepted = "noise of all the series, or of none"
-            raise InputError(source, "noise", f"{noise:g} beside {images[0][1]:g} of {images[0][0]}", accepted)
-    noises = tuple(noise for _, noise in images)
+    noises = _noises(ensemble, series)
     return replace(problems[0], series=series, ensemble=ensemble, noises=noises, coordinates=first)
+
+
+def _noises(ensemble: SeriesEnsemble, series: Sequence[Series]) -> tuple[float, ...]:
+    """Return the noise of all series, and refuse such as are not measured alike. Collective."""
+    told = [(image.source, image.noise, (image.unit, image.time_unit)) for image in (one.images for one in series)]
+    (first, loud, units), *others = images = ensemble.gather(told)
+    for source, noise, measured in others:
+        if (noise > 0) != (loud > 0):
+            accepted = "noise of all the series, or of none"
+            raise InputError(source, "noise", f"{noise:g} beside {loud:g} of {first}", accepted)
+        if measured != units:
+            found, accepted = (" and ".join(map(repr, each)) for each in (measured, units))
+            raise InputError(source, "unit and time_unit", found, f"{accepted}, those of {first}")
+    return tuple(noise for _, noise, _ in images)
 
 
 def _frames(images: ImageSeries, settings: Settings) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -114,6 +114,8 @@ def test_series_that_do_not_go_together_are_refused(movie):
     first = one(movie, SELF)
     with pytest.raises(InputError, match="noise: found 0.1 beside 0 of .*; accepted: noise of all the series, or of"):
         joint([first, one(replace(movie, noise=0.1), SELF)])
+    with pytest.raises(InputError, match="unit and time_unit: found 'um' and ''; accepted: '' and '', those of"):
+        joint([first, one(replace(movie, unit="um"), SELF)])
     for other in (one(movie, SELF, size=3), one(movie, SELF, START | {"diffusivity": [0.1]})):
         with pytest.raises(ValueError, match="accepted: the same model and laws, learnt from the same start$"):
             joint([first, other])
