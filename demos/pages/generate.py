@@ -17,7 +17,7 @@ from fe_phaseinv.models.built_in import BUILT_IN
 
 ROOT = Path(__file__).parents[2]
 ROOMS = "core laws optimisation models data solvers forward observation inference output cli".split()
-DEMOS = "spinodal reaction noise cropped heterogeneity crystal correlation own_physics coupled pfhub".split()
+DEMOS = "spinodal reaction noise cropped heterogeneity particles crystal correlation own_physics coupled pfhub".split()
 """In the order of the gallery."""
 
 

@@ -135,11 +135,11 @@ def build_mesh(case: Case, index: int, images: ImageSeries, comm: MPI.Comm) -> t
     cells = domain.cells or default_cells(images, case.kernels)
     if domain.mesh == "outline":
         cells = domain.cells or max(cells, cells_across(images))
-        if domain.boundary == "no-flux":
-            doubt_window(images)
         closed = case.model_class.conserved and domain.boundary == "no-flux"
         width = cut_width(images) if closed else None
         data = on_root(comm, mesh_outline, images, cells, width)
+        if domain.boundary == "no-flux":
+            doubt_window(images)
         return meshes.from_data(data, comm), data.names
     if not isinstance(domain.mesh, Path):
         make = meshes.periodic_mesh if domain.boundary == "periodic" else meshes.rectangle_mesh

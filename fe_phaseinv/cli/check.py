@@ -6,7 +6,7 @@ import argparse
 
 from fe_phaseinv.cli.build import build_problem
 from fe_phaseinv.cli.folder import read, require_unknowns
-from fe_phaseinv.cli.images import load_and_warn
+from fe_phaseinv.cli.images import load_images, warn_of_images
 from fe_phaseinv.cli.session import DONE, NOT_CONVERGED, WORLD, Session, log
 from fe_phaseinv.core.parallel import on_root
 from fe_phaseinv.forward.trajectory import Tolerances
@@ -28,8 +28,9 @@ def check(options: argparse.Namespace, session: Session) -> int:
         The exit status.
     """
     case = read(options)
-    loaded = on_root(WORLD, load_and_warn, case)
+    loaded = on_root(WORLD, load_images, case)
     problem = build_problem(case, loaded, WORLD, Tolerances(rtol=3e-3, newton=1e-7))
+    on_root(WORLD, warn_of_images, case, loaded)
     require_unknowns(problem, options)
     checks = verify_problem(problem)
     for item in checks:

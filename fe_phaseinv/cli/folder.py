@@ -16,7 +16,7 @@ import numpy as np
 
 from fe_phaseinv.cli.build import build_problem
 from fe_phaseinv.cli.case import Case, read_case
-from fe_phaseinv.cli.images import Loaded, load_and_warn
+from fe_phaseinv.cli.images import Loaded, load_images, warn_of_images
 from fe_phaseinv.cli.models import parts
 from fe_phaseinv.cli.session import WORLD, Session
 from fe_phaseinv.core.errors import InputError, read_toml, refusing_unreadable
@@ -42,9 +42,11 @@ def read(options: argparse.Namespace) -> Case:
 
 
 def pose_case(
-    case: Case, folder: Path, load: Callable[[Case], Sequence[Loaded]] = load_and_warn
+    case: Case, folder: Path, load: Callable[[Case], Sequence[Loaded]] = load_images, *, doubting: bool = True
 ) -> tuple[Problem, dict[str, Any]]:
     """Check the folder for the output and the input, cheapest first, and pose the problem. Collective.
+
+    What is doubtful about the images is said once nothing is refused.
 
     Parameters
     ----------
@@ -52,6 +54,8 @@ def pose_case(
     folder : pathlib.Path
     load : callable
         Reads and checks the images.
+    doubting : bool
+        Whether to look for what is doubtful about them.
 
     Returns
     -------
@@ -61,7 +65,10 @@ def pose_case(
     """
     on_root(WORLD, _require_folder, folder, case)
     loaded = on_root(WORLD, load, case)
-    return build_problem(case, loaded, WORLD), on_root(WORLD, _inputs, case, loaded)
+    problem = build_problem(case, loaded, WORLD)
+    if doubting:
+        on_root(WORLD, warn_of_images, case, loaded)
+    return problem, on_root(WORLD, _inputs, case, loaded)
 
 
 def require_unknowns(problem: Problem, options: argparse.Namespace) -> None:

@@ -46,23 +46,6 @@ def load_images(case: Case) -> list[Loaded]:
     return [_load_series(case, index) for index in range(len(case.images))]
 
 
-def load_and_warn(case: Case) -> list[Loaded]:
-    """Read and check all series of images of a case, and warn of what is doubtful about them.
-
-    Parameters
-    ----------
-    case : Case
-
-    Returns
-    -------
-    list of tuple
-        As from `load_images`.
-    """
-    loaded = load_images(case)
-    warn_of_images(case, loaded)
-    return loaded
-
-
 class Used(NamedTuple):
     """The frames of a series that matter.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -55,8 +56,8 @@ def read_gmsh(path: Path, accepted: str) -> Any:
 
 def _version(start: bytes) -> float:
     """Read the version that a file begins with, 1 where it names none."""
-    words = start[start.find(b"$MeshFormat") :].split()
-    return float(words[1]) if words[0] == b"$MeshFormat" and len(words) > 1 else 1
+    found = re.search(rb"\$MeshFormat\s+(\d+(?:\.\d+)?)", start)
+    return float(found[1]) if found else 1
 
 
 def _mesh(model: ModuleType, old: bool) -> Any:

@@ -16,7 +16,7 @@ from fe_phaseinv.inference.field_experiment import FieldShare, WholePart
 from fe_phaseinv.inference.field_fit import FieldFit
 from fe_phaseinv.inference.field_subspace import Subspace
 from fe_phaseinv.inference.joint_unknowns import JointUnknowns
-from fe_phaseinv.optimisation.bordered import Border, Model
+from fe_phaseinv.optimisation.bordered import Border, QuadraticModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +138,7 @@ class FieldPoint:
         """
         return self.objective.dot(a, b)
 
-    def model(self, full: bool = False) -> Model:
+    def model(self, full: bool = False) -> QuadraticModel:
         """Return the quadratic model of the cost, with the fields as borders, the same on all ranks. Collective.
 
         The region is a ball in the unknowns of the laws and, for each series, the fields over what is expected of them,
@@ -157,7 +157,7 @@ class FieldPoint:
         Parameters
         ----------
         step : sequence of numpy.ndarray
-            As `Model.step` gives it.
+            As `QuadraticModel.step` gives it.
         full : bool
             Of which model.
         """
@@ -180,16 +180,16 @@ class FieldPoint:
         return self._gauss_newton(fine).schur()
 
     @cached_property
-    def _model(self) -> Model:
+    def _model(self) -> QuadraticModel:
         self._prepare()
         return self._gauss_newton([share.subspace for share in self.shares])
 
-    def _gauss_newton(self, subspaces: Sequence[Subspace]) -> Model:
+    def _gauss_newton(self, subspaces: Sequence[Subspace]) -> QuadraticModel:
         borders = [share.border(subspace) for share, subspace in zip(self.shares, subspaces, strict=True)]
         return self._assembled([share.blocks[0] for share in self.shares], borders, full=False)
 
     @cached_property
-    def _whole_model(self) -> Model:
+    def _whole_model(self) -> QuadraticModel:
         parts = self._whole_parts
         return self._assembled([part.hessian for part in parts], [part.border for part in parts], full=True)
 
@@ -208,11 +208,11 @@ class FieldPoint:
             share.experiment.forget()
         return found
 
-    def _assembled(self, hessians: Sequence[np.ndarray], borders: Sequence[Border], full: bool) -> Model:
+    def _assembled(self, hessians: Sequence[np.ndarray], borders: Sequence[Border], full: bool) -> QuadraticModel:
         of, root = self.objective, self._root
         scaled = [Border(root**2 * b.curvatures, root * b.mixed, root * b.gradient) for b in borders]
         hessian = self._hessian_of_prior(full) + sum(of.ensemble.gather(hessians))
-        return Model(self.gradient[of.laws], hessian, of.ensemble.gather(scaled))
+        return QuadraticModel(self.gradient[of.laws], hessian, of.ensemble.gather(scaled))
 
     @property
     def _root(self) -> float:

@@ -237,7 +237,7 @@ def _start(
         for name in names:
             if name not in relations:
                 raise ValueError(f"{key}: found {name!r}; accepted: laws of {model.name}: {', '.join(relations)}")
-    initial = {**model.starts(typical), **settings.initial}
+    initial = {**model.starts(typical, settings.initial), **settings.initial}
     start, fixed = np.zeros(parameters.size), np.zeros(parameters.size, bool)
     for name, part in parameters.slices.items():
         start[part] = relations[name].coefficients(initial.get(name, ()))

@@ -171,13 +171,17 @@ class Model:
         """
         return {law.name: scales.of(law.unit) for law in self.laws}
 
-    def starts(self, typical: Mapping[str, float]) -> dict[str, float | Sequence[float]]:
+    def starts(
+        self, typical: Mapping[str, float], given: Mapping[str, float | Sequence[float]]
+    ) -> dict[str, float | Sequence[float]]:
         """Return where laws start unless told otherwise, as numbers or first coefficients; zeros for those left out.
 
         Parameters
         ----------
         typical : mapping of float
             Typical value of each law.
+        given : mapping of float or sequence of float
+            Where some laws start, for one law may have to go with another.
         """
         starts = {}
         for law in self.laws:

@@ -25,16 +25,20 @@ class _Crystal(Model):
         """Return the typical values of the laws; the argument is that of `Model.typical`."""
         return {name: RELAXATION * value for name, value in super().typical(scales).items()}
 
-    def starts(self, typical):
+    def starts(self, typical, given):
         """Return laws with which waves of the crystal neither grow nor decay: mu_h' has the height of C2's peak.
 
-        The argument is that of `Model.starts`.
+        The arguments are those of `Model.starts`.
         """
         eta = np.linspace(*DENSITIES, 101)
-        potential, height = self.chemical_potential, typical["chemical_potential"]
+        potential, kernel, height = self.chemical_potential, self.direct_correlation, typical["chemical_potential"]
+        if potential.name in given:
+            height = float(potential.slope(potential.coefficients(given[potential.name]), np.zeros(1))[0])
+        elif kernel.name in given:
+            height = float(kernel(kernel.coefficients(given[kernel.name]), kernel.basis.scale))
         wanted = height * eta if potential.known is None else height * eta - potential.known(eta)
         line = np.linalg.lstsq(np.transpose(potential.basis.functions(eta)), wanted)[0]
-        return {"chemical_potential": line, "direct_correlation": height * self.direct_correlation.basis.peak()}
+        return {"chemical_potential": line, "direct_correlation": height * kernel.basis.peak()}
 
 
 class PhaseFieldCrystal(_Crystal):

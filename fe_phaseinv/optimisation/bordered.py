@@ -44,7 +44,7 @@ class Border:
 
 
 @dataclass(frozen=True, eq=False)
-class Model:
+class QuadraticModel:
     """A quadratic model g.s + s.H.s/2 with a bordered Hessian, in coordinates in which the region is a ball.
 
     Parameters
@@ -170,7 +170,7 @@ def norm(step: Sequence[np.ndarray]) -> float:
 class Bordered(Protocol):
     """A point with a bordered model of the cost."""
 
-    def model(self, full: bool) -> Model:
+    def model(self, full: bool) -> QuadraticModel:
         """Return the model, with the whole Hessian or its Gauss-Newton part, the same on all ranks. Collective.
 
         Parameters
@@ -185,7 +185,7 @@ class Bordered(Protocol):
         Parameters
         ----------
         step : sequence of numpy.ndarray
-            As `Model.step` gives it.
+            As `QuadraticModel.step` gives it.
         full : bool
             Of which model.
         """

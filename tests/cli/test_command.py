@@ -785,7 +785,7 @@ def test_ranks_simulate(folder, tmp_path):
 
 def test_ranks_agree(folder, tmp_path):
     """Both stages on one and on two processes; few iterations, for there may be less than two cores."""
-    command = ("invert", folder / "case.toml", *settings("optimizer.max_iterations=3"), "--output")
+    command = ("invert", folder / "case.toml", *settings("optimizer.max_iterations=5"), "--output")
     assert run(*command, tmp_path / "alone") == 3
     together = tmp_path / "together"
     status, out, err = finish(start(["mpiexec", "-q", "-n", 2, *COMMAND, *command, together]))

@@ -43,6 +43,7 @@ coefficients = [0, {slope}]
 ideal_entropy = true
 [laws.diffusivity]
 size = 1
+coefficients = [0]
 [laws.gradient_energy]
 initial = {energy}
 """

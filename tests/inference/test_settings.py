@@ -91,11 +91,12 @@ def test_numbers_are_numbers():
 
 @pytest.mark.parametrize("potential", [Powers(3), Legendre(3)])
 def test_laws_start_where_the_model_has_them_start(potential):
-    starts = MODEL.starts(MODEL.typical(Scales(length=0.1, time=2.0)))
+    starts = MODEL.starts(MODEL.typical(Scales(length=0.1, time=2.0)), {})
     assert starts == pytest.approx({"gradient_energy": 1e-2, "diffusivity": 5e-3})
     crystal, k = PhaseFieldCrystal(potential, Hermite(10, 5.0)), np.linspace(3, 7, 401)
     laws = {
-        r.name: Law(r, r.coefficients(crystal.starts({"chemical_potential": 1.0})[r.name])) for r in crystal.relations
+        r.name: Law(r, r.coefficients(crystal.starts({"chemical_potential": 1.0}, {})[r.name]))
+        for r in crystal.relations
     }
     np.testing.assert_allclose(laws["chemical_potential"](np.array([-0.5, 0.7])), [-0.5, 0.7], atol=1e-12)
     assert laws["direct_correlation"](k).max() == pytest.approx(1, abs=1e-2)

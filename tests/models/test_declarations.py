@@ -66,7 +66,7 @@ def test_laws_of_another_number_of_arguments_are_refused(law, given, text):
 def test_a_crystal_with_the_entropy_of_a_density_starts_with_the_slope_one(basis, far):
     model = PhaseFieldCrystal(basis + density_entropy, Hermite(6, 6.0))
     potential = model.chemical_potential
-    start = potential.coefficients(model.starts({"chemical_potential": 1.0})["chemical_potential"])
+    start = potential.coefficients(model.starts({"chemical_potential": 1.0}, {})["chemical_potential"])
     np.testing.assert_allclose(potential.slope(start, np.linspace(-0.5, 1.6, 22)), 1, atol=far)
     assert potential.slope(start, np.linspace(-0.95, 2, 60)).min() > 0.5
 
@@ -123,7 +123,7 @@ def test_chain_lengths_are_kept_and_begin_at_one():
     model = FloryHuggins(Legendre(2), Legendre(1))
     lengths = ("chain_length", "solvent_chain_length")
     assert model.kept == lengths and model.name == "flory-huggins"
-    starts = model.starts(model.typical(Scales(0.1, 3.0)))
+    starts = model.starts(model.typical(Scales(0.1, 3.0)), {})
     assert {name: starts[name] for name in lengths} == dict.fromkeys(lengths, 1.0)
     assert all(getattr(model, name).transform is positive for name in lengths)
     with pytest.raises(ValueError, match="chain_length: found -2; accepted: a number > 0"):

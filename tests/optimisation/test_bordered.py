@@ -7,7 +7,7 @@ import pytest
 from scipy.linalg import block_diag
 from scipy.optimize import minimize, rosen, rosen_der, rosen_hess
 
-from fe_phaseinv.optimisation.bordered import Border, Elimination, Model, norm
+from fe_phaseinv.optimisation.bordered import Border, Elimination, QuadraticModel, norm
 from fe_phaseinv.optimisation.exact import solve_subproblem
 from fe_phaseinv.optimisation.points import Outcome
 from fe_phaseinv.optimisation.trust_region import iterate, start
@@ -25,7 +25,7 @@ def bordered(seed, lowest=0.1, sizes=(4, 0, 3), n=3):
     shift = lowest - np.linalg.eigvalsh(dense)[0]
     dense += shift * np.eye(len(dense))
     borders = [Border(c + shift, m, random.standard_normal(len(c))) for c, m in zip(curvatures, mixed, strict=True)]
-    return Model(random.standard_normal(n), dense[:n, :n], borders), dense
+    return QuadraticModel(random.standard_normal(n), dense[:n, :n], borders), dense
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -50,16 +50,16 @@ def test_the_schur_complement_is_that_of_the_dense_matrix():
 
 def test_a_gradient_across_the_direction_that_curves_down_leaves_a_step_inside():
     """The hard case: a step that lowers the model, and no longer than the region."""
-    model = Model(np.array([1.0, 0.0]), np.diag([2.0, -1.0]))
+    model = QuadraticModel(np.array([1.0, 0.0]), np.diag([2.0, -1.0]))
     step = model.minimise(5.0)
     assert norm(step) <= 5.0 and model.slope(step) + 0.5 * model.curvature(step) < 0
 
 
 def test_nothing_in_common_or_nothing_else():
-    alone = Model(np.zeros(0), np.zeros((0, 0)), [Border(np.array([2.0, 4.0]), np.zeros((0, 2)), np.ones(2))])
+    alone = QuadraticModel(np.zeros(0), np.zeros((0, 0)), [Border(np.array([2.0, 4.0]), np.zeros((0, 2)), np.ones(2))])
     np.testing.assert_allclose(np.concatenate(alone.minimise(9.0)), [-0.5, -0.25])
-    np.testing.assert_allclose(Model(np.ones(2), np.diag([2.0, 4.0])).minimise(9.0)[0], [-0.5, -0.25])
-    assert not np.any(Model(np.zeros(2), np.eye(2)).minimise(1.0)[0])
+    np.testing.assert_allclose(QuadraticModel(np.ones(2), np.diag([2.0, 4.0])).minimise(9.0)[0], [-0.5, -0.25])
+    assert not np.any(QuadraticModel(np.zeros(2), np.eye(2)).minimise(1.0)[0])
 
 
 def test_hessians_of_other_names_are_refused():
@@ -82,7 +82,9 @@ class Point:
         """Return the first two unknowns with the others as one border."""
         hessian, gradient = rosen_hess(self.x), rosen_der(self.x)
         curvatures, turn = np.linalg.eigh(hessian[2:, 2:])
-        return Model(gradient[:2], hessian[:2, :2], [Border(curvatures, hessian[:2, 2:] @ turn, gradient[2:] @ turn)])
+        return QuadraticModel(
+            gradient[:2], hessian[:2, :2], [Border(curvatures, hessian[:2, 2:] @ turn, gradient[2:] @ turn)]
+        )
 
     def lifted(self, step, full):
         return np.concatenate([step[0], np.linalg.eigh(rosen_hess(self.x)[2:, 2:])[1] @ step[1]])
