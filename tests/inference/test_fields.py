@@ -186,7 +186,8 @@ def laws_prior(objective, point, v):
     return along @ objective.prior.hessian(point.shares[0].derivatives.m) @ along
 
 
-@pytest.mark.parametrize("hessian", [pytest.param("gauss-newton", marks=pytest.mark.slow), "both"])
+@pytest.mark.slow
+@pytest.mark.parametrize("hessian", ["gauss-newton", "both"])
 def test_minimisation(movie, hessian):
     """The gradient vanishes at the minimum; its misfit is the noise."""
     images = predicted(AllenCahn, replace(movie, times=30 * movie.times), 0.01)

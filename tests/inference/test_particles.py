@@ -41,6 +41,7 @@ def evaluated(problem):
     return objective, objective.at(objective.begin(problem.coordinates.from_coefficients(problem.coordinates.start)))
 
 
+@pytest.mark.slow
 def test_the_cost_and_its_elimination_are_those_of_the_dense_system(particles):
     """Taylor orders; Schur complement and step; no field of one particle pulls one of the other."""
     objective, point = evaluated(together(particles[:2]))
@@ -95,6 +96,7 @@ def test_a_noisier_particle_counts_less(particles):
     assert point.misfit == pytest.approx(first.weight * misfits[0] + second.weight * misfits[1])
 
 
+@pytest.mark.slow
 def test_how_well_a_map_is_known_is_the_inverse_of_the_dense_hessian(particles):
     objective, point = evaluated(together(particles[:1]))
     (share,) = point.shares
