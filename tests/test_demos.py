@@ -110,7 +110,7 @@ def test_the_tutorial_is_short_and_its_case_is_accepted():
 def test_map(tmp_path, capsys):
     path = DEMOS / "heterogeneity" / "demo.py"
     replacements = {
-        "CELLS = 16": "CELLS = 8",
+        "CELLS = 16": "CELLS = 12",
         "problem.iterate()": "problem.iterate(max_iterations=7)",
         "problem.solution(progress, ": "problem.solution(progress, uncertainty=False, ",
         'HERE / "out"': f'Path("{tmp_path}")',
