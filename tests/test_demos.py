@@ -107,6 +107,7 @@ def test_the_tutorial_is_short_and_its_case_is_accepted():
     assert (initial["repulsion"], kept) == (5.0, [])
 
 
+@pytest.mark.slow
 def test_map(tmp_path, capsys):
     path = DEMOS / "heterogeneity" / "demo.py"
     replacements = {
