@@ -66,11 +66,7 @@ def cut_width(images: ImageSeries) -> float:
     require_plane(images)
     if images.coverage is not None:
         return 0.0
-    sums = _sums(images)
-    error = MASS_ERROR**2 * np.nanvar(images.frames) * sums.length + sums.variance
-    weight, precision = 1 / max(error, TINY), CUT_DEVIATION**-2
-    width = (precision * CUT - weight * sums.inside @ sums.edge) / (precision + weight * sums.edge @ sums.edge)
-    return float(np.clip(width, LEAST_CUT, MOST_CUT))
+    return _width(images, _sums(images))
 
 
 def doubt_balance(images: ImageSeries) -> None:
@@ -82,7 +78,8 @@ def doubt_balance(images: ImageSeries) -> None:
         Single images.
     """
     sums, deviation = _sums(images), np.nanstd(images.frames)
-    square = np.mean((sums.inside + cut_width(images) * sums.edge) ** 2) - sums.variance
+    width = 0.0 if images.coverage is not None else _width(images, sums)
+    square = np.mean((sums.inside + width * sums.edge) ** 2) - sums.variance
     if square > sums.length * (UNBALANCED * deviation) ** 2:
         text = (
             f"{images.source}: the sum of the pixels of the domain changes by {np.sqrt(square):.2g}, more than those at"
@@ -90,6 +87,13 @@ def doubt_balance(images: ImageSeries) -> None:
         text += " its boundary account for: something passes it, as where it is a part of a larger pattern; "
         text += 'boundary = "from-images" takes that from the pixels'
         warnings.warn(text, DataWarning, stacklevel=2)
+
+
+def _width(images: ImageSeries, sums: _Sums) -> float:
+    error = MASS_ERROR**2 * np.nanvar(images.frames) * sums.length + sums.variance
+    weight, precision = 1 / max(error, TINY), CUT_DEVIATION**-2
+    width = (precision * CUT - weight * sums.inside @ sums.edge) / (precision + weight * sums.edge @ sums.edge)
+    return float(np.clip(width, LEAST_CUT, MOST_CUT))
 
 
 def _sums(images: ImageSeries) -> _Sums:
