@@ -56,7 +56,7 @@ class TimeGrid:
         Parameters
         ----------
         times : sequence of float
-            Start of the run, then the frame times, from `since_start`.
+            Start of the run, then the frame times.
         max_order : int
             Largest order of the formulas of the run, which keeps the states that these need.
 
@@ -65,6 +65,7 @@ class TimeGrid:
         ValueError
             Where the grid begins at another time, does not have all these times among its own, or has larger orders.
         """
+        times = since_start(times)
         if self.times[0] != times[0]:
             raise ValueError(f"grid: found one that begins at {self.times[0]:g}; accepted: one from {times[0]:g} on")
         missed = sorted(set(times) - set(self.times))

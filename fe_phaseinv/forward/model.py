@@ -12,7 +12,7 @@ from mpi4py import MPI
 from pyadjoint import stop_annotating
 
 from fe_phaseinv.forward import arguments
-from fe_phaseinv.forward.bdf import TimeGrid, checked_times, since_start
+from fe_phaseinv.forward.bdf import TimeGrid, checked_times
 from fe_phaseinv.forward.checkpoints import Storage
 from fe_phaseinv.forward.counts import Counts
 from fe_phaseinv.forward.dirichlet import DirichletBoundary, boundary_space
@@ -187,7 +187,7 @@ class ForwardModel:
         parts = len(self.layout.rated)
         arguments.require_nodes("start", np.shape(start), self.space, parts)
         if grid is not None:
-            grid.require(since_start(times), self.integrator.tolerances.max_order)
+            grid.require(times, self.integrator.tolerances.max_order)
         if modes is not None:
             arguments.require_nodes("modes", np.shape(modes)[:1], self.space, parts)
             if not sensitivities:
