@@ -11,7 +11,7 @@ import numpy as np
 from fe_phaseinv.core.errors import DataWarning
 from fe_phaseinv.core.parallel import on_root
 from fe_phaseinv.core.spaces import box
-from fe_phaseinv.data.checks import doubts_of
+from fe_phaseinv.data.checks import doubts_of, frames_examined
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.inference.ensemble import SeriesEnsemble
 from fe_phaseinv.inference.inversion import Progress, iterate
@@ -56,9 +56,9 @@ class InverseProblem:
     def __init__(self, images: ImageSeries, model, mesh, **settings: Any):
         asked = Settings(**settings)
         self.problem: Problem = pose(images, model, mesh, asked)
-        closed = model.conserved and asked.boundary != "from-images" and _covered(images, mesh)
-        first, every = asked.first_frame, asked.boundary == "from-images"
-        used = images.select(range(first, len(images.times)) if every else [first, *self.problem.series[0].frames])
+        window = asked.boundary == "from-images"
+        closed = model.conserved and not window and _covered(images, mesh)
+        used = images.select(frames_examined(images, asked.first_frame, self.problem.series[0].frames, window))
         self.doubts = tuple(on_root(mesh.comm, doubts_of, used, closed, asked.boundary == "periodic"))
         if mesh.comm.rank == 0:
             for doubt in self.doubts:

@@ -12,7 +12,7 @@ from fe_phaseinv.cli.case import Case
 from fe_phaseinv.cli.schema import Domain, Images
 from fe_phaseinv.core.errors import DataWarning, InputError
 from fe_phaseinv.data.background import without_background
-from fe_phaseinv.data.checks import doubts_of, seam
+from fe_phaseinv.data.checks import doubts_of, frames_examined, seam
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.data.place import Place
 
@@ -64,9 +64,12 @@ class Used(NamedTuple):
     closed: bool
     periodic: bool
 
-    def doubts(self) -> list[str]:
-        """Return what is doubtful about them."""
-        return doubts_of(self.images, self.closed, self.periodic)
+    def doubt(self) -> list[str]:
+        """Warn of what is doubtful about them; gives it in words."""
+        found = doubts_of(self.images, self.closed, self.periodic)
+        for text in found:
+            warnings.warn(text, DataWarning, stacklevel=2)
+        return found
 
 
 def used_images(case: Case, loaded: Sequence[Loaded], index: int) -> Used:
@@ -82,7 +85,7 @@ def used_images(case: Case, loaded: Sequence[Loaded], index: int) -> Used:
     """
     (images, frames), (_, domain), first = loaded[index], domain_of(case, index), case.images[index].initial
     window = domain.boundary == "from-images"
-    indices = range(first, len(images.times)) if window else [first, *frames]
+    indices = frames_examined(images, first, frames, window)
     closed = case.model_class.conserved and not window and domain.mesh in ("rectangle", "box")
     return Used(images.select(indices), indices, closed, domain.boundary == "periodic")
 
@@ -97,8 +100,7 @@ def warn_of_images(case: Case, loaded: Sequence[Loaded]) -> None:
         From `load_images`.
     """
     for index in range(len(loaded)):
-        for doubt in used_images(case, loaded, index).doubts():
-            warnings.warn(doubt, DataWarning, stacklevel=2)
+        used_images(case, loaded, index).doubt()
 
 
 def domain_of(case: Case, index: int) -> tuple[str, Domain]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from fe_phaseinv.cli.case import Case
 from fe_phaseinv.cli.folder import WRITABLE, read
 from fe_phaseinv.cli.images import Loaded, domain_of, load_images, used_images
 from fe_phaseinv.cli.session import DONE, WORLD, Session, log
-from fe_phaseinv.core.errors import DataWarning, InputError
+from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.core.parallel import on_root
 from fe_phaseinv.data.survey import survey
 from fe_phaseinv.output.figures import rendered
@@ -63,14 +62,11 @@ def _look(case: Case, loaded: Sequence[Loaded], index: int) -> Look:
     """Examine a series of images, and warn of what is found."""
     used, (_, domain) = used_images(case, loaded, index), domain_of(case, index)
     cells = domain.cells or default_cells(used.images, case.kernels)
-    findings = used.doubts()
-    for finding in findings:
-        warnings.warn(finding, DataWarning, stacklevel=2)
     return Look(
         name=case.names[index],
         images=used.images,
         indices=used.indices,
         survey=survey(used.images),
-        findings=findings,
+        findings=used.doubt(),
         size=None if isinstance(domain.mesh, Path) else max(used.images.extent) / cells,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,6 +54,23 @@ class Finding:
     def __str__(self) -> str:
         """Return both in one line."""
         return f"{self.sentence}; {self.advice}"
+
+
+def frames_examined(images: ImageSeries, first: int, frames: Sequence[int], window: bool) -> Sequence[int]:
+    """Return the numbers of the frames that matter to an inversion.
+
+    Parameters
+    ----------
+    images : ImageSeries
+        All frames.
+    first : int
+        Frame that starts the run.
+    frames : sequence of int
+        Those compared with.
+    window : bool
+        Whether the images give what is on the boundary, for which all later frames count.
+    """
+    return range(first, len(images.times)) if window else [first, *frames]
 
 
 def doubts_of(images: ImageSeries, closed: bool = False, periodic: bool = False) -> list[str]:
