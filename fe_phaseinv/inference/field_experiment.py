@@ -21,7 +21,7 @@ from fe_phaseinv.optimisation.bordered import Border
 LEFT, FINE = 0.1, 0.02
 """Share of a change of the fields, in the norm of the cost, that is left where they are eliminated. The Hessian by the
 laws is then too large by the square of it at most, in units of that without the fields. For steps, and at the end."""
-PROBES, SEED = 5, 0
+PROBES = 6
 """Draws of noise that show further directions of which the images tell."""
 
 
@@ -159,10 +159,15 @@ class FieldShare:
         return self._spanned(self._search, FINE)
 
     @cached_property
-    def whole_subspace(self) -> Subspace:
+    def probed_subspace(self) -> Subspace:
         """Directions of the fields that the images tell of, whatever pulls. Collective."""
-        probes = [self.derivatives.probe(SEED + number) for number in range(PROBES)]
-        return self._spanned(Search(self.experiment, self.derivatives.action), LEFT, probes)
+        self.fine_subspace  # noqa: B018 (the search goes on from there)
+        return self._spanned(self._search, LEFT, self.probes)
+
+    @cached_property
+    def probes(self) -> list[np.ndarray]:
+        """Derivatives that noise would make, one for each seed. Collective."""
+        return [self.derivatives.probe(seed) for seed in range(PROBES)]
 
     def border(self, subspace: Subspace) -> Border:
         """Return the fields as a border of the Gauss-Newton model. Collective.

@@ -1,4 +1,4 @@
-"""How well the map of a series is known."""
+"""How well the fields of a series are known, and what that tells of the laws."""
 
 from __future__ import annotations
 
@@ -7,6 +7,30 @@ from scipy.linalg import cho_factor, cho_solve
 
 from fe_phaseinv.core.parallel import total
 from fe_phaseinv.inference.field_experiment import FieldShare
+
+
+def volume_slope(share: FieldShare) -> np.ndarray:
+    """Return the derivative by the laws of the log of the volume that is left to the fields, negative. Collective.
+
+    That is half the derivative of the log of the determinant of their Hessian H, in units of the variance of a pixel,
+    the fields going with the laws. With J the derivative of the pixels, in standard deviations, it is the trace of
+    dJ H^-1 J^T, which is a mean over noise (Hutchinson, Commun. Stat. Simul. Comput. 19, 433 (1990)).
+
+    Parameters
+    ----------
+    share : FieldShare
+        Of the series in the cost, at the minimum.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n,)
+    """
+    of, subspace = share.experiment, share.probed_subspace
+    found = np.zeros(of.size)
+    for seed, probe in enumerate(share.probes):
+        found += share.derivatives.derivative_of_probe(seed, subspace.inverse(probe)) / len(share.probes)
+    border = subspace.border(share.blocks[1], found)
+    return found[of.laws] - border.mixed @ (border.gradient / border.curvatures)
 
 
 def map_deviation(share: FieldShare, by_laws: np.ndarray, deviation: float) -> np.ndarray:
@@ -25,7 +49,7 @@ def map_deviation(share: FieldShare, by_laws: np.ndarray, deviation: float) -> n
     deviation : float
         Standard deviation of a pixel.
     """
-    of, subspace = share.experiment, share.whole_subspace
+    of, subspace = share.experiment, share.probed_subspace
     border, place = share.border(subspace), of.parts["heterogeneity"]
     directions = subspace.directions[:, place.start - of.laws.stop : place.stop - of.laws.stop]
     seen = of.pixels.average(np.ascontiguousarray(directions.T))

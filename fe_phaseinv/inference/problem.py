@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -243,6 +243,11 @@ class Problem:
         return bool(asked.heterogeneity or asked.start_prior) or asked.hessian != "gauss-newton"
 
     @property
+    def eliminates_fields(self) -> bool:
+        """Whether a map or a start is unknown as a field, and so left out of the density of the laws."""
+        return bool(self.settings.heterogeneity or self.settings.start_prior or (self.by_fields and self.noise))
+
+    @property
     def first_regularisation(self) -> tuple[float, ...]:
         """Weights of the priors to begin with."""
         given = self.settings.regularisation
@@ -258,18 +263,23 @@ class Problem:
         """
         return self.noise**2 or regularisation[0]
 
-    def prior(self, regularisation: Sequence[float]) -> Prior:
+    def prior(self, regularisation: Sequence[float], tilt: Sequence[float] = ()) -> Prior:
         """Return the prior of all laws.
 
         Parameters
         ----------
         regularisation : sequence of float
             Weight of each law's.
+        tilt : sequence of float, optional
+            As `Prior` has it.
         """
         unknowns = self.coordinates
-        return Prior.smooth(self.parameters.relations, unknowns.start, regularisation, unknowns.scales)
+        prior = Prior.smooth(self.parameters.relations, unknowns.start, regularisation, unknowns.scales)
+        return replace(prior, tilt=np.array(tilt)) if len(tilt) else prior
 
-    def objective(self, stage: str, regularisation: Sequence[float]) -> Objective | FieldObjective:
+    def objective(
+        self, stage: str, regularisation: Sequence[float], tilt: Sequence[float] = ()
+    ) -> Objective | FieldObjective:
         """Return the cost of a stage. Collective.
 
         Parameters
@@ -278,10 +288,12 @@ class Problem:
             One of the preparations, or of the trajectory.
         regularisation : sequence of float
             Weight of the prior of each law.
+        tilt : sequence of float, optional
+            Of the prior.
         """
         weights = [(self.noise / noise) ** 2 if noise else 1.0 for noise in self.noises]
         own = [(series, weights[index]) for index, series in zip(self.ensemble.own, self.series, strict=True)]
-        prior = self.prior(regularisation)
+        prior = self.prior(regularisation, tilt)
         if self.by_fields and stage != "intervals" and not beginning(stage):
             variance = self.variance(regularisation)
             fields = [self._field_experiment(series, weight, variance) for series, weight in own]

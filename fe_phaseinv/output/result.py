@@ -16,9 +16,10 @@ from fe_phaseinv.inference.field_fit import FieldFit
 from fe_phaseinv.inference.field_posterior import map_deviation
 from fe_phaseinv.inference.goodness import Goodness
 from fe_phaseinv.inference.identifiability import Identifiability, identifiability
-from fe_phaseinv.inference.inversion import Progress, posterior
+from fe_phaseinv.inference.inversion import posterior
 from fe_phaseinv.inference.posterior import Laplace
 from fe_phaseinv.inference.problem import Problem, Series
+from fe_phaseinv.inference.progress import Progress
 from fe_phaseinv.inference.verdict import doubts, held_against, judged, status
 from fe_phaseinv.laws.bases import ConstantBasis
 from fe_phaseinv.laws.relations import Law

@@ -12,9 +12,9 @@ from test_fields import posed, predicted
 from fe_phaseinv.inference import inversion
 from fe_phaseinv.inference.ensemble import SeriesEnsemble
 from fe_phaseinv.inference.field_posterior import map_deviation, prior_variances
-from fe_phaseinv.inference.inversion import resume
 from fe_phaseinv.inference.matern import Matern
 from fe_phaseinv.inference.posing import joint
+from fe_phaseinv.inference.progress import resume
 from fe_phaseinv.inference.verification import verify_fields
 from fe_phaseinv.models.allen_cahn import AllenCahn
 from fe_phaseinv.optimisation.points import State
@@ -97,6 +97,26 @@ def test_a_noisier_particle_counts_less(particles):
 
 
 @pytest.mark.slow
+def test_the_tilt_is_the_slope_of_the_volume_of_the_fields(particles):
+    """Against differences of the log of the determinant of the dense Hessian, the fields going with the laws."""
+    objective, point = evaluated(together(particles[:1]))
+    laws, fields = objective.laws, slice(objective.laws.stop, None)
+
+    def dense(at):
+        return np.stack([at.action(unit) for unit in np.eye(len(objective))], axis=1)
+
+    def volume(at):
+        return 0.5 * np.linalg.slogdet(dense(at)[fields, fields])[1]
+
+    first, tilt = dense(point), point.tilt()
+    for d in np.eye(laws.stop):
+        step = 1e-3 * np.concatenate([d, -np.linalg.solve(first[fields, fields], first[fields, laws] @ d)])
+        slope = (volume(objective.at(point.x + step, point)) - volume(objective.at(point.x - step, point))) / 2e-3
+        along = objective.coordinates.jacobian(point.x[laws]) @ d
+        assert tilt @ along == pytest.approx(objective.experiments[0].variance * slope, rel=0.15)
+
+
+@pytest.mark.slow
 def test_how_well_a_map_is_known_is_the_inverse_of_the_dense_hessian(particles):
     objective, point = evaluated(together(particles[:1]))
     (share,) = point.shares
@@ -131,7 +151,7 @@ def test_an_inversion_goes_on_after_an_interrupt(particles):
     """Every particle has its map, with its deviation."""
     problem = together(particles[:2])
     steps = list(inversion.iterate(problem, max_iterations=4))
-    middle = [step for step in steps if step.stage == "trajectory"][1]
+    middle = [step for step in steps if step.stage != "intervals"][1]
     again = resume(problem, json.loads(json.dumps(middle.to_dict())))
     *_, last = inversion.iterate(problem, max_iterations=4, progress=again)
     assert last.state.point.value == pytest.approx(steps[-1].state.point.value, rel=1e-6)
