@@ -21,8 +21,6 @@ from fe_phaseinv.optimisation.bordered import Border
 LEFT, FINE = 0.1, 0.02
 """Share of a change of the fields, in the norm of the cost, that is left where they are eliminated. The Hessian by the
 laws is then too large by the square of it at most, in units of that without the fields. For steps, and at the end."""
-PROBES = 6
-"""Draws of noise that show further directions of which the images tell."""
 
 
 class FieldExperiment(FieldUnknowns):
@@ -158,16 +156,16 @@ class FieldShare:
         self.subspace  # noqa: B018 (the search goes on from there)
         return self._spanned(self._search, FINE)
 
-    @cached_property
-    def probed_subspace(self) -> Subspace:
-        """Directions of the fields that the images tell of, whatever pulls. Collective."""
-        self.fine_subspace  # noqa: B018 (the search goes on from there)
-        return self._spanned(self._search, LEFT, self.probes)
+    def probed(self, probes: Sequence[np.ndarray]) -> Subspace:
+        """Return directions of the fields that the images tell of, whatever pulls. Collective.
 
-    @cached_property
-    def probes(self) -> list[np.ndarray]:
-        """Derivatives that noise would make, one for each seed. Collective."""
-        return [self.derivatives.probe(seed) for seed in range(PROBES)]
+        Parameters
+        ----------
+        probes : sequence of numpy.ndarray, shape (size,)
+            Derivatives that noise would make: the more, the more directions.
+        """
+        self.fine_subspace  # noqa: B018 (the search goes on from there)
+        return self._spanned(self._search, LEFT, probes)
 
     def border(self, subspace: Subspace) -> Border:
         """Return the fields as a border of the Gauss-Newton model. Collective.

@@ -320,7 +320,11 @@ def _maps(problem: Problem, progress: Progress, posterior: Laplace | None) -> li
     found = []
     for share in progress.state.point.shares:
         of = share.experiment
-        known = None if posterior is None else map_deviation(share, progress.state.point.hessian, posterior.deviation)
-        value = of.pixels.average(of.field(share.x, "heterogeneity"))
-        found.append(Map(of.pixels.picture(value), None if known is None else of.pixels.picture(known)))
+        value = of.pixels.picture(of.pixels.average(of.field(share.x, "heterogeneity")))
+        level = float(np.nanmean(value))
+        learnt = Map(value - level, level)
+        if posterior is not None:
+            known = map_deviation(share, progress.state.point.hessian, posterior.deviation)
+            learnt = replace(learnt, deviation=of.pixels.picture(known.pixels), level_deviation=known.level)
+        found.append(learnt)
     return found

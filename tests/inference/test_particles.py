@@ -124,8 +124,11 @@ def test_how_well_a_map_is_known_is_the_inverse_of_the_dense_hessian(particles):
     dense = np.stack([point.action(unit) for unit in np.eye(len(objective))], axis=1)
     averages = np.array([of.pixels.average(unit) for unit in np.eye(of.forward.layout.nodes)]).T
     covariance = averages @ np.linalg.inv(dense)[place, place] @ averages.T
-    found = map_deviation(share, point.hessian, 0.01)
-    np.testing.assert_allclose(found, 0.01 * np.sqrt(np.diag(covariance)), rtol=0.05)
+    found, mean = map_deviation(share, point.hessian, 0.01), np.full(len(averages), 1 / len(averages))
+    about = np.eye(len(averages)) - mean
+    shares = found.pixels / (0.01 * np.sqrt(np.diag(about @ covariance @ about.T)))
+    assert 0.995 < shares.min() and shares.max() < 1.15 and shares.mean() < 1.03
+    assert found.level == pytest.approx(0.01 * np.sqrt(mean @ covariance @ mean), rel=0.05)
     by_prior = averages @ np.array([of.fields["heterogeneity"].covariance(row) for row in averages]).T
     np.testing.assert_allclose(prior_variances(share), np.diag(by_prior), rtol=1e-6)
 
