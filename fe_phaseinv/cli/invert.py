@@ -61,7 +61,7 @@ def invert_case(options: argparse.Namespace, session: Session) -> int:
             log.info("wrote %s", path)
         for sentence in result.identifiability.sentences() if result.identifiability else ():
             log.info(sentence)
-        for verdict in result.goodness:
+        for verdict in filter(None, result.goodness):
             log.info(verdict.sentence())
     log.info("after %d iterations: %s", progress.state.iteration, outcome.value)
     return DONE if outcome is Outcome.CONVERGED else NOT_CONVERGED

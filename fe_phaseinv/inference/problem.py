@@ -81,7 +81,7 @@ class Series:
     first_frame : int
         Frame that starts the run.
     held_out : tuple of int
-        Frames that the trajectory predicts without being compared with them.
+        Frames that are predicted and count for nothing; of a series that is held out as a whole, all.
     term : callable, optional
         A functional that is added to the cost of the trajectory, as in `Settings`.
     """
@@ -92,6 +92,11 @@ class Series:
     first_frame: int = 0
     held_out: tuple[int, ...] = ()
     term: Callable | None = None
+
+    @property
+    def only_predicted(self) -> bool:
+        """Whether no frame after the first one counts."""
+        return set(self.frames) <= set(self.held_out)
 
     @property
     def followed(self) -> tuple[int, ...]:

@@ -39,7 +39,7 @@ def figures(result: Result) -> dict[str, Callable]:
     dict of callable
         Each of them returns a figure of matplotlib, and may fail alone.
     """
-    noises = [one.noise for one in result.goodness] or [None] * len(result.images)
+    noises = [one and one.noise for one in result.goodness] or [None] * len(result.images)
     series = zip(numbered("frames", result.images).items(), noises, strict=True)
     frames = {
         label: partial(_draw_frames, channel, noise)

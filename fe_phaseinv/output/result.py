@@ -68,8 +68,8 @@ class Result:
         Formulas and numbers of the true laws, by their names or the keys of `TRUTH_KEYS`.
     warnings : tuple of str
         What is doubtful about the data or the result, a sentence each.
-    goodness : tuple of Goodness
-        For each series, whether what is left of it is noise.
+    goodness : tuple of Goodness or None
+        For each series, whether what is left of it is noise; None for one that is held out.
     units : tuple of str
         Names of the units of length and time; empty where the images are in units of their own.
     """
@@ -90,7 +90,7 @@ class Result:
     scalars: tuple[dict[str, Tracked], ...] = ()
     truth: dict[str, Any] | None = None
     warnings: tuple[str, ...] = ()
-    goodness: tuple[Goodness, ...] = ()
+    goodness: tuple[Goodness | None, ...] = ()
     units: tuple[str, str] = ("", "")
 
     def unit(self, name: str) -> str:

@@ -53,8 +53,8 @@ class Solution:
         return self.result.misfit_rms
 
     @property
-    def goodness(self) -> tuple[Goodness, ...]:
-        """For each series of images, whether what is left of it is noise."""
+    def goodness(self) -> tuple[Goodness | None, ...]:
+        """For each series of images, whether what is left of it is noise; None for one that is held out."""
         return self.result.goodness
 
     def band(self, name: str, *z: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
