@@ -16,6 +16,7 @@ from fe_phaseinv.forward.bdf import TimeGrid, checked_times
 from fe_phaseinv.forward.checkpoints import Storage
 from fe_phaseinv.forward.counts import Counts
 from fe_phaseinv.forward.dirichlet import DirichletBoundary, boundary_space
+from fe_phaseinv.forward.displaced import Displaced
 from fe_phaseinv.forward.forms import StepForms
 from fe_phaseinv.forward.given import BoundaryData, DataInTime, Given
 from fe_phaseinv.forward.integrator import Integrator
@@ -47,6 +48,9 @@ class ForwardModel:
         Whether the kinetics are multiplied by exp(h), where the map h is that of `ForwardModel.heterogeneity`.
     data : DataInTime, optional
         The numbers that the model is given in time, where it has any.
+    displaced : numpy.ndarray, shape (vertices of this rank, dimension, k), optional
+        Fields by which the vertices of the mesh may be displaced, whose shares are unknown. The last modes of runs with
+        sensitivities are what the start changes with them; derivatives are those of the nodal values, which go along.
 
     Attributes
     ----------
@@ -77,6 +81,7 @@ class ForwardModel:
         boundary_data: Callable[[float], np.ndarray] | None = None,
         heterogeneous: bool = False,
         data: DataInTime | None = None,
+        displaced: np.ndarray | None = None,
     ):
         arguments.require_degree(degree)
         self.model, self.mesh, self.degree = model, mesh, degree
@@ -88,9 +93,10 @@ class ForwardModel:
         arguments.require_boundary_data(boundary_data, self.boundary_space)
         arguments.require_data(data, model)
         self.data = data
+        self.displaced = None if displaced is None else Displaced(mesh, displaced)
         with stop_annotating():
             forms = self._forms(heterogeneous)
-            self.step = Step(forms, forms.seen)
+            self.step = Step(forms, forms.seen, self.displaced)
         self.layout = self.step.layout
         self.integrator = Integrator(self.step, tolerances)
         self.work = Counts()

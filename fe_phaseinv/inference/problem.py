@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from firedrake import MeshGeometry
 
 from fe_phaseinv.core.parallel import total
 from fe_phaseinv.data.images import ImageSeries
+from fe_phaseinv.data.moving import MovingMesh
 from fe_phaseinv.forward.model import Counts, ForwardModel
 from fe_phaseinv.forward.parameters import CoefficientLayout
 from fe_phaseinv.inference.ensemble import SeriesEnsemble
@@ -16,6 +18,7 @@ from fe_phaseinv.inference.experiment import Experiment
 from fe_phaseinv.inference.field_experiment import FieldExperiment
 from fe_phaseinv.inference.field_objective import FieldObjective
 from fe_phaseinv.inference.matern import FieldPrior, Matern
+from fe_phaseinv.inference.moving_experiment import MovingExperiment
 from fe_phaseinv.inference.objective import Objective
 from fe_phaseinv.inference.segments import Segment, multiple_shooting, trajectory, uncertain_trajectory
 from fe_phaseinv.inference.settings import Settings
@@ -66,6 +69,21 @@ class Discretisation:
     smoother: Smoother
 
 
+@dataclass(frozen=True, eq=False)
+class Moving:
+    """How a series is solved where its boundary is displaced.
+
+    Parameters
+    ----------
+    mesh : MovingMesh
+    discretise : callable
+        Of a displaced mesh: the discretisation there, for the trajectory.
+    """
+
+    mesh: MovingMesh
+    discretise: Callable[[MeshGeometry], Discretisation]
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Series:
     """A series of images, and how it is solved.
@@ -84,6 +102,8 @@ class Series:
         Frames that the trajectory predicts without being compared with them.
     term : callable, optional
         A functional that is added to the cost of the trajectory, as in `Settings`.
+    moving : Moving, optional
+        Where the trajectory has an unknown boundary.
     """
 
     coarse: Discretisation
@@ -92,6 +112,7 @@ class Series:
     first_frame: int = 0
     held_out: tuple[int, ...] = ()
     term: Callable | None = None
+    moving: Moving | None = None
 
     @property
     def followed(self) -> tuple[int, ...]:
@@ -142,7 +163,7 @@ class Series:
         """
         return trajectory(self.fine.smoother, self.first_frame, self.followed, limits=self.limits, uncertain=uncertain)
 
-    def experiment(self, stage: str, weight: float) -> Experiment:
+    def experiment(self, stage: str, weight: float, variance: float) -> Experiment | MovingExperiment:
         """Return the comparison with the images in a stage. Collective.
 
         Parameters
@@ -151,18 +172,31 @@ class Series:
             One of the preparations, or of the trajectory.
         weight : float
             Of the squared differences.
+        variance : float
+            Of a pixel, by which the prior of an unknown boundary is weighted against the misfit.
         """
-        how, field = self.discretisation(stage), None
+        how = self.discretisation(stage)
         if stage == "intervals":
             segments = multiple_shooting(how.smoother, self.first_frame, self.frames, limits=self.limits)
             return Experiment(how.forward, how.pixels, segments, weight=weight)
         if count := beginning(stage):
             short = trajectory(how.smoother, self.first_frame, self.frames[:count], limits=self.limits)
             return Experiment(how.forward, how.pixels, [short], weight=weight)
+        if self.moving is None:
+            return self._trajectory(how, weight)
+        return MovingExperiment(
+            still=self._trajectory(how, weight),
+            mesh=self.moving.mesh,
+            moved=lambda mesh: self._trajectory(self.moving.discretise(mesh), weight),
+            variance=variance,
+        )
+
+    def _trajectory(self, how: Discretisation, weight: float) -> Experiment:
+        fit, field = (how.smoother, self.first_frame, self.followed), None
         if self.start_unknown:
-            segment, field = uncertain_trajectory(how.smoother, self.first_frame, self.followed, limits=self.limits)
+            segment, field = uncertain_trajectory(*fit, limits=self.limits)
         else:
-            segment = self.trajectory()
+            segment = trajectory(*fit, limits=self.limits)
         return Experiment(how.forward, how.pixels, [segment], field=field, weight=weight, term=self.taped_term())
 
     def taped_term(self) -> TapedTerm | None:
@@ -281,12 +315,11 @@ class Problem:
         """
         weights = [(self.noise / noise) ** 2 if noise else 1.0 for noise in self.noises]
         own = [(series, weights[index]) for index, series in zip(self.ensemble.own, self.series, strict=True)]
-        prior = self.prior(regularisation)
+        prior, variance = self.prior(regularisation), self.variance(regularisation)
         if self.by_fields and stage != "intervals" and not beginning(stage):
-            variance = self.variance(regularisation)
             fields = [self._field_experiment(series, weight, variance) for series, weight in own]
             return FieldObjective(fields, prior, self.ensemble, self.settings.hessian)
-        experiments = [series.experiment(stage, weight) for series, weight in own]
+        experiments = [series.experiment(stage, weight, variance) for series, weight in own]
         return Objective(experiments, self.coordinates, prior, self.ensemble)
 
     def _field_experiment(self, series: Series, weight: float, variance: float) -> FieldExperiment:
