@@ -13,11 +13,11 @@ from fe_phaseinv.forward.trajectory import Tolerances
 from fe_phaseinv.inference.ensemble import SeriesEnsemble
 from fe_phaseinv.inference.field_experiment import FieldExperiment
 from fe_phaseinv.inference.field_objective import FieldObjective
-from fe_phaseinv.inference.inversion import Progress
 from fe_phaseinv.inference.matern import Matern
 from fe_phaseinv.inference.objective import Objective
 from fe_phaseinv.inference.posterior import Laplace
 from fe_phaseinv.inference.problem import Problem
+from fe_phaseinv.inference.progress import Progress
 from fe_phaseinv.inference.reduced_objective import ReducedObjective
 from fe_phaseinv.inference.settings import Settings
 from fe_phaseinv.inference.verification import Check, verify, verify_fields

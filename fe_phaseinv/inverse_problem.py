@@ -14,9 +14,10 @@ from fe_phaseinv.core.spaces import box
 from fe_phaseinv.data.checks import doubts_of, frames_examined
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.inference.ensemble import SeriesEnsemble
-from fe_phaseinv.inference.inversion import Progress, iterate
+from fe_phaseinv.inference.inversion import iterate
 from fe_phaseinv.inference.posing import joint, pose
 from fe_phaseinv.inference.problem import Problem
+from fe_phaseinv.inference.progress import Progress
 from fe_phaseinv.inference.settings import Settings
 from fe_phaseinv.inference.verification import Check, verify_problem
 from fe_phaseinv.output.result import collect

@@ -232,6 +232,7 @@ def _build_series(
         fixed=fixed,
         frames=frames,
         validation=sorted({*case.validation.frames}),
+        held_out=index in case.validation.images,
         first_frame=case.images[index].initial,
         degree=domain.degree or DEGREE,
         tolerances=tolerances or (case.time.rtol and Tolerances(rtol=case.time.rtol)),

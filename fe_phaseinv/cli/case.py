@@ -208,7 +208,11 @@ def _check_domain(source: Path, key: str, domain: Domain) -> None:
 
 def _check_series(source: Path, case: Case) -> None:
     """Check what several series of images ask for."""
-    if len(case.images) == 1:
+    count, held_out = len(case.images), case.validation.images
+    if held_out and not set(held_out) < set(range(count)):
+        accepted = f"some of 0 to {count - 1}, not all" if count > 1 else "none, where there is one series of images"
+        raise InputError(source, "validation.images", list(held_out), accepted)
+    if count == 1:
         return
     for name, images in zip(case.names, case.images, strict=True):
         if images.noisy != case.images[0].noisy:

@@ -22,8 +22,9 @@ from fe_phaseinv.cli.session import WORLD, Session
 from fe_phaseinv.core.errors import InputError, read_toml, refusing_unreadable
 from fe_phaseinv.core.parallel import on_root
 from fe_phaseinv.data.images import ImageSeries
-from fe_phaseinv.inference.inversion import Progress, resume, tolerance
+from fe_phaseinv.inference.inversion import tolerance
 from fe_phaseinv.inference.problem import Problem
+from fe_phaseinv.inference.progress import Progress, resume
 from fe_phaseinv.output.files import write_atomically
 
 LOCK, PROGRESS, RECORD = ".lock", "progress.json", "case.toml"

@@ -277,6 +277,9 @@ class Validation:
     """What is predicted and scored, but not fitted."""
 
     frames: tuple[int, ...] = declared("Indices of frames, of every series of images", (), least=1)
+    images: tuple[int, ...] = declared(
+        "Indices of series of images, all of whose frames but the first are", (), least=0
+    )
 
 
 @dataclass(frozen=True)

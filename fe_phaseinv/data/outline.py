@@ -23,8 +23,11 @@ CUT = 0.32
 0.64 pixels beyond them on average: what is expected in between."""
 MARGIN = 4
 """Pixels beyond the edges of the picture, which a domain that ends there may reach."""
-FEWEST_ALONG, FEWEST_ACROSS = 24, 3
-"""Triangles along the longest side of a part of the domain, and across it where it is widest."""
+FEWEST_ALONG, NOISY_ALONG, FEWEST_ACROSS = 24, 16, 3
+"""Triangles along the longest side of a part of the domain, fewer where noise hides what they leave, and across it
+where it is widest."""
+HIDDEN = 0.05
+"""Noise, as a share of the deviation of the pixels, that hides it."""
 RIPPLE, SOFT_RIPPLE = 0.1, 0.03
 """Root mean square distance, in pixels, by which the smooth outline may differ from the filtered one."""
 FEWEST_SIDES = 8
@@ -127,7 +130,8 @@ def cells_across(images: ImageSeries) -> int:
     largest = regions == np.bincount(regions[inside]).argmax()
     length = max(np.ptp(places) + 1 for places in np.nonzero(largest))
     width = 2 * distance_transform_edt(largest).max()
-    return ceil(max(images.shape) / min(length / FEWEST_ALONG, width / FEWEST_ACROSS))
+    along = NOISY_ALONG if images.noise > HIDDEN * np.nanstd(images.frames) else FEWEST_ALONG
+    return ceil(max(images.shape) / min(length / along, width / FEWEST_ACROSS))
 
 
 def outline(images: ImageSeries, size: float, width: float = CUT) -> list[list[np.ndarray]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy.ndimage import binary_erosion
 
 from fe_phaseinv.inference.residuals import SMALLEST, Residuals
 
@@ -18,6 +19,9 @@ WHITE = 0.1
 """Correlation of neighbours below which what is left is noise, if larger than that given."""
 FEWEST = 3
 """Frames among which one can stand out."""
+EDGE, STEEP = 3, 3.0
+"""Pixels from where a domain ends that are near its boundary, and how much larger squares there are where this is why:
+what passes a boundary goes unseen for such a length before elements and laws have made up for it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +81,12 @@ class Evidence:
         if np.abs(self._clean.covariance).sum() < WHITE * self._clean.squares.sum():
             found = self.noise * np.sqrt(self._clean.variance)
             yield f"a noise of {found:.3g} rather than {self.noise:.3g}, for neighbours differ independently"
+        if self._at_the_edge > STEEP:
+            yield (
+                f"what passes the boundary, or where that lies, for within {EDGE} pixels of it the differences are "
+                f'{np.sqrt(self._at_the_edge):.2g} times as large as inside: boundary = "from-images", all along it, '
+                "takes from the pixels what passes"
+            )
         if self._length < self.spacing:
             yield "elements, which are too large for it: use more cells"
         yield "an equation, or laws of a form, that do not hold for these images; or else elements that are too large"
@@ -96,6 +106,17 @@ class Evidence:
         shared = self._clean.covariance.sum()
         correlation = shared / max(shared, np.sum(self._clean.squares - 1), SMALLEST)
         return np.inf if correlation >= 1 else float((-2 * np.log(max(correlation, SMALLEST))) ** -0.5)
+
+    @property
+    def _at_the_edge(self) -> float:
+        """Mean square near the boundary of the domain, over that elsewhere."""
+        places = tuple(range(self.predicted.ndim - self.residuals.dimension))
+        inside = np.isfinite(self.predicted).any(axis=places)
+        middle = binary_erosion(inside, iterations=EDGE)
+        squares = self._clean.values**2
+        if not middle.any():
+            return 1.0
+        return float(np.nanmean(squares[..., inside & ~middle]) / max(np.nanmean(squares[..., middle]), SMALLEST))
 
     @cached_property
     def _moves(self) -> tuple[np.ndarray, np.ndarray]:

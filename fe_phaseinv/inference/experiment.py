@@ -199,7 +199,7 @@ class Experiment:
                 hessian=weight * total(comm, hessian),
                 term=self._of_term(runs),
             ),
-            misfit_rms=float(np.sqrt(squares / count)),
+            misfit_rms=float(np.sqrt(squares / max(count, 1))),
             grids=tuple(run.grid for run in runs),
             channels=self.channels,
             frames=tuple(frame for segment in self.segments for frame in segment.frames),

@@ -112,9 +112,10 @@ class FieldDerivatives:
         """
         of = self.objective
         self._go_there()
-        into = self._chain @ v[of.laws]
-        weights = [seen.curvature if full else seen.weight for seen in self.fit.differences]
-        loads = self._loads_of_change(v, into[of.forward.unknown], weights)
+        changes = self._changes(v)
+        loads = self._loads_of_pixels(changes, full)
+        if of.term is not None:
+            loads = self._with_term(loads, of.term.curvature(of.first_fields(changes)))
         by = self._second(loads) if full else self._adjoint(loads)
         found = of.of_field_priors(v)
         found[of.laws] = self._chain.T @ self._to_all(by)
@@ -128,16 +129,31 @@ class FieldDerivatives:
         Parameters
         ----------
         seed : int
-            Of the noise, which is the same on any number of ranks.
+            Of the signs of the noise, which are the same on any number of ranks.
         """
-        of, random = self.objective, np.random.default_rng(seed)
+        of = self.objective
         self._go_there()
-        loads, pixels = [], of.pixels
-        for seen in self.fit.differences:
-            pictures = random.standard_normal((pixels.images.channels, np.prod(pixels.images.shape)))
-            noise = np.sqrt(seen.weight) * pictures[:, pixels.rows].ravel()
-            loads.append(of.weight * of.channels.spread(noise))
-        return of.of_fields(self._adjoint(loads)) * np.sqrt(of.variance)
+        return of.of_fields(self._adjoint(self._loads_of_noise(seed))) * np.sqrt(of.variance)
+
+    def derivative_of_probe(self, seed: int, v: np.ndarray) -> np.ndarray:
+        """Return the derivative by the unknowns of ``probe(seed) @ v``, shape (size,). Collective.
+
+        Parameters
+        ----------
+        seed : int
+            Of the signs of the noise.
+        v : numpy.ndarray, shape (size,)
+            A change of the unknowns, in which the laws have no share.
+        """
+        of = self.objective
+        self._go_there()
+        self._changes(v)
+        of.forward.work.second += 1
+        loads = self._of_run(self._loads_of_noise(seed))
+        by = self._sweeps.second(loads, np.zeros_like(loads))
+        found = of.of_fields(by)
+        found[of.laws] = self._chain.T @ self._to_all(by)
+        return found * np.sqrt(of.variance)
 
     @cached_property
     def _sweeps(self) -> Sweeps:
@@ -166,19 +182,29 @@ class FieldDerivatives:
         self._go_there()
         return self._adjoint(self._loads)
 
-    def _loads_of_change(
-        self, v: np.ndarray, coefficients: np.ndarray, weights: Sequence[np.ndarray]
-    ) -> list[np.ndarray]:
-        """Return how the loads change to first order with the unknowns, of which those of the laws change these."""
+    def _changes(self, v: np.ndarray) -> list[np.ndarray]:
+        """Return how the start and the states for the frames change to first order with the unknowns."""
         of = self.objective
+        coefficients = (self._chain @ v[of.laws])[of.forward.unknown]
         change = Inputs(coefficients, of.start(v), of.field(v, "heterogeneity"))
-        start = of.forward.layout.from_rates(change.start)
-        changes = [start] * of.starts_compared + self._sweeps.tangent(change)
-        pairs = zip(changes, weights, strict=True)
-        loads = [of.weight * of.channels.spread(weight * of.channels.average(changed)) for changed, weight in pairs]
-        if of.term is None:
-            return loads
-        return self._with_term(loads, of.term.curvature(of.first_fields([start, *changes[of.starts_compared :]])))
+        return [of.forward.layout.from_rates(change.start), *self._sweeps.tangent(change)]
+
+    def _loads_of_pixels(self, changes: Sequence[np.ndarray], full: bool) -> list[np.ndarray]:
+        """Return how the loads change with the pixels compared, given what `_changes` gives."""
+        of, seen = self.objective, self.fit.differences
+        weights = [one.curvature if full else one.weight for one in seen]
+        pairs = zip(changes[1 - of.starts_compared :], weights, strict=True)
+        return [of.weight * of.channels.spread(weight * of.channels.average(changed)) for changed, weight in pairs]
+
+    def _loads_of_noise(self, seed: int) -> list[np.ndarray]:
+        """Return the loads that noise of one standard deviation makes where that of a pixel is one."""
+        of, random, found = self.objective, np.random.default_rng(seed), []
+        images = of.pixels.images
+        for seen in self.fit.differences:
+            signs = random.choice([-1.0, 1.0], (images.channels, np.prod(images.shape)))
+            noise = np.sqrt(of.weight * seen.weight) * signs[:, of.pixels.rows].ravel()
+            found.append(of.channels.spread(noise))
+        return found
 
     def _with_term(self, loads: list[np.ndarray], of_term: list[np.ndarray]) -> list[np.ndarray]:
         """Add the loads of the term, of which that of the start is the first, to those of the frames compared."""

@@ -86,7 +86,7 @@ class FieldFit:
             predictions=predictions,
             differences=differences,
             misfit=float(misfit),
-            misfit_rms=float(np.sqrt(squares / count)),
+            misfit_rms=float(np.sqrt(squares / max(count, 1))),
             pixels=int(count),
             scalars=scalars,
             scalar_derivatives={},

@@ -14,6 +14,7 @@ from fe_phaseinv.core.errors import DataWarning
 from fe_phaseinv.forward.bdf import TimeGrid
 from fe_phaseinv.inference.field_experiment import FieldShare, WholePart
 from fe_phaseinv.inference.field_fit import FieldFit
+from fe_phaseinv.inference.field_posterior import volume_slope
 from fe_phaseinv.inference.field_subspace import Subspace
 from fe_phaseinv.inference.joint_unknowns import JointUnknowns
 from fe_phaseinv.optimisation.bordered import Border, QuadraticModel
@@ -178,6 +179,18 @@ class FieldPoint:
             )
             warnings.warn(text, DataWarning, stacklevel=2)
         return self._gauss_newton(fine).schur()
+
+    def tilt(self) -> np.ndarray:
+        """Return the derivative by all coefficients of what the fields leave to the laws, shape (m,). Collective.
+
+        The density of the laws is that of laws and fields together, summed over all fields that there may be: besides
+        the minimum over the fields, the volume around it counts (Laplace's method: Tierney and Kadane, J. Am. Stat.
+        Assoc. 81, 82 (1986)). Where laws let the images say less of the fields, that volume is larger; without it,
+        such laws come out too rarely.
+        """
+        slopes = [self._freed(share, lambda share=share: volume_slope(share)) for share in self.shares]
+        into = self.objective.coordinates.jacobian(self._laws)
+        return np.linalg.lstsq(into.T, sum(self.objective.ensemble.gather(slopes)), rcond=None)[0]
 
     @cached_property
     def _model(self) -> QuadraticModel:

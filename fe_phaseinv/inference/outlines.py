@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fe_phaseinv.inference.inversion import Progress
 from fe_phaseinv.inference.problem import Problem
+from fe_phaseinv.inference.progress import Progress
 
 
 @dataclass(frozen=True)

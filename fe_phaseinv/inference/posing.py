@@ -18,9 +18,10 @@ from fe_phaseinv.forward.given import BoundaryData
 from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.parameters import CoefficientLayout
 from fe_phaseinv.forward.trajectory import QUIET, Tolerances
+from fe_phaseinv.inference.discretisation import Discretisation, Moving
 from fe_phaseinv.inference.drive import data_in_time, mean_at
 from fe_phaseinv.inference.ensemble import SeriesEnsemble
-from fe_phaseinv.inference.problem import Discretisation, Moving, Problem, Series
+from fe_phaseinv.inference.problem import Problem, Series
 from fe_phaseinv.inference.settings import Settings
 from fe_phaseinv.inference.typical import typical_scales
 from fe_phaseinv.laws.coordinates import Coordinates, Gauge
@@ -108,7 +109,7 @@ def pose(images: ImageSeries, model, mesh, settings: Settings) -> Problem:
         held_out=held_out,
         first_frame=settings.first_frame,
         term=settings.term,
-        moving=moving() if settings.displacement else None,
+        moving=moving() if settings.displacement and not settings.held_out else None,
     )
     return Problem(
         series=(series,),
@@ -181,10 +182,12 @@ def joint(problems: Sequence[Problem], ensemble: SeriesEnsemble | None = None) -
     InputError
         Where the noise of some series is known and that of others is not, or their units are others.
     ValueError
-        Where the laws, or the priors of maps and starts, differ.
+        Where the laws, or the priors of maps and starts, differ, or all series are held out.
     """
     series = tuple(series for problem in problems for series in problem.series)
     ensemble = ensemble or SeriesEnsemble.together(problems[0].ensemble.comm, len(series))
+    if all(ensemble.gather([one.only_predicted for one in series])):
+        raise ValueError("held_out: found all series of images; accepted: some of them")
     asked = ensemble.gather([_laws_of(problem) for problem in problems])
     for laws in asked:
         _require_same(asked[0], laws)
@@ -208,10 +211,15 @@ def _noises(ensemble: SeriesEnsemble, series: Sequence[Series]) -> tuple[float, 
 
 
 def _frames(images: ImageSeries, settings: Settings) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the frames to compare with, all of them after the first one but for those held out, and these."""
+    """Return the frames to fit, all of them after the first one but for those held out, and these.
+
+    Of a series that is held out as a whole all frames are fitted, but count for nothing.
+    """
     count, first, held_out = len(images.times), settings.first_frame, tuple(settings.validation)
     chosen = range(first + 1, count) if settings.frames is None else settings.frames
-    frames = tuple(frame for frame in chosen if frame not in held_out)
+    if settings.held_out:
+        held_out = tuple(chosen)
+    frames = tuple(frame for frame in chosen if settings.held_out or frame not in held_out)
     accepted = f"indices after the first_frame {first}, below the {count} of {images.source}"
     if not frames or frames[-1] >= count or frames[0] <= first:
         beside = f" but for the validation {list(held_out)}" if held_out else ""

@@ -141,6 +141,16 @@ class Laplace:
         total = float(along.sum())
         return self.deviation * np.sqrt(total), float(1 - self.shares @ along / total) if total else 0.0
 
+    def moved(self, tilt: np.ndarray) -> float:
+        """Return by how many standard deviations a tilt of the prior moves the laws.
+
+        Parameters
+        ----------
+        tilt : numpy.ndarray, shape (n,)
+            As `Prior` has it.
+        """
+        return float(np.linalg.norm(tilt @ self.directions) / self.deviation)
+
     def better_regularisation(self, prior: Prior, regularisation: tuple[float, ...]) -> tuple[float, ...]:
         """Choose the weights of the priors of the laws that explain the noisy images best.
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from firedrake import MeshGeometry
 
 from fe_phaseinv.core.parallel import total
 from fe_phaseinv.data.images import ImageSeries
-from fe_phaseinv.data.moving import MovingMesh
-from fe_phaseinv.forward.model import Counts, ForwardModel
+from fe_phaseinv.forward.model import Counts
 from fe_phaseinv.forward.parameters import CoefficientLayout
+from fe_phaseinv.inference.discretisation import Discretisation, Moving
 from fe_phaseinv.inference.ensemble import SeriesEnsemble
 from fe_phaseinv.inference.experiment import Experiment
 from fe_phaseinv.inference.field_experiment import FieldExperiment
@@ -25,8 +24,6 @@ from fe_phaseinv.inference.settings import Settings
 from fe_phaseinv.inference.term import TapedTerm
 from fe_phaseinv.laws.coordinates import Coordinates
 from fe_phaseinv.laws.priors import Prior
-from fe_phaseinv.observation.pixels import Pixels
-from fe_phaseinv.observation.smoothing import Smoother
 
 FIRST_REGULARISATION = 1e-4
 """Weight of the priors to begin with where the program is to choose it."""
@@ -53,37 +50,6 @@ def beginning(stage: str) -> int | None:
     return int(count) if count != stage and count.isdecimal() else None
 
 
-@dataclass(frozen=True, eq=False)
-class Discretisation:
-    """A forward model with its view of the images, and back.
-
-    Parameters
-    ----------
-    forward : ForwardModel
-    pixels : Pixels
-    smoother : Smoother
-    """
-
-    forward: ForwardModel
-    pixels: Pixels
-    smoother: Smoother
-
-
-@dataclass(frozen=True, eq=False)
-class Moving:
-    """How a series is solved where its boundary is displaced.
-
-    Parameters
-    ----------
-    mesh : MovingMesh
-    discretise : callable
-        Of a displaced mesh: the discretisation there, for the trajectory.
-    """
-
-    mesh: MovingMesh
-    discretise: Callable[[MeshGeometry], Discretisation]
-
-
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Series:
     """A series of images, and how it is solved.
@@ -99,7 +65,7 @@ class Series:
     first_frame : int
         Frame that starts the run.
     held_out : tuple of int
-        Frames that the trajectory predicts without being compared with them.
+        Frames that are predicted and count for nothing; of a series that is held out as a whole, all.
     term : callable, optional
         A functional that is added to the cost of the trajectory, as in `Settings`.
     moving : Moving, optional
@@ -113,6 +79,11 @@ class Series:
     held_out: tuple[int, ...] = ()
     term: Callable | None = None
     moving: Moving | None = None
+
+    @property
+    def only_predicted(self) -> bool:
+        """Whether no frame after the first one counts."""
+        return set(self.frames) <= set(self.held_out)
 
     @property
     def followed(self) -> tuple[int, ...]:
@@ -277,6 +248,11 @@ class Problem:
         return bool(asked.heterogeneity or asked.start_prior) or asked.hessian != "gauss-newton"
 
     @property
+    def eliminates_fields(self) -> bool:
+        """Whether a map or a start is unknown as a field, and so left out of the density of the laws."""
+        return bool(self.settings.heterogeneity or self.settings.start_prior or (self.by_fields and self.noise))
+
+    @property
     def first_regularisation(self) -> tuple[float, ...]:
         """Weights of the priors to begin with."""
         given = self.settings.regularisation
@@ -292,18 +268,23 @@ class Problem:
         """
         return self.noise**2 or regularisation[0]
 
-    def prior(self, regularisation: Sequence[float]) -> Prior:
+    def prior(self, regularisation: Sequence[float], tilt: Sequence[float] = ()) -> Prior:
         """Return the prior of all laws.
 
         Parameters
         ----------
         regularisation : sequence of float
             Weight of each law's.
+        tilt : sequence of float, optional
+            As `Prior` has it.
         """
         unknowns = self.coordinates
-        return Prior.smooth(self.parameters.relations, unknowns.start, regularisation, unknowns.scales)
+        prior = Prior.smooth(self.parameters.relations, unknowns.start, regularisation, unknowns.scales)
+        return replace(prior, tilt=np.array(tilt)) if len(tilt) else prior
 
-    def objective(self, stage: str, regularisation: Sequence[float]) -> Objective | FieldObjective:
+    def objective(
+        self, stage: str, regularisation: Sequence[float], tilt: Sequence[float] = ()
+    ) -> Objective | FieldObjective:
         """Return the cost of a stage. Collective.
 
         Parameters
@@ -312,10 +293,12 @@ class Problem:
             One of the preparations, or of the trajectory.
         regularisation : sequence of float
             Weight of the prior of each law.
+        tilt : sequence of float, optional
+            Of the prior.
         """
         weights = [(self.noise / noise) ** 2 if noise else 1.0 for noise in self.noises]
         own = [(series, weights[index]) for index, series in zip(self.ensemble.own, self.series, strict=True)]
-        prior, variance = self.prior(regularisation), self.variance(regularisation)
+        prior, variance = self.prior(regularisation, tilt), self.variance(regularisation)
         if self.by_fields and stage != "intervals" and not beginning(stage):
             fields = [self._field_experiment(series, weight, variance) for series, weight in own]
             return FieldObjective(fields, prior, self.ensemble, self.settings.hessian)

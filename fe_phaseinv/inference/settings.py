@@ -34,6 +34,9 @@ class Settings:
     validation : sequence of int
         Frames that are predicted and scored, but not compared with, increasing. What is given in time is that of all
         frames.
+    held_out : bool
+        Whether all frames after the first one are predicted and scored, but not compared with: beside other series,
+        which tell of the laws.
     first_frame : int
         Frame that starts the run.
     degree : int
@@ -85,6 +88,7 @@ class Settings:
     fixed: Sequence[str] = ()
     frames: Sequence[int] | None = None
     validation: Sequence[int] = ()
+    held_out: bool = False
     first_frame: int = 0
     degree: int = 3
     tolerances: Tolerances | None = None

@@ -22,8 +22,10 @@ def judged(
     stage: str,
     fits: Sequence[tuple[Sequence[int], np.ndarray]],
     posterior: Laplace | None,
-) -> tuple[Goodness, ...]:
+) -> tuple[Goodness | None, ...]:
     """Hold what a trajectory predicts against all series of images; what only leads to one is no fit yet. Collective.
+
+    A series that is held out as a whole is no fit, either: there is None in its place.
 
     Parameters
     ----------
@@ -42,7 +44,9 @@ def judged(
     return tuple(problem.ensemble.gather(own))
 
 
-def _judged(series: Series, frames: Sequence[int], predicted: np.ndarray, known: float) -> Goodness:
+def _judged(series: Series, frames: Sequence[int], predicted: np.ndarray, known: float) -> Goodness | None:
+    if series.only_predicted:
+        return None
     how, images = series.fine, series.images
     seen = np.isfinite(predicted[0]).sum() / images.channels
     return Goodness.of(
@@ -56,46 +60,46 @@ def _judged(series: Series, frames: Sequence[int], predicted: np.ndarray, known:
     )
 
 
-def held_against(posterior: Laplace | None, goodness: Sequence[Goodness]) -> Laplace | None:
+def held_against(posterior: Laplace | None, goodness: Sequence[Goodness | None]) -> Laplace | None:
     """Widen a posterior by how far misfits are from independent noise; None where they leave too much unexplained.
 
     Parameters
     ----------
     posterior : Laplace, optional
-    goodness : sequence of Goodness
+    goodness : sequence of Goodness or None
         Of all series.
     """
     if posterior is None or not goodness:
         return posterior
-    wider = posterior.widened(float(np.mean([one.inflation for one in goodness])))
-    return None if any(one.hopeless for one in goodness) else wider
+    wider = posterior.widened(float(np.mean([one.inflation for one in goodness if one])))
+    return None if any(one and one.hopeless for one in goodness) else wider
 
 
-def status(outcome: Outcome | None, goodness: Sequence[Goodness]) -> str:
+def status(outcome: Outcome | None, goodness: Sequence[Goodness | None]) -> str:
     """Say how an inversion ended, and where what it leaves of the images is no noise.
 
     Parameters
     ----------
     outcome : Outcome, optional
         None of one that goes on.
-    goodness : sequence of Goodness
+    goodness : sequence of Goodness or None
         Of all series.
     """
     ended = outcome.value if outcome else "unfinished"
-    return f"{ended}, but {NO_NOISE}" if any(one.cause for one in goodness) else ended
+    return f"{ended}, but {NO_NOISE}" if any(one and one.cause for one in goodness) else ended
 
 
-def doubts(goodness: Sequence[Goodness], sources: Sequence[str]) -> tuple[str, ...]:
+def doubts(goodness: Sequence[Goodness | None], sources: Sequence[str]) -> tuple[str, ...]:
     """Return the verdicts on series that are left with more than noise, each also a `DataWarning`.
 
     Parameters
     ----------
-    goodness : sequence of Goodness
+    goodness : sequence of Goodness or None
         Of all series, or of none.
     sources : sequence of str
         Where their images come from.
     """
-    found = [f"{source}: {one.sentence()}" for one, source in zip(goodness, sources, strict=False) if one.cause]
+    found = [f"{source}: {one.sentence()}" for one, source in zip(goodness, sources, strict=False) if one and one.cause]
     for text in found:
         warn(text, DataWarning, stacklevel=3)
     return tuple(found)

@@ -18,8 +18,8 @@ RIDGE = 1e-6
 class Prior:
     """A Gaussian prior on the coefficients of all laws, times powers of slopes that have to be positive.
 
-    Its share in the cost is (m - mean)^T precision (m - mean) / 2 - sum_j weight_j log(slope_j), with the slopes
-    known + rows m.
+    Its share in the cost is (m - mean)^T precision (m - mean) / 2 - sum_j weight_j log(slope_j) + tilt^T m, with the
+    slopes known + rows m.
 
     Parameters
     ----------
@@ -35,6 +35,8 @@ class Prior:
         Powers of the slopes in the density, times the variance of a pixel.
     scales : float or numpy.ndarray, shape (n,)
         Typical sizes of the coefficients, by which their precision is measured.
+    tilt : float or numpy.ndarray, shape (n,)
+        What else the density of the coefficients loses with each, to first order.
     """
 
     mean: np.ndarray
@@ -43,6 +45,7 @@ class Prior:
     known: np.ndarray
     weights: np.ndarray
     scales: float | np.ndarray = 1.0
+    tilt: float | np.ndarray = 0.0
 
     @classmethod
     def smooth(
@@ -107,7 +110,8 @@ class Prior:
             In units of the squared misfit; NaN or infinite where `admits` says no.
         """
         d = m - self.mean
-        return 0.5 * float(d @ self.precision @ d) - float(self.weights @ np.log(self._slopes(m)))
+        tilted = float(np.sum(self.tilt * m))
+        return 0.5 * float(d @ self.precision @ d) - float(self.weights @ np.log(self._slopes(m))) + tilted
 
     def gradient(self, m: np.ndarray) -> np.ndarray:
         """Return the derivative of `value`.
@@ -121,7 +125,7 @@ class Prior:
         -------
         numpy.ndarray, shape (n,)
         """
-        return self.precision @ (m - self.mean) - self.rows.T @ (self.weights / self._slopes(m))
+        return self.precision @ (m - self.mean) - self.rows.T @ (self.weights / self._slopes(m)) + self.tilt
 
     def hessian(self, m: np.ndarray) -> np.ndarray:
         """Return the second derivative of `value`.

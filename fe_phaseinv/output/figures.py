@@ -39,7 +39,7 @@ def figures(result: Result) -> dict[str, Callable]:
     dict of callable
         Each of them returns a figure of matplotlib, and may fail alone.
     """
-    noises = [one.noise for one in result.goodness] or [None] * len(result.images)
+    noises = [one and one.noise for one in result.goodness] or [None] * len(result.images)
     series = zip(numbered("frames", result.images).items(), noises, strict=True)
     frames = {
         label: partial(_draw_frames, channel, noise)
@@ -246,7 +246,7 @@ def _draw_map(images: Fitted):
     drawn = {"exp(h)": np.exp(_plane(images.map.value))}
     if images.map.deviation is not None:
         drawn["standard deviation of h"] = _plane(images.map.deviation)
-    titles = f"the kinetics here, over those of the law{_where(images)}", "how well h is known"
+    titles = f"the kinetics here, over their mean{_where(images)}", "how well h is known"
     figure = Figure(figsize=(4.6 * len(drawn), 0.9 + 3.7 * ly / lx), layout="compressed")
     row = figure.subplots(1, len(drawn), squeeze=False)[0]
     for axes, title, (label, values), colours in zip(row, titles, drawn.items(), ("viridis", "magma"), strict=False):

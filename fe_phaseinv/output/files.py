@@ -123,6 +123,8 @@ def write_atomically(path: Path, data: bytes | str) -> None:
 
 def _map_file(images: Fitted) -> bytes:
     """Return the map and, where it is known, its deviation as a NumPy archive with the keys of an image file."""
-    buffer, known = BytesIO(), {} if images.map.deviation is None else {"deviation": images.map.deviation}
-    np.savez_compressed(buffer, heterogeneity=images.map.value, **known, extent=images.extent, origin=images.origin)
+    buffer, learnt = BytesIO(), images.map
+    deviations = {"deviation": learnt.deviation, "level_deviation": learnt.level_deviation}
+    known = {"level": learnt.level} | {key: value for key, value in deviations.items() if value is not None}
+    np.savez_compressed(buffer, heterogeneity=learnt.value, **known, extent=images.extent, origin=images.origin)
     return buffer.getvalue()

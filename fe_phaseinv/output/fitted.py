@@ -44,18 +44,25 @@ class Held:
 
 @dataclass(frozen=True, eq=False)
 class Map:
-    """A map h of the kinetics, which are multiplied by exp(h).
+    """A map h about its mean, the level: the kinetics are multiplied by exp(level + h).
+
+    The level is all but a factor of the law of the kinetics, which the map is measured against.
 
     Parameters
     ----------
     value : numpy.ndarray, shape (ny, nx) or (nz, ny, nx)
-        Averages over pixels; NaN outside the domain.
-    deviation : numpy.ndarray or None, of the same shape
-        Their standard deviations, those of the laws and the start counted; None where the result has no posterior.
+        Averages of h over pixels; NaN outside the domain.
+    level : float
+    deviation : numpy.ndarray or None, of the shape of the value
+        Its standard deviations, those of the laws and the start counted; None where the result has no posterior.
+    level_deviation : float or None
+        Standard deviation of the level.
     """
 
     value: np.ndarray
-    deviation: np.ndarray | None
+    level: float
+    deviation: np.ndarray | None = None
+    level_deviation: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

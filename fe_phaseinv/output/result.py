@@ -16,10 +16,11 @@ from fe_phaseinv.inference.field_fit import FieldFit
 from fe_phaseinv.inference.field_posterior import map_deviation
 from fe_phaseinv.inference.goodness import Goodness
 from fe_phaseinv.inference.identifiability import Identifiability, identifiability
-from fe_phaseinv.inference.inversion import Progress, posterior
+from fe_phaseinv.inference.inversion import posterior
 from fe_phaseinv.inference.outlines import moved
 from fe_phaseinv.inference.posterior import Laplace
 from fe_phaseinv.inference.problem import Problem, Series
+from fe_phaseinv.inference.progress import Progress
 from fe_phaseinv.inference.verdict import doubts, held_against, judged, status
 from fe_phaseinv.laws.bases import ConstantBasis
 from fe_phaseinv.laws.relations import Law
@@ -68,8 +69,8 @@ class Result:
         Formulas and numbers of the true laws, by their names or the keys of `TRUTH_KEYS`.
     warnings : tuple of str
         What is doubtful about the data or the result, a sentence each.
-    goodness : tuple of Goodness
-        For each series, whether what is left of it is noise.
+    goodness : tuple of Goodness or None
+        For each series, whether what is left of it is noise; None for one that is held out.
     units : tuple of str
         Names of the units of length and time; empty where the images are in units of their own.
     """
@@ -90,7 +91,7 @@ class Result:
     scalars: tuple[dict[str, Tracked], ...] = ()
     truth: dict[str, Any] | None = None
     warnings: tuple[str, ...] = ()
-    goodness: tuple[Goodness, ...] = ()
+    goodness: tuple[Goodness | None, ...] = ()
     units: tuple[str, str] = ("", "")
 
     def unit(self, name: str) -> str:
@@ -321,7 +322,11 @@ def _maps(problem: Problem, progress: Progress, posterior: Laplace | None) -> li
     found = []
     for share in progress.state.point.shares:
         of = share.experiment
-        known = None if posterior is None else map_deviation(share, progress.state.point.hessian, posterior.deviation)
-        value = of.pixels.average(of.field(share.x, "heterogeneity"))
-        found.append(Map(of.pixels.picture(value), None if known is None else of.pixels.picture(known)))
+        value = of.pixels.picture(of.pixels.average(of.field(share.x, "heterogeneity")))
+        level = float(np.nanmean(value))
+        learnt = Map(value - level, level)
+        if posterior is not None:
+            known = map_deviation(share, progress.state.point.hessian, posterior.deviation)
+            learnt = replace(learnt, deviation=of.pixels.picture(known.pixels), level_deviation=known.level)
+        found.append(learnt)
     return found

@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike
 
 from fe_phaseinv.core.parallel import on_root
 from fe_phaseinv.inference.goodness import Goodness
-from fe_phaseinv.inference.inversion import Progress
 from fe_phaseinv.inference.problem import Problem
+from fe_phaseinv.inference.progress import Progress
 from fe_phaseinv.laws.relations import Law
 from fe_phaseinv.output.files import write_figures, write_values
 from fe_phaseinv.output.result import Result, numbered
@@ -53,8 +53,8 @@ class Solution:
         return self.result.misfit_rms
 
     @property
-    def goodness(self) -> tuple[Goodness, ...]:
-        """For each series of images, whether what is left of it is noise."""
+    def goodness(self) -> tuple[Goodness | None, ...]:
+        """For each series of images, whether what is left of it is noise; None for one that is held out."""
         return self.result.goodness
 
     def band(self, name: str, *z: ArrayLike) -> tuple[np.ndarray, np.ndarray]:

@@ -176,9 +176,9 @@ def _scalars(result: Result) -> dict[str, Any]:
     return {name: {key: [one[name].get(key) for one in every] for key in every[0][name]} for name in every[0]}
 
 
-def _goodness(every: tuple[Goodness, ...]) -> dict[str, Any] | list[dict[str, Any]]:
+def _goodness(every: tuple[Goodness | None, ...]) -> dict[str, Any] | list[dict[str, Any] | None]:
     """Return what result.json says of the misfit, held against the noise: of several series a list."""
-    contents = [vars(one) | {"words": one.sentence()} for one in every]
+    contents = [one and vars(one) | {"words": one.sentence()} for one in every]
     return contents if len(contents) > 1 else (contents or [{}])[0]
 
 

@@ -466,6 +466,7 @@ def test_series_read_back(folder, text):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
+        (["validation.images=[0,1]"], "validation.images: found [0, 1]; accepted: some of 0 to 1, not all"),
         (["images.1.file=lost.npz"], 'images[1].file: found "lost.npz"; accepted: an existing file or folder'),
         (["images.0.nois=1"], "images[0].nois: found an unknown key (nearest: noise)"),
         (["images.1={}"], "images[1].file: found nothing; accepted: an existing file or folder"),

@@ -2,6 +2,7 @@
 
 import sys
 from contextlib import nullcontext
+from dataclasses import replace
 
 import gmsh
 import numpy as np
@@ -110,6 +111,13 @@ def test_an_outline_is_where_half_of_a_pixel_is_covered():
 )
 def test_elements_follow_the_size_and_the_width(inside, pixels):
     assert N / cells_across(show(inside)) == pytest.approx(pixels, rel=0.05)
+
+
+def test_elements_are_larger_where_noise_hides_what_they_leave():
+    frames = np.where(disc(50, 50, 30), 0.5 + 0.3 * np.cos(0.3 * X), np.nan)[None]
+    clean = ImageSeries(frames, [0], (N, N))
+    assert N / cells_across(replace(clean, noise=0.05)) == pytest.approx(60 / 16, rel=0.05)
+    assert cells_across(replace(clean, noise=0.005)) == cells_across(clean)
 
 
 def test_particles_of_six_pixels_are_meshed():

@@ -18,9 +18,9 @@ from fe_phaseinv.forward.trajectory import Tolerances
 from fe_phaseinv.inference import inversion
 from fe_phaseinv.inference.field_experiment import LEFT, FieldExperiment
 from fe_phaseinv.inference.field_objective import FieldObjective
-from fe_phaseinv.inference.inversion import resume
 from fe_phaseinv.inference.matern import FieldPrior, Matern
 from fe_phaseinv.inference.posing import coordinates_for, pose
+from fe_phaseinv.inference.progress import resume
 from fe_phaseinv.inference.segments import Segment
 from fe_phaseinv.inference.settings import Settings
 from fe_phaseinv.laws.bases import Legendre
@@ -181,6 +181,21 @@ def test_gauss_newton_action(gaps):
     assert point.dot(action, v) == pytest.approx(squares + prior, rel=1e-5)
 
 
+@ranks
+def test_derivative_of_what_noise_does(gaps):
+    """Against differences on the frozen grid, for a change of the fields."""
+    objective, x = build(AllenCahn, MPI.COMM_WORLD, gaps)
+    point, h = objective.at(x), 1e-4
+    v = change(objective, [0] * 6, 0.1, 0.5)
+    w = change(objective, [-0.1, 0.2, 0.1, 0.1, -0.2, 0.3], 0.2, -0.3)
+    pulled = [
+        at.dot(at.shares[0].derivatives.probe(3), v)
+        for at in (objective.at(x + h * w, point), objective.at(x - h * w, point))
+    ]
+    slope = point.dot(point.shares[0].derivatives.derivative_of_probe(3, v), w)
+    assert slope == pytest.approx((pulled[0] - pulled[1]) / (2 * h), rel=1e-5)
+
+
 def laws_prior(objective, point, v):
     along = objective.coordinates.jacobian(point.x[objective.laws]) @ v[objective.laws]
     return along @ objective.prior.hessian(point.shares[0].derivatives.m) @ along
@@ -271,7 +286,7 @@ def goes_on(slow):
     """What is kept of a progress, which is no matter of ranks, brings the same point, and the same end."""
     problem = posed(slow, MPI.COMM_WORLD, heterogeneity=Matern(0.5, 0.3), regularisation=1e-4)
     steps = list(inversion.iterate(problem, max_iterations=3))
-    middle = [step for step in steps if step.stage == "trajectory"][1]
+    middle = [step for step in steps if step.stage != "intervals"][1]
     kept = json.loads(json.dumps(middle.to_dict()))
     again = resume(problem, kept)
     assert again.state.point.value == pytest.approx(middle.state.point.value, rel=1e-6)

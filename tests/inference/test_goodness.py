@@ -72,6 +72,12 @@ def one_off(frames):
     return frames
 
 
+def passing(frames):
+    """What comes in from the left, here and there, and decays over two pixels."""
+    along = np.sin(6 * np.arange(SIDE)[:, None] / SIDE) * np.exp(-np.arange(SIDE) / 2)
+    return frames - 0.1 * along * np.arange(COUNT + 1)[:, None, None]
+
+
 def wrong(frames):
     return frames - 0.4 * (frames - 0.5) * (frames - 0.15) * (frames - 0.85) * np.arange(COUNT + 1)[:, None, None]
 
@@ -84,6 +90,7 @@ def wrong(frames):
         (hot, "outliers, for 0.5"),
         (fading, "grey values, or a mean, that change in time"),
         (one_off, "its time, or what it shows, for frame 2 alone holds "),
+        (passing, "what passes the boundary, or where that lies, for within 3 pixels of it"),
         (wrong, "an equation, or laws of a form, that do not hold"),
     ],
 )

@@ -10,6 +10,7 @@ from fe_phaseinv.data.meshes import rectangle_mesh
 from fe_phaseinv.forward.trajectory import Tolerances
 from fe_phaseinv.inference import inversion
 from fe_phaseinv.inference.posing import pose
+from fe_phaseinv.inference.progress import resume
 from fe_phaseinv.inference.settings import Settings
 from fe_phaseinv.models.declarations import Field, NumberLaw
 from fe_phaseinv.models.interface import Model
@@ -69,7 +70,7 @@ def test_a_run_is_resumed_amid_the_first_frames():
     problem = posed(images()[0], Hidden())
     whole = list(inversion.iterate(problem, max_iterations=20))
     amid = next(one for one in whole if one.stage == "first 3")
-    *_, last = inversion.iterate(problem, max_iterations=20, progress=inversion.resume(problem, amid.to_dict()))
+    *_, last = inversion.iterate(problem, max_iterations=20, progress=resume(problem, amid.to_dict()))
     assert len(last.history) == len(whole[-1].history)
     np.testing.assert_allclose(last.state.point.x, whole[-1].state.point.x, rtol=1e-6)
 

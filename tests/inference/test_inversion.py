@@ -11,6 +11,7 @@ from fe_phaseinv.data.meshes import rectangle_mesh
 from fe_phaseinv.forward.trajectory import Tolerances
 from fe_phaseinv.inference import inversion
 from fe_phaseinv.inference.posing import pose
+from fe_phaseinv.inference.progress import Task, resume
 from fe_phaseinv.inference.settings import Settings
 from fe_phaseinv.laws.bases import Legendre
 from fe_phaseinv.laws.relations import ideal_entropy
@@ -33,17 +34,15 @@ def test_weights_of_the_priors_are_not_chosen_without_end(problem, monkeypatch):
     ended = replace(last, stage="trajectory", state=replace(last.state, outcome=Outcome.CONVERGED))
     other = tuple(100 * weight for weight in ended.regularisation)
     monkeypatch.setattr(inversion, "_better_regularisation", lambda problem, progress: other)
-    assert inversion._next_stage(problem, replace(ended, choices=inversion.MOST_CHOICES - 1), 50) == (
-        "trajectory",
-        other,
-    )
+    before = replace(ended, choices=inversion.MOST_CHOICES - 1)
+    assert inversion._next_task(problem, before, 50) == Task("trajectory", other)
     with pytest.warns(DataWarning, match=f"still change after {inversion.MOST_CHOICES} choices"):
-        assert inversion._next_stage(problem, replace(ended, choices=inversion.MOST_CHOICES), 50) is None
+        assert inversion._next_task(problem, replace(ended, choices=inversion.MOST_CHOICES), 50) is None
 
 
 def test_a_point_that_costs_something_else_is_not_resumed(problem):
     *_, last = inversion.iterate(problem, max_iterations=1)
     saved = json.loads(json.dumps(last.to_dict()))
-    assert inversion.resume(problem, saved).state.point.value == pytest.approx(last.state.point.value, rel=1e-9)
+    assert resume(problem, saved).state.point.value == pytest.approx(last.state.point.value, rel=1e-9)
     with pytest.raises(ValueError, match="a cost of .* where .* is recorded"):
-        inversion.resume(problem, saved | {"cost": 1.01 * saved["cost"]})
+        resume(problem, saved | {"cost": 1.01 * saved["cost"]})

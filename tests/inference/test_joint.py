@@ -12,9 +12,10 @@ from fe_phaseinv.data import meshes
 from fe_phaseinv.forward.trajectory import Tolerances
 from fe_phaseinv.inference.ensemble import SeriesEnsemble
 from fe_phaseinv.inference.experiment import Experiment
-from fe_phaseinv.inference.inversion import iterate, resume
+from fe_phaseinv.inference.inversion import iterate
 from fe_phaseinv.inference.matern import Matern
 from fe_phaseinv.inference.posing import joint, pose
+from fe_phaseinv.inference.progress import resume
 from fe_phaseinv.inference.settings import Settings
 from fe_phaseinv.inference.verification import verify
 from fe_phaseinv.laws.bases import Legendre

@@ -8,6 +8,7 @@ from mpi4py import MPI
 from test_joint import STRENGTHS, one, unknowns
 
 from fe_phaseinv.inference.inversion import iterate
+from fe_phaseinv.inference.posing import joint
 from fe_phaseinv.output.result import collect
 from fe_phaseinv.output.summary import summary
 
@@ -46,6 +47,28 @@ def test_the_score_is_that_of_the_held_out_frames(movie):
     assert written["validation"]["rms"] == pytest.approx(rms) == written["images"][0]["validation"]["rms"]
     assert written["validation"]["standardised"] == pytest.approx(rms / 0.05)
     assert "validation" not in summary(replace(result, images=(replace(images, held_out=None),)))
+
+
+def test_a_series_held_out_is_predicted_and_counts_for_nothing(movie):
+    """Two series, of which one tells nothing of the laws, are the other one; it is scored with all its frames."""
+    asked = {"multiple_shooting": False}
+    alone, other = one(movie, SELF, **asked), one(changed(movie), SELF, held_out=True, **asked)
+    both = joint([alone, other])
+    found = []
+    for problem in (alone, both):
+        objective = problem.objective("trajectory", STRENGTHS)
+        found.append(objective.at(unknowns(objective)))
+    assert found[0].value == found[1].value and found[0].pixels == found[1].pixels
+    *_, last = iterate(both, max_iterations=3)
+    result = collect(both, last)
+    fitted, scored = result.images
+    assert fitted.held_out is None and scored.held_out.frames == (1, 2) and scored.held_out.pixels == 2 * 24**2
+    assert result.goodness[0] is not None and result.goodness[1] is None
+    written = summary(result)
+    assert written["goodness"][1] is None and written["images"][1]["misfit_rms"] == 0
+    assert written["validation"]["rms"] == pytest.approx(scored.held_out.rms)
+    with pytest.raises(ValueError, match="^held_out: found all series of images; accepted: some of them$"):
+        joint([other])
 
 
 @pytest.mark.parametrize(

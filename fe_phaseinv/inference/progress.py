@@ -1,0 +1,158 @@
+"""Where an inversion stands, and how it goes on from what was recorded of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from fe_phaseinv.forward.bdf import TimeGrid
+from fe_phaseinv.forward.model import Counts
+from fe_phaseinv.inference.ensemble import SeriesEnsemble
+from fe_phaseinv.inference.field_objective import FieldObjective
+from fe_phaseinv.inference.objective import Linearisation, Objective
+from fe_phaseinv.inference.problem import Problem
+from fe_phaseinv.laws.priors import Prior
+from fe_phaseinv.optimisation.trust_region import State
+
+SAME_COST = 1e-6
+"""Relative difference from the recorded cost up to which a resumed point is the recorded one."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a stage minimises.
+
+    Parameters
+    ----------
+    stage : str
+    regularisation : tuple of float
+        Of the priors of the laws.
+    tilt : tuple of float
+        Of them; empty for none.
+    """
+
+    stage: str
+    regularisation: tuple[float, ...]
+    tilt: tuple[float, ...] = ()
+
+    def objective(self, problem: Problem) -> Objective | FieldObjective:
+        """Return the cost. Collective.
+
+        Parameters
+        ----------
+        problem : Problem
+        """
+        return problem.objective(self.stage, self.regularisation, self.tilt)
+
+    def prior(self, problem: Problem) -> Prior:
+        """Return the prior of all laws.
+
+        Parameters
+        ----------
+        problem : Problem
+        """
+        return problem.prior(self.regularisation, self.tilt)
+
+
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """Where an inversion stands: what decides the rest of it, and its history.
+
+    Parameters
+    ----------
+    ensemble : SeriesEnsemble
+        That the series of images are dealt to.
+    stage : str
+    regularisation : tuple of float
+        Of the priors of the laws.
+    state : State
+    history : tuple of dict
+        One entry for every trial point and for the first point of every stage.
+    seconds : float
+        Spent so far.
+    counts : Counts
+        Work done so far.
+    choices : int
+        How often the weights of the priors have been chosen on the trajectory.
+    tilt : tuple of float
+        Of the priors of the laws; empty for none.
+    """
+
+    ensemble: SeriesEnsemble
+    stage: str
+    regularisation: tuple[float, ...]
+    state: State
+    history: tuple[dict, ...]
+    seconds: float
+    counts: Counts
+    choices: int = 0
+    tilt: tuple[float, ...] = ()
+
+    @property
+    def task(self) -> Task:
+        """What is minimised."""
+        return Task(self.stage, self.regularisation, self.tilt)
+
+    def to_dict(self) -> dict:
+        """Return plain values from which `resume` goes on. Collective."""
+        point, state = self.state.point, self.state
+        grids = [[{"times": grid.times, "orders": grid.orders} for grid in series] for series in point.grids]
+        return {
+            "stage": self.stage,
+            "regularisation": self.regularisation,
+            "seconds": self.seconds,
+            "counts": asdict(self.counts),
+            "cost": point.value,
+            "choices": self.choices,
+            "tilt": self.tilt,
+            "x": point.whole.tolist(),
+            "replayed": point.replayed,
+            "grids": self.ensemble.gather(grids),
+            "radius": state.radius,
+            "iteration": state.iteration,
+            "settled": state.settled,
+            "stalls": state.stalls,
+            "gradient_norm": state.gradient_norm if np.isfinite(state.gradient_norm) else None,
+            "history": list(self.history),
+        }
+
+
+def resume(problem: Problem, saved: dict) -> Progress:
+    """Rebuild the progress that `Progress.to_dict` recorded. Collective.
+
+    Parameters
+    ----------
+    problem : Problem
+        That of the inversion that recorded it.
+    saved : dict
+        What was recorded.
+
+    Raises
+    ------
+    ValueError
+        Where the numbers of unknowns or series are others, or the cost at the recorded point is.
+    """
+    task = Task(saved["stage"], tuple(saved["regularisation"]), tuple(saved["tilt"]))
+    objective = task.objective(problem)
+    x = objective.local(np.array(saved["x"]))
+    grids = [tuple(TimeGrid(tuple(g["times"]), tuple(g["orders"])) for g in series) for series in saved["grids"]]
+    if len(x) != len(objective) or len(grids) != problem.ensemble.count:
+        raise ValueError(f"{len(x)} unknowns and {len(grids)} series of images")
+    own = tuple(grids[index] for index in problem.ensemble.own)
+    point = objective.at(x, Linearisation.on_grids(x, own) if saved["replayed"] else None)
+    if not abs(point.value - saved["cost"]) <= SAME_COST * point.scale:
+        raise ValueError(f"a cost of {point.value:.9g} where {saved['cost']:.9g} is recorded")
+    norm = np.inf if saved["gradient_norm"] is None else saved["gradient_norm"]
+    state = State(point, saved["radius"], saved["iteration"], saved["settled"], saved["stalls"], norm)
+    return Progress(
+        ensemble=problem.ensemble,
+        stage=task.stage,
+        regularisation=task.regularisation,
+        tilt=task.tilt,
+        state=state,
+        history=tuple(saved["history"]),
+        seconds=saved["seconds"],
+        counts=Counts(**saved["counts"]),
+        choices=saved["choices"],
+    )
