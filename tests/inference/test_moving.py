@@ -22,6 +22,7 @@ from fe_phaseinv.inference.matern import Matern
 from fe_phaseinv.inference.objective import Linearisation
 from fe_phaseinv.inference.outlines import moved
 from fe_phaseinv.inference.posing import pose
+from fe_phaseinv.inference.progress import resume
 from fe_phaseinv.inference.settings import Settings
 from fe_phaseinv.laws.bases import Legendre
 from fe_phaseinv.laws.relations import ideal_entropy
@@ -142,7 +143,7 @@ def test_a_boundary_is_found(disc):
     assert 0 < told.deviation < 0.3 and told.furthest >= abs(told.mean)
     assert "pixels outside of where the mask has it on average" in told.sentence()
     saved = json.loads(json.dumps(run[-3].to_dict()))
-    *_, again = inversion.iterate(problem, progress=inversion.resume(problem, saved))
+    *_, again = inversion.iterate(problem, progress=resume(problem, saved))
     assert np.array_equal(again.state.point.x, point.x)
 
 
