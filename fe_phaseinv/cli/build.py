@@ -166,7 +166,7 @@ def build_mesh(case: Case, index: int, images: ImageSeries, comm: MPI.Comm) -> B
 
 def _is_open(case: Case, domain: Domain, images: ImageSeries) -> bool:
     """Whether it is left to the inversion where an outline is: a mask alone does not tell it well."""
-    alone = case.heterogeneity is None and case.optimizer.hessian == "gauss-newton"
+    alone = build_model(case).kernel is None and case.heterogeneity is None and case.optimizer.hessian == "gauss-newton"
     return domain.outline == "learnt" and domain.boundary == "no-flux" and images.coverage is None and alone
 
 

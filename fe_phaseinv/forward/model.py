@@ -93,6 +93,7 @@ class ForwardModel:
         arguments.require_boundary_data(boundary_data, self.boundary_space)
         arguments.require_data(data, model)
         self.data = data
+        arguments.require_movable(displaced, model)
         self.displaced = None if displaced is None else Displaced(mesh, displaced)
         with stop_annotating():
             forms = self._forms(heterogeneous)

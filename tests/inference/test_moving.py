@@ -21,7 +21,7 @@ from fe_phaseinv.inference import inversion
 from fe_phaseinv.inference.matern import Matern
 from fe_phaseinv.inference.objective import Linearisation
 from fe_phaseinv.inference.outlines import moved
-from fe_phaseinv.inference.posing import pose
+from fe_phaseinv.inference.posing import joint, pose
 from fe_phaseinv.inference.progress import resume
 from fe_phaseinv.inference.settings import Settings
 from fe_phaseinv.laws.bases import Legendre
@@ -155,6 +155,16 @@ def test_ranks_agree_on_a_boundary(disc):
     one, other = alone.at(x), together.at(x, Linearisation.on_grids(x, alone.at(x).grids))
     assert other.value == pytest.approx(one.value, rel=1e-6)
     assert other.gradient == pytest.approx(one.gradient, rel=1e-3, abs=1e-3 * np.abs(one.gradient).max())
+
+
+def test_every_series_has_a_boundary(disc):
+    problem = joint([posed(disc[0]), posed(disc[0], width=0.2)])
+    first, second = (len(series.moving.mesh) for series in problem.series)
+    objective = problem.objective("trajectory", (1e-4,) * 3)
+    assert objective.ends.tolist() == [2, 2 + first, 2 + first + second]
+    value, _, hessian = objective.with_prior(objective.prior, 9e-4).prior_at(np.r_[0, 0, np.ones(first + second)])
+    assert value - objective.prior_at(np.zeros(2 + first + second))[0] == pytest.approx(4.5e-4 * (first + second))
+    assert np.diag(hessian)[2:] == pytest.approx(9e-4)
 
 
 def test_boundaries_that_cannot_be_solved_are_no_points(disc):
