@@ -15,7 +15,7 @@ SHARE = 1e-4
 
 
 class Displaced:
-    """A mesh of simplices with fields that displace it.
+    """A mesh with straight sides, and fields that displace it.
 
     Parameters
     ----------
@@ -26,12 +26,12 @@ class Displaced:
     Raises
     ------
     ValueError
-        Where the cells are no simplices with straight sides.
+        Where the sides of the cells are curved.
     """
 
     def __init__(self, mesh: MeshGeometry, fields: np.ndarray):
         if mesh.coordinates.function_space().ufl_element().embedded_superdegree != 1:
-            raise ValueError(f"displaced: found {mesh}; accepted: a mesh of simplices with straight sides")
+            raise ValueError("displaced: found a mesh with curved sides; accepted: straight ones")
         self.mesh, self.fields = mesh, fields
 
     def __len__(self) -> int:
