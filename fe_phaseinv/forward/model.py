@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 from firedrake import Function, FunctionSpace, VectorFunctionSpace
@@ -283,7 +282,7 @@ class ForwardModel:
     @property
     def counts(self) -> Counts:
         """Work done so far, with the factorisations of runs and sweeps alike."""
-        return replace(self.work, factorisations=self.step.factorisations)
+        return self.work + Counts(factorisations=self.step.factorisations)
 
     @property
     def heterogeneity(self) -> Function | None:

@@ -95,7 +95,11 @@ class MovingExperiment:
             mesh = self.mesh.moved(shares)
         except ValueError as error:
             raise StepFailed(str(error)) from error
-        return self.moved(mesh).fit(m, start, grids)
+        experiment = self.moved(mesh)
+        try:
+            return experiment.fit(m, start, grids)
+        finally:
+            self.still.forward.work += experiment.forward.counts
 
     def squared(self, changes: Sequence[np.ndarray], fit: Fit) -> float:
         """Return the sum of the squares of changes of the pixels compared with, weighted as in a fit. Collective.

@@ -212,7 +212,9 @@ def collect(
     told = [one.compared for one in fitted]
     goodness = judged(problem, progress.stage, told, laplace)
     laplace = held_against(laplace, goodness)
-    maps, outlines = _maps(problem, progress, laplace), moved(problem, progress, laplace and laplace.deviation)
+    maps = _maps(problem, progress, laplace)
+    wider = np.sqrt(np.mean([one.inflation for one in goodness if one] or [1.0]))
+    outlines = moved(problem, progress, laplace and wider * laplace.deviation)
     own = zip(fitted, maps, outlines, strict=True)
     images = problem.ensemble.gather([replace(one, map=found, outline=outline) for one, found, outline in own])
     free = problem.coordinates.free

@@ -130,6 +130,7 @@ def test_a_boundary_is_found(disc):
     problem = posed(images, regularisation=1e-6)
     run = list(inversion.iterate(problem))
     point = run[-1].state.point
+    assert problem.counts.tangent == run[-1].state.iteration + 1
     law = problem.coordinates.coefficients(point.x[:2])[problem.coordinates.free]
     assert law == pytest.approx(LAWS["diffusivity"], abs=0.03)
     mesh = problem.series[0].moving.mesh
