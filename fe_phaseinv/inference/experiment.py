@@ -225,7 +225,8 @@ class Experiment:
         """Solve a segment; where the start is unknown, its own frame comes first."""
         start, modes = (self.field.at(q), self.field.modes) if self.field else (segment.start, None)
         if self.forward.displaced is not None:
-            modes = np.hstack([*([] if modes is None else [modes]), self._displaced(start)])
+            fitted = self.field.base if self.field else start
+            modes = np.hstack([*([] if modes is None else [modes]), self._displaced(fitted)])
         most = most_steps(self.forward.integrator.tolerances)
         run = self.forward.run(m, start, segment.times, grid=grid, sensitivities=True, modes=modes, max_steps=most)
         if self.field is None:
@@ -234,7 +235,7 @@ class Experiment:
         return replace(run, states=[run.start, *run.states], sensitivities=derivatives)
 
     def _displaced(self, start: np.ndarray) -> np.ndarray:
-        """Return the changes of the nodal values of a start that stays where it is, while the mesh is displaced."""
+        """Return the changes of the nodal values of a fitted start, which stays where it is in a mesh that moves."""
         of, parts = self.forward, np.split(start, len(self.forward.layout.rated))
         return np.concatenate([of.displaced.seen(part, of.space) for part in parts])
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from firedrake import MeshGeometry
 
 from fe_phaseinv.core.parallel import total
 from fe_phaseinv.data.images import ImageSeries
@@ -24,6 +25,7 @@ from fe_phaseinv.inference.settings import Settings
 from fe_phaseinv.inference.term import TapedTerm
 from fe_phaseinv.laws.coordinates import Coordinates
 from fe_phaseinv.laws.priors import Prior
+from fe_phaseinv.observation.unknown_field import UnknownField
 
 FIRST_REGULARISATION = 1e-4
 """Weight of the priors to begin with where the program is to choose it."""
@@ -153,22 +155,22 @@ class Series:
         if count := beginning(stage):
             short = trajectory(how.smoother, self.first_frame, self.frames[:count], limits=self.limits)
             return Experiment(how.forward, how.pixels, [short], weight=weight)
-        if self.moving is None:
-            return self._trajectory(how, weight)
-        return MovingExperiment(
-            still=self._trajectory(how, weight),
-            mesh=self.moving.mesh,
-            moved=lambda mesh: self._trajectory(self.moving.discretise(mesh), weight),
-            variance=variance,
-        )
-
-    def _trajectory(self, how: Discretisation, weight: float) -> Experiment:
         fit, field = (how.smoother, self.first_frame, self.followed), None
         if self.start_unknown:
             segment, field = uncertain_trajectory(*fit, limits=self.limits)
         else:
             segment = trajectory(*fit, limits=self.limits)
-        return Experiment(how.forward, how.pixels, [segment], field=field, weight=weight, term=self.taped_term())
+        still = Experiment(how.forward, how.pixels, [segment], field=field, weight=weight, term=self.taped_term())
+        if self.moving is None:
+            return still
+        return MovingExperiment(still, self.moving.mesh, lambda mesh: self._moved(mesh, field, weight), variance)
+
+    def _moved(self, mesh: MeshGeometry, field: UnknownField | None, weight: float) -> Experiment:
+        """Return the trajectory on a displaced mesh, with the modes of an unknown start at rest."""
+        how, uncertain = self.moving.discretise(mesh), field is not None
+        segment = trajectory(how.smoother, self.first_frame, self.followed, limits=self.limits, uncertain=uncertain)
+        field = field and replace(field, base=segment.start)
+        return Experiment(how.forward, how.pixels, [segment], field=field, weight=weight)
 
     def taped_term(self) -> TapedTerm | None:
         """Return the functional that is added to the cost, on a tape of its own. Collective."""
