@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from mpi4py import MPI
@@ -20,6 +20,7 @@ from fe_phaseinv.core.parallel import on_root, total
 from fe_phaseinv.core.spaces import boundary_tags, box, disjoint_tags
 from fe_phaseinv.data import meshes
 from fe_phaseinv.data.closure import cut_width, doubt_window
+from fe_phaseinv.data.displacement import Displacement, displacement
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.data.mesh_files import read_mesh
 from fe_phaseinv.data.outline import cells_across, mesh_outline
@@ -108,7 +109,24 @@ def given_data(case: Case, index: int = 0) -> dict[str, str | float | Sequence[t
     return case.data | ({} if drive is None else {MEAN: drive.mean if drive.rate is None else drive.rate})
 
 
-def build_mesh(case: Case, index: int, images: ImageSeries, comm: MPI.Comm) -> tuple[Any, dict[str, int]]:
+class Built(NamedTuple):
+    """The mesh of a series of images.
+
+    Parameters
+    ----------
+    mesh : firedrake.MeshGeometry
+    names : dict of int
+        Tags of the parts of its boundary that have a name.
+    displacement : Displacement, optional
+        How far the boundary may be from where it is.
+    """
+
+    mesh: Any
+    names: dict[str, int]
+    displacement: Displacement | None = None
+
+
+def build_mesh(case: Case, index: int, images: ImageSeries, comm: MPI.Comm) -> Built:
     """Make or read the mesh that a case asks for a series of images. Collective.
 
     Parameters
@@ -119,12 +137,6 @@ def build_mesh(case: Case, index: int, images: ImageSeries, comm: MPI.Comm) -> t
     images : ImageSeries
     comm : mpi4py.MPI.Comm
         Of the mesh.
-
-    Returns
-    -------
-    mesh : firedrake.MeshGeometry
-    names : dict of int
-        Tags of the parts of its boundary that have a name.
 
     Raises
     ------
@@ -140,15 +152,22 @@ def build_mesh(case: Case, index: int, images: ImageSeries, comm: MPI.Comm) -> t
         data = on_root(comm, mesh_outline, images, cells, width)
         if domain.boundary == "no-flux":
             doubt_window(images)
-        return meshes.from_data(data, comm), data.names
+        movable = displacement(data, images.pixel) if _is_open(case, domain, images) else None
+        return Built(meshes.from_data(data, comm), data.names, movable)
     if not isinstance(domain.mesh, Path):
         make = meshes.periodic_mesh if domain.boundary == "periodic" else meshes.rectangle_mesh
         by_fields = case.heterogeneity is not None or case.optimizer.hessian != "gauss-newton"
-        return make(images, cells, comm, tetrahedra=by_fields), {}
+        return Built(make(images, cells, comm, tetrahedra=by_fields), {})
     data = on_root(comm, read_mesh, domain.mesh)
     mesh = meshes.from_data(data, comm)
     _require_inside(domain.mesh, f"{key}.mesh", mesh, images)
-    return mesh, data.names
+    return Built(mesh, data.names)
+
+
+def _is_open(case: Case, domain: Domain, images: ImageSeries) -> bool:
+    """Whether it is left to the inversion where an outline is: a mask alone does not tell it well."""
+    alone = build_model(case).kernel is None and case.heterogeneity is None and case.optimizer.hessian == "gauss-newton"
+    return domain.outline == "learnt" and domain.boundary == "no-flux" and images.coverage is None and alone
 
 
 def _require_inside(source: Path, key: str, mesh, images: ImageSeries) -> None:
@@ -207,7 +226,7 @@ def _build_series(
 ) -> Problem:
     """Pose the problem of one series of images."""
     (start, fixed), (key, domain) = starting_laws(case), domain_of(case, index)
-    mesh, names = build_mesh(case, index, images, comm)
+    mesh, names, movable = build_mesh(case, index, images, comm)
     settings = Settings(
         initial=start,
         fixed=fixed,
@@ -224,6 +243,7 @@ def _build_series(
         data=given_data(case, index),
         hessian=case.optimizer.hessian,
         loss=case.images[index].loss,
+        displacement=movable,
         multiple_shooting=case.start is None,
     )
     with refusing_model(case.model, images.source):

@@ -61,6 +61,8 @@ def invert_case(options: argparse.Namespace, session: Session) -> int:
             log.info("wrote %s", path)
         for sentence in result.identifiability.sentences() if result.identifiability else ():
             log.info(sentence)
+        for outline in filter(None, (images.outline for images in result.images)):
+            log.info(outline.sentence())
         for verdict in filter(None, result.goodness):
             log.info(verdict.sentence())
     log.info("after %d iterations: %s", progress.state.iteration, outcome.value)

@@ -35,6 +35,11 @@ class Domain:
         "rectangle",
         choices=("rectangle", "box", "outline"),
     )
+    outline: str = declared(
+        "Whether the place of an outline, which a mask of whole pixels does not tell well, is learnt with the laws",
+        "learnt",
+        choices=("learnt", "fixed"),
+    )
     cells: int | None = declared(
         "Elements along the longer side of the images; by default as many as the pixels can tell apart", None, above=0
     )

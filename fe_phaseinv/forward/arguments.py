@@ -52,6 +52,24 @@ def checked_unknown(unknown: np.ndarray | None, size: int) -> np.ndarray:
     return found
 
 
+def require_movable(displaced: np.ndarray | None, model) -> None:
+    """Refuse displacements of the mesh of a model with a kernel, which is no function of integrals alone.
+
+    Parameters
+    ----------
+    displaced : numpy.ndarray, optional
+        The displacements.
+    model : Model
+
+    Raises
+    ------
+    ValueError
+        Where there are both.
+    """
+    if displaced is not None and model.kernel is not None:
+        raise ValueError(f"displaced: found with the kernel {model.kernel} of {model.name}; accepted: models without")
+
+
 def checked_start(start: object, spaces: Mapping[str, FunctionSpace]) -> list[Function]:
     """Return the fields to start from as a list.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 from firedrake import Function, FunctionSpace, VectorFunctionSpace
@@ -16,6 +15,7 @@ from fe_phaseinv.forward.bdf import TimeGrid, checked_times
 from fe_phaseinv.forward.checkpoints import Storage
 from fe_phaseinv.forward.counts import Counts
 from fe_phaseinv.forward.dirichlet import DirichletBoundary, boundary_space
+from fe_phaseinv.forward.displaced import Displaced
 from fe_phaseinv.forward.forms import StepForms
 from fe_phaseinv.forward.given import BoundaryData, DataInTime, Given
 from fe_phaseinv.forward.integrator import Integrator
@@ -47,6 +47,9 @@ class ForwardModel:
         Whether the kinetics are multiplied by exp(h), where the map h is that of `ForwardModel.heterogeneity`.
     data : DataInTime, optional
         The numbers that the model is given in time, where it has any.
+    displaced : numpy.ndarray, shape (vertices of this rank, dimension, k), optional
+        Fields by which the vertices of the mesh may be displaced, whose shares are unknown. The last modes of runs with
+        sensitivities are what the start changes with them; derivatives are those of the nodal values, which go along.
 
     Attributes
     ----------
@@ -77,6 +80,7 @@ class ForwardModel:
         boundary_data: Callable[[float], np.ndarray] | None = None,
         heterogeneous: bool = False,
         data: DataInTime | None = None,
+        displaced: np.ndarray | None = None,
     ):
         arguments.require_degree(degree)
         self.model, self.mesh, self.degree = model, mesh, degree
@@ -88,9 +92,11 @@ class ForwardModel:
         arguments.require_boundary_data(boundary_data, self.boundary_space)
         arguments.require_data(data, model)
         self.data = data
+        arguments.require_movable(displaced, model)
+        self.displaced = None if displaced is None else Displaced(mesh, displaced)
         with stop_annotating():
             forms = self._forms(heterogeneous)
-            self.step = Step(forms, forms.seen)
+            self.step = Step(forms, forms.seen, self.displaced)
         self.layout = self.step.layout
         self.integrator = Integrator(self.step, tolerances)
         self.work = Counts()
@@ -276,7 +282,7 @@ class ForwardModel:
     @property
     def counts(self) -> Counts:
         """Work done so far, with the factorisations of runs and sweeps alike."""
-        return replace(self.work, factorisations=self.step.factorisations)
+        return self.work + Counts(factorisations=self.step.factorisations)
 
     @property
     def heterogeneity(self) -> Function | None:

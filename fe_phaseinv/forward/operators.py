@@ -13,6 +13,7 @@ from fe_phaseinv.core.parallel import total
 from fe_phaseinv.forward.assembled import Assembled
 from fe_phaseinv.forward.border import StepBorder
 from fe_phaseinv.forward.dirichlet import StrongConditions
+from fe_phaseinv.forward.displaced import Displaced
 from fe_phaseinv.forward.forms import StepForms, unit
 from fe_phaseinv.forward.layout import StateLayout
 from fe_phaseinv.solvers.linear_algebra import product
@@ -30,6 +31,8 @@ class StepOperators:
         The equations; what is assembled is taken at the state that they hold.
     seen : sequence of int
         Components whose derivatives are carried along, besides those with rates.
+    displaced : Displaced, optional
+        By whose fields the last of the derivatives that are carried along are.
 
     Attributes
     ----------
@@ -44,10 +47,10 @@ class StepOperators:
         the boundary, then by the conditions of the model.
     """
 
-    def __init__(self, forms: StepForms, seen: tuple[int, ...] = ()):
+    def __init__(self, forms: StepForms, seen: tuple[int, ...] = (), displaced: Displaced | None = None):
         space, together = forms.space, forms.state.function_space()
         residual = forms.residual(split(TestFunction(together)))
-        self.forms, self._comm = forms, space.mesh().comm
+        self.forms, self._comm, self._displaced = forms, space.mesh().comm, displaced
         self.layout = _layout(forms, seen)
         self.conditions = StrongConditions(forms)
         given = forms.dirichlet.nodes if forms.dirichlet else np.empty(0, int)
@@ -147,8 +150,11 @@ class StepOperators:
         if self.border is not None:
             sides[inner:, :columns] += self.border.by_coefficients()
             sides[inner:, columns:-1] += np.multiply.outer(self.border.by_start_mean(), means)
-        sides[self.prescribed] = 0.0
         sides[:, -1] = self.residual()
+        if self._displaced is not None:
+            last = slice(-1 - len(self._displaced), -1)
+            sides[:, last] += self._displaced.derivatives(self.residual, sides[:, -1])
+        sides[self.prescribed] = 0.0
         return sides
 
     def nonlocal_part(self, columns: np.ndarray, roughly: bool) -> np.ndarray:

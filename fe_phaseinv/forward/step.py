@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from firedrake.petsc import PETSc
 
+from fe_phaseinv.forward.displaced import Displaced
 from fe_phaseinv.forward.forms import StepForms
 from fe_phaseinv.forward.given import Given
 from fe_phaseinv.forward.linear_solver import linear_solver
@@ -24,6 +25,8 @@ class Step:
         The equations of the step.
     seen : sequence of int
         Components whose derivatives are carried along, besides those with rates.
+    displaced : Displaced, optional
+        By whose fields the last of the derivatives that are carried along are.
 
     Attributes
     ----------
@@ -43,9 +46,9 @@ class Step:
         Work done so far.
     """
 
-    def __init__(self, forms: StepForms, seen: tuple[int, ...] = ()):
+    def __init__(self, forms: StepForms, seen: tuple[int, ...] = (), displaced: Displaced | None = None):
         self.forms = forms
-        self.operators = StepOperators(forms, seen)
+        self.operators = StepOperators(forms, seen, displaced)
         self.layout = self.operators.layout
         self.linear = linear_solver(self.operators)
         self.norm = LumpedNorm(forms.space, forms.quadrature)

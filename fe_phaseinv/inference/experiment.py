@@ -70,6 +70,8 @@ class Fit:
         Root mean square difference between prediction and images, without weight.
     grids : tuple of TimeGrid
         One for each segment.
+    channels : Channels
+        What the images show of the states.
     frames : tuple of int
         Frames compared with.
     states, predictions, weights : list of numpy.ndarray
@@ -83,6 +85,7 @@ class Fit:
     squares: Squares
     misfit_rms: float
     grids: tuple[TimeGrid, ...]
+    channels: Channels
     frames: tuple[int, ...]
     states: list[np.ndarray]
     predictions: list[np.ndarray]
@@ -143,6 +146,15 @@ class Experiment:
             self.weight * self.field.precision,
         )
 
+    def with_variance(self, variance: float) -> Experiment:
+        """Return the same: no prior here is weighted by the variance of a pixel.
+
+        Parameters
+        ----------
+        variance : float
+        """
+        return self
+
     def fit(self, m: np.ndarray, q: np.ndarray, grids: Sequence[TimeGrid] | None = None) -> Fit:
         """Compare predictions with the images. Collective.
 
@@ -167,6 +179,8 @@ class Experiment:
         for frame, state, derivative in self._compared(runs):
             predictions.append(self.channels.average(state))
             seen, rows = self.channels.compare(frame, predictions[-1]), self.channels.derivatives(derivative)
+            if self.forward.displaced is not None:
+                rows[:, -len(self.forward.displaced) :] += self.channels.carried(state)
             differences.append(seen)
             gradient += rows.T @ seen.force
             rows *= np.sqrt(seen.weight)[:, None]
@@ -187,6 +201,7 @@ class Experiment:
             ),
             misfit_rms=float(np.sqrt(squares / max(count, 1))),
             grids=tuple(run.grid for run in runs),
+            channels=self.channels,
             frames=tuple(frame for segment in self.segments for frame in segment.frames),
             states=[state for run in runs for state in run.states],
             predictions=predictions,
@@ -209,12 +224,20 @@ class Experiment:
     def _run(self, m: np.ndarray, q: np.ndarray, segment: Segment, grid: TimeGrid | None) -> Trajectory:
         """Solve a segment; where the start is unknown, its own frame comes first."""
         start, modes = (self.field.at(q), self.field.modes) if self.field else (segment.start, None)
+        if self.forward.displaced is not None:
+            fitted = self.field.base if self.field else start
+            modes = np.hstack([*([] if modes is None else [modes]), self._displaced(fitted)])
         most = most_steps(self.forward.integrator.tolerances)
         run = self.forward.run(m, start, segment.times, grid=grid, sensitivities=True, modes=modes, max_steps=most)
         if self.field is None:
             return run
         derivatives = [self.forward.tangent(modes), *run.sensitivities]
         return replace(run, states=[run.start, *run.states], sensitivities=derivatives)
+
+    def _displaced(self, start: np.ndarray) -> np.ndarray:
+        """Return the changes of the nodal values of a fitted start, which stays where it is in a mesh that moves."""
+        of, parts = self.forward, np.split(start, len(self.forward.layout.rated))
+        return np.concatenate([of.displaced.seen(part, of.space) for part in parts])
 
     def _scalars(self, runs: Sequence[Trajectory]) -> dict[str, dict[str, np.ndarray]]:
         """Return the scalars of all states compared with, and their derivatives, by the names of `Fit`."""

@@ -19,6 +19,8 @@ class FieldFit:
 
     Parameters
     ----------
+    channels : Channels
+        What the images show of the states.
     frames : tuple of int
         Frames compared with.
     states : list of numpy.ndarray, shape (size,)
@@ -39,6 +41,7 @@ class FieldFit:
         None: they are known where sensitivities alone are carried.
     """
 
+    channels: Channels
     frames: tuple[int, ...]
     states: list[np.ndarray]
     predictions: list[np.ndarray]
@@ -77,6 +80,7 @@ class FieldFit:
         layout = channels.layout
         scalars = {name: np.array([state[layout.place(name)] for state in states]) for name in layout.scalars}
         return cls(
+            channels=channels,
             frames=frames,
             states=list(states),
             predictions=predictions,

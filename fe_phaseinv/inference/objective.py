@@ -42,6 +42,8 @@ class Linearisation:
         One for each series of this rank's group.
     sensitivity : float
         Sum of the squares of the derivatives of the pixels by the unknowns of the laws, weighted.
+    ends : tuple of int
+        Where the unknowns of the laws end, and those of each series.
     """
 
     x: np.ndarray
@@ -54,6 +56,7 @@ class Linearisation:
     replayed: bool = False
     fits: tuple[Fit, ...] = ()
     sensitivity: float = np.inf
+    ends: tuple[int, ...] = ()
 
     @classmethod
     def on_grids(cls, x: np.ndarray, grids: tuple[tuple[TimeGrid, ...], ...] = ()) -> Linearisation:
@@ -92,9 +95,9 @@ class Linearisation:
 class Objective:
     """Half the squared difference between predicted and given pixels, plus the prior.
 
-    The unknowns are those of the laws (`Coordinates`), then the shares of the modes of the unknown starts, series by
-    series: few enough for all derivatives to be carried along, and for the exact subproblem of a trust region. What it
-    does is collective, and its points are the same on all ranks but for their `grids` and `fits`.
+    The unknowns are those of the laws (`Coordinates`), then, series by series, the shares of the modes of an unknown
+    start and a displacement: few enough for all derivatives to be carried along, and for the exact subproblem of a
+    trust region. What it does is collective, and its points are the same on all ranks but for their `grids` and `fits`.
 
     Parameters
     ----------
@@ -224,6 +227,7 @@ class Objective:
             replayed=like is not None,
             fits=tuple(fits),
             sensitivity=sensitivity if len(laws) else np.inf,
+            ends=tuple(self.ends.tolist()),
         )
 
     def with_prior(self, prior: Prior, variance: float) -> Objective:
@@ -234,9 +238,10 @@ class Objective:
         prior : Prior
             Of the laws.
         variance : float
-            Of a pixel: by it priors of fields are weighted, of which there are none here.
+            Of a pixel, by which the priors of displacements are weighted against the misfit.
         """
-        return Objective(self.experiments, self.coordinates, prior, self.ensemble)
+        experiments = [experiment.with_variance(variance) for experiment in self.experiments]
+        return Objective(experiments, self.coordinates, prior, self.ensemble)
 
     def carried(self, point: Linearisation, before: Objective) -> Linearisation:
         """Return a point that an objective which differs in its prior alone has evaluated. Collective.

@@ -13,13 +13,15 @@ from fe_phaseinv.core.parallel import total
 from fe_phaseinv.core.spaces import disjoint_tags
 from fe_phaseinv.data.closure import doubt_balance
 from fe_phaseinv.data.images import ImageSeries
+from fe_phaseinv.data.moving import MovingMesh
 from fe_phaseinv.forward.given import BoundaryData
 from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.parameters import CoefficientLayout
 from fe_phaseinv.forward.trajectory import QUIET, Tolerances
+from fe_phaseinv.inference.discretisation import Discretisation, Moving
 from fe_phaseinv.inference.drive import data_in_time, mean_at
 from fe_phaseinv.inference.ensemble import SeriesEnsemble
-from fe_phaseinv.inference.problem import Discretisation, Problem, Series
+from fe_phaseinv.inference.problem import Problem, Series
 from fe_phaseinv.inference.settings import Settings
 from fe_phaseinv.inference.typical import typical_scales
 from fe_phaseinv.laws.coordinates import Coordinates, Gauge
@@ -71,32 +73,43 @@ def pose(images: ImageSeries, model, mesh, settings: Settings) -> Problem:
     data = data_in_time(images, model, smoothers[0], (settings.first_frame, *followed), settings.data)
 
     def discretise(
-        degree: int, smoothers: tuple[Smoother, ...], tolerances: Tolerances, heterogeneous: bool
+        smoothers: tuple[Smoother, ...],
+        tolerances: Tolerances,
+        heterogeneous: bool = False,
+        displaced: np.ndarray | None = None,
     ) -> Discretisation:
+        space = smoothers[0].pixels.space
+        degree = space.ufl_element().degree()
         forward = ForwardModel(
             model,
-            mesh,
+            space.mesh(),
             degree=degree,
             unknown=coordinates.free,
             tolerances=tolerances,
-            boundary_data=_boundary_data(images, mesh, degree, settings),
+            boundary_data=_boundary_data(images, space.mesh(), degree, settings),
             heterogeneous=heterogeneous,
             data=data,
+            displaced=displaced,
         )
         require_channels(images, forward)
         pixels = smoothers[0].pixels.showing(images).without(held_out)
         return Discretisation(forward, pixels, Starts(smoothers, forward, mean_at(images, model, data)))
 
+    def moving() -> Moving:
+        moved, held = MovingMesh(mesh, settings.displacement), [one.held(settings.first_frame) for one in smoothers]
+        return Moving(moved, lambda there: discretise(_moved(held, there), fine, displaced=moved.fields))
+
     if model.conserved and settings.boundary == "no-flux":
         _doubt_balance(smoothers[0].pixels)
     rough = (settings.degree + 1) // 2
     series = Series(
-        coarse=discretise(rough, _smoothers(images, mesh, rough, settings), coarse, False),
-        fine=discretise(settings.degree, smoothers, fine, settings.heterogeneity is not None),
+        coarse=discretise(_smoothers(images, mesh, rough, settings), coarse),
+        fine=discretise(smoothers, fine, settings.heterogeneity is not None),
         frames=frames,
         held_out=held_out,
         first_frame=settings.first_frame,
         term=settings.term,
+        moving=moving() if settings.displacement and not settings.held_out else None,
     )
     return Problem(
         series=(series,),
@@ -142,6 +155,12 @@ def _smoothers(images: ImageSeries, mesh, degree: int, settings: Settings) -> tu
     pixels = Pixels(images, FunctionSpace(mesh, "CG", degree), settings.loss)
     channels = (pixels.showing(images.only(channel)) for channel in range(images.channels))
     return tuple(Smoother(channel, flat=flat, tags=settings.tags) for channel in channels)
+
+
+def _moved(smoothers: Sequence[Smoother], mesh) -> tuple[Smoother, ...]:
+    """Return what fits fields to the same pixels on a displaced mesh."""
+    pixels = smoothers[0].pixels.moved(mesh)
+    return tuple(smoother.on(pixels.showing(smoother.pixels.images)) for smoother in smoothers)
 
 
 def joint(problems: Sequence[Problem], ensemble: SeriesEnsemble | None = None) -> Problem:

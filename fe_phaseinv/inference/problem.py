@@ -6,24 +6,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from firedrake import MeshGeometry
 
 from fe_phaseinv.core.parallel import total
 from fe_phaseinv.data.images import ImageSeries
-from fe_phaseinv.forward.model import Counts, ForwardModel
+from fe_phaseinv.forward.model import Counts
 from fe_phaseinv.forward.parameters import CoefficientLayout
+from fe_phaseinv.inference.discretisation import Discretisation, Moving
 from fe_phaseinv.inference.ensemble import SeriesEnsemble
 from fe_phaseinv.inference.experiment import Experiment
 from fe_phaseinv.inference.field_experiment import FieldExperiment
 from fe_phaseinv.inference.field_objective import FieldObjective
 from fe_phaseinv.inference.matern import FieldPrior, Matern
+from fe_phaseinv.inference.moving_experiment import MovingExperiment
 from fe_phaseinv.inference.objective import Objective
 from fe_phaseinv.inference.segments import Segment, multiple_shooting, trajectory, uncertain_trajectory
 from fe_phaseinv.inference.settings import Settings
 from fe_phaseinv.inference.term import TapedTerm
 from fe_phaseinv.laws.coordinates import Coordinates
 from fe_phaseinv.laws.priors import Prior
-from fe_phaseinv.observation.pixels import Pixels
-from fe_phaseinv.observation.smoothing import Smoother
+from fe_phaseinv.observation.unknown_field import UnknownField
 
 FIRST_REGULARISATION = 1e-4
 """Weight of the priors to begin with where the program is to choose it."""
@@ -50,22 +52,6 @@ def beginning(stage: str) -> int | None:
     return int(count) if count != stage and count.isdecimal() else None
 
 
-@dataclass(frozen=True, eq=False)
-class Discretisation:
-    """A forward model with its view of the images, and back.
-
-    Parameters
-    ----------
-    forward : ForwardModel
-    pixels : Pixels
-    smoother : Smoother
-    """
-
-    forward: ForwardModel
-    pixels: Pixels
-    smoother: Smoother
-
-
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Series:
     """A series of images, and how it is solved.
@@ -84,6 +70,8 @@ class Series:
         Frames that are predicted and count for nothing; of a series that is held out as a whole, all.
     term : callable, optional
         A functional that is added to the cost of the trajectory, as in `Settings`.
+    moving : Moving, optional
+        Where the trajectory has an unknown boundary.
     """
 
     coarse: Discretisation
@@ -92,6 +80,7 @@ class Series:
     first_frame: int = 0
     held_out: tuple[int, ...] = ()
     term: Callable | None = None
+    moving: Moving | None = None
 
     @property
     def only_predicted(self) -> bool:
@@ -147,7 +136,7 @@ class Series:
         """
         return trajectory(self.fine.smoother, self.first_frame, self.followed, limits=self.limits, uncertain=uncertain)
 
-    def experiment(self, stage: str, weight: float) -> Experiment:
+    def experiment(self, stage: str, weight: float, variance: float) -> Experiment | MovingExperiment:
         """Return the comparison with the images in a stage. Collective.
 
         Parameters
@@ -156,19 +145,32 @@ class Series:
             One of the preparations, or of the trajectory.
         weight : float
             Of the squared differences.
+        variance : float
+            Of a pixel, by which the prior of an unknown boundary is weighted against the misfit.
         """
-        how, field = self.discretisation(stage), None
+        how = self.discretisation(stage)
         if stage == "intervals":
             segments = multiple_shooting(how.smoother, self.first_frame, self.frames, limits=self.limits)
             return Experiment(how.forward, how.pixels, segments, weight=weight)
         if count := beginning(stage):
             short = trajectory(how.smoother, self.first_frame, self.frames[:count], limits=self.limits)
             return Experiment(how.forward, how.pixels, [short], weight=weight)
+        fit, field = (how.smoother, self.first_frame, self.followed), None
         if self.start_unknown:
-            segment, field = uncertain_trajectory(how.smoother, self.first_frame, self.followed, limits=self.limits)
+            segment, field = uncertain_trajectory(*fit, limits=self.limits)
         else:
-            segment = self.trajectory()
-        return Experiment(how.forward, how.pixels, [segment], field=field, weight=weight, term=self.taped_term())
+            segment = trajectory(*fit, limits=self.limits)
+        still = Experiment(how.forward, how.pixels, [segment], field=field, weight=weight, term=self.taped_term())
+        if self.moving is None:
+            return still
+        return MovingExperiment(still, self.moving.mesh, lambda mesh: self._moved(mesh, field, weight), variance)
+
+    def _moved(self, mesh: MeshGeometry, field: UnknownField | None, weight: float) -> Experiment:
+        """Return the trajectory on a displaced mesh, with the modes of an unknown start at rest."""
+        how, uncertain = self.moving.discretise(mesh), field is not None
+        segment = trajectory(how.smoother, self.first_frame, self.followed, limits=self.limits, uncertain=uncertain)
+        field = field and replace(field, base=segment.start)
+        return Experiment(how.forward, how.pixels, [segment], field=field, weight=weight)
 
     def taped_term(self) -> TapedTerm | None:
         """Return the functional that is added to the cost, on a tape of its own. Collective."""
@@ -298,12 +300,11 @@ class Problem:
         """
         weights = [(self.noise / noise) ** 2 if noise else 1.0 for noise in self.noises]
         own = [(series, weights[index]) for index, series in zip(self.ensemble.own, self.series, strict=True)]
-        prior = self.prior(regularisation, tilt)
+        prior, variance = self.prior(regularisation, tilt), self.variance(regularisation)
         if self.by_fields and stage != "intervals" and not beginning(stage):
-            variance = self.variance(regularisation)
             fields = [self._field_experiment(series, weight, variance) for series, weight in own]
             return FieldObjective(fields, prior, self.ensemble, self.settings.hessian)
-        experiments = [series.experiment(stage, weight) for series, weight in own]
+        experiments = [series.experiment(stage, weight, variance) for series, weight in own]
         return Objective(experiments, self.coordinates, prior, self.ensemble)
 
     def _field_experiment(self, series: Series, weight: float, variance: float) -> FieldExperiment:

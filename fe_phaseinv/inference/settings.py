@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from fe_phaseinv.data.displacement import Displacement
 from fe_phaseinv.forward.trajectory import Tolerances
 from fe_phaseinv.inference.matern import Matern
 from fe_phaseinv.observation.losses import Loss
@@ -70,6 +71,8 @@ class Settings:
     multiple_shooting : bool
         Whether to fit intervals between frames first, or where a field with a rate is hidden the beginning of the
         trajectory; laws that come from another fit need none of it.
+    displacement : Displacement, optional
+        How far the boundary may be from that of the mesh; it is then learnt together with the laws.
     term : callable, optional
         A functional of one's own, on pyadjoint's tape, that is added to the cost of the trajectory: of a list of
         functions, the first field at the start and at every frame, gives a number (such as
@@ -98,6 +101,7 @@ class Settings:
     hessian: Hessian = "gauss-newton"
     loss: Loss = "squares"
     multiple_shooting: bool = True
+    displacement: Displacement | None = None
     term: Callable | None = None
 
     def __post_init__(self):
@@ -128,7 +132,16 @@ class Settings:
         for name in ("heterogeneity", "start_prior"):
             prior = getattr(self, name)
             _require(name, prior, prior is None or isinstance(prior, Matern), "Matern(deviation, length)")
+        self._require_movable()
         _require("term", self.term, self.term is None or callable(self.term), "a function of a list of fields")
+
+    def _require_movable(self) -> None:
+        """Refuse an unknown boundary beside what depends on where it is."""
+        found, others = self.displacement, [self.heterogeneity, self.start_prior, self.term]
+        _require("displacement", found, found is None or isinstance(found, Displacement), "displacement(...)")
+        alone = self.boundary == "no-flux" and self.hessian == "gauss-newton" and not any(others)
+        accepted = "none beside boundary data, maps, priors of starts, second derivatives or a term"
+        _require("displacement", found, found is None or alone, accepted)
 
 
 def _is_index(value: object) -> bool:

@@ -37,10 +37,12 @@ class Channels:
     """
 
     def __init__(self, pixels: Pixels, forward: ForwardModel):
-        self.pixels, self.layout, self.comm, self.images = pixels, forward.layout, pixels.comm, pixels.images
+        self.pixels, self.comm, self.images = pixels, pixels.comm, pixels.images
+        self.forward, self.layout = forward, forward.layout
         forms = forward.step.forms
         shown = forms.channels()
         require_channels(self.images, forward)
+        self._shown = shown
         self._parts = [self._matrices(forms, expression) for expression in shown]
 
     def compare(self, index: int, predicted: np.ndarray) -> Differences:
@@ -81,6 +83,17 @@ class Channels:
         """
         component = self.layout.carried_component
         return self._rows(lambda matrix, number: product(matrix, component(carried, number)).copy())
+
+    def carried(self, state: np.ndarray) -> np.ndarray:
+        """Return the derivatives of local pixels by displacements of the nodes, shape (rows, k). Collective.
+
+        Parameters
+        ----------
+        state : numpy.ndarray, shape (size,)
+            As `StateLayout` has it, of a forward model with a mesh that is displaced.
+        """
+        self.forward.step.set_state(state)
+        return np.concatenate([self.pixels.carried(shown, self.forward.displaced) for shown in self._shown])
 
     def spread(self, rows: np.ndarray) -> np.ndarray:
         """Return the transpose of `average` times pixels, shape (size,). Collective.

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from copy import copy
 
 import numpy as np
 from firedrake import (
     Function,
     FunctionSpace,
+    MeshGeometry,
     TrialFunction,
+    VectorFunctionSpace,
     VertexOnlyMesh,
     assemble,
+    grad,
     interpolate,
 )
 from firedrake.petsc import PETSc
@@ -20,6 +23,7 @@ from mpi4py import MPI
 from fe_phaseinv.core.errors import InputError, as_ranges
 from fe_phaseinv.core.parallel import total
 from fe_phaseinv.data.images import COVERED, ImageSeries
+from fe_phaseinv.forward.displaced import Displaced
 from fe_phaseinv.observation.losses import Loss
 from fe_phaseinv.solvers.linear_algebra import product
 
@@ -52,26 +56,25 @@ class Pixels:
     """
 
     def __init__(self, images: ImageSeries, space: FunctionSpace, loss: Loss = "squares"):
-        self.images, self.space, self.loss, self.held_out = images, space, loss, frozenset()
-        self.comm = space.mesh().comm
-        points, per_pixel = _sample(images, space.mesh())
-        vertices = VertexOnlyMesh(
-            space.mesh(), points, missing_points_behaviour="ignore", tolerance=1e-6, redundant=True
-        )
-        self._at_points = FunctionSpace(vertices, "DG", 0)
-        self._averaging = _averaging(images, vertices.coordinates.dat.data_ro, per_pixel, self.comm)
-        self.matrix = self.averages_of(TrialFunction(space))
-        first, last = self.matrix.getOwnershipRange()
-        ones, shares = self.matrix.createVecs()
-        ones.set(1.0)
-        self.matrix.mult(ones, shares)
-        self.inside = shares.array > (WHOLE if images.coverage is None else COVERED)
-        shares.array[:] = np.where(self.inside, 1 / np.maximum(shares.array, COVERED), 0.0)
-        for matrix in (self._averaging, self.matrix):
-            matrix.diagonalScale(L=shares)
-        self.rows = slice(first, last)
+        self.images, self.loss, self.held_out = images, loss, frozenset()
+        self._points = _sample(images, space.mesh())
+        self._find(space, lambda shares: shares > (WHOLE if images.coverage is None else COVERED))
         if total(self.comm, self.inside.sum()) == 0:
             raise InputError(images.source, "extent", _box(images), "a picture that overlaps the mesh")
+
+    def moved(self, mesh: MeshGeometry) -> Pixels:
+        """Return the same pixels on a mesh that is displaced. Collective.
+
+        Those that count still do, by their part inside where that is more than half of them; no others.
+
+        Parameters
+        ----------
+        mesh : firedrake.MeshGeometry
+            The other mesh.
+        """
+        other = copy(self)
+        other._find(FunctionSpace(mesh, self.space.ufl_element()), lambda shares: self.inside & (shares > COVERED))
+        return other
 
     def showing(self, images: ImageSeries) -> Pixels:
         """Return the same pixels with other images of the same shape and place.
@@ -123,6 +126,25 @@ class Pixels:
         counts = np.isfinite(self.frame(index, channel))
         return np.where(counts, self.images.precision(index, channel).ravel()[self.rows], 0.0)
 
+    def _find(self, space: FunctionSpace, counts: Callable[[np.ndarray], np.ndarray]) -> None:
+        """Find the pixels in a mesh; those count of which a function says so, by the share of each that is inside."""
+        self.space, self.comm = space, space.mesh().comm
+        points, per_pixel = self._points
+        vertices = VertexOnlyMesh(
+            space.mesh(), points, missing_points_behaviour="ignore", tolerance=1e-6, redundant=True
+        )
+        self._at_points = FunctionSpace(vertices, "DG", 0)
+        self._averaging = _averaging(self.images, vertices.coordinates.dat.data_ro, per_pixel, self.comm)
+        self.matrix = self.averages_of(TrialFunction(space))
+        self.rows = slice(*self.matrix.getOwnershipRange())
+        ones, shares = self.matrix.createVecs()
+        ones.set(1.0)
+        self.matrix.mult(ones, shares)
+        self.inside = counts(shares.array)
+        shares.array[:] = np.where(self.inside, 1 / np.maximum(shares.array, COVERED), 0.0)
+        for matrix in (self._averaging, self.matrix):
+            matrix.diagonalScale(L=shares)
+
     def averages_of(self, expression) -> PETSc.Mat:
         """Return the matrix to averages over pixels of an expression, linear in a trial function. Collective.
 
@@ -142,6 +164,25 @@ class Pixels:
             Local nodal values.
         """
         return product(self.matrix, c).copy()
+
+    def carried(self, expression, displaced: Displaced) -> np.ndarray:
+        """Return the derivatives of averages by displacements that an expression goes along with. Collective.
+
+        Parameters
+        ----------
+        expression : ufl.core.expr.Expr
+            A number at each place.
+        displaced : Displaced
+            The mesh and its displacements.
+
+        Returns
+        -------
+        numpy.ndarray, shape (rows, k)
+            Local pixels.
+        """
+        vectors = VectorFunctionSpace(self._at_points.mesh(), "DG", 0, dim=self.images.dimension)
+        slopes = assemble(interpolate(grad(expression), vectors)).dat.data_ro
+        return -product(self._averaging, np.einsum("nd,ndk->nk", slopes, displaced.at(self._at_points)))
 
     def spread(self, rows: np.ndarray) -> np.ndarray:
         """Return the transpose of `average` times pixels: a local array, shape (nodes,). Collective.

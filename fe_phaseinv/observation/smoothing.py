@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 from firedrake.petsc import PETSc
@@ -40,13 +41,24 @@ class Smoother:
         complete frames are interpolated, which keeps its order up to the boundary, and unknown fields are known there.
     tags : sequence of int, optional
         Of the parts of the boundary where it is free, in place of the whole of it.
+    length : float, optional
+        Of the smoothing of all frames, ell; chosen for each of them where not given.
     """
 
-    def __init__(self, pixels: Pixels, flat: bool = True, tags: Sequence[int] | None = None):
-        self.pixels, self.flat, self.tags = pixels, flat, tags
+    def __init__(
+        self,
+        pixels: Pixels,
+        flat: bool = True,
+        tags: Sequence[int] | None = None,
+        length: float | None = None,
+    ):
+        self.pixels, self.flat, self.tags, self.length = pixels, flat, tags, length
         self.dimension = pixels.images.dimension
         self.size = float(np.prod(pixels.images.pixel) ** (1 / self.dimension))
-        self._roughness = roughness(pixels.space, flat, tags)
+
+    @cached_property
+    def _roughness(self) -> PETSc.Mat:
+        return roughness(self.pixels.space, self.flat, self.tags)
 
     def fit(self, index: int, limits: tuple[float, float] | None = None) -> np.ndarray:
         """Fit a field to a frame. Collective.
@@ -109,6 +121,26 @@ class Smoother:
         slope, precision = total(comm, rough.T @ base), total(comm, modes.T @ rough)
         return UnknownField(base=base, modes=modes, slope=slope, precision=precision)
 
+    def held(self, index: int) -> Smoother:
+        """Return what fits all frames as smoothly as one of them. Collective.
+
+        Parameters
+        ----------
+        index : int
+            Frame.
+        """
+        return Smoother(self.pixels, self.flat, self.tags, self._posed(index)[1])
+
+    def on(self, pixels: Pixels) -> Smoother:
+        """Return what fits fields on another mesh in the same way.
+
+        Parameters
+        ----------
+        pixels : Pixels
+            Seen on that mesh.
+        """
+        return Smoother(pixels, self.flat, self.tags, self.length)
+
     def uncertainty(self, index: int) -> tuple[float, float]:
         """Return how uncertain a noisy frame's fit is. Collective.
 
@@ -154,7 +186,7 @@ class Smoother:
         equations = FrameEquations(self.pixels, index)
         if self.pixels.loss != "squares":
             self._reweight(equations, self.size)
-        length = self._length(equations)
+        length = self.length or self._length(equations)
         if self.pixels.loss != "squares":
             self._reweight(equations, length)
         return equations, length

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fe_phaseinv.inference.outlines import Moved
 from fe_phaseinv.inference.posterior import QUANTILE
 
 
@@ -87,6 +88,8 @@ class Fitted:
         How the frames that were not fitted are predicted; None where there are none.
     map : Map or None
         Of the kinetics; None where none was learnt.
+    outline : Moved or None
+        Where the boundary was found; None where it was known.
     """
 
     source: str
@@ -100,6 +103,7 @@ class Fitted:
     origin: tuple[float, ...]
     held_out: Held | None = None
     map: Map | None = None
+    outline: Moved | None = None
 
     @property
     def compared(self) -> tuple[tuple[int, ...], np.ndarray]:

@@ -17,6 +17,7 @@ from fe_phaseinv.inference.field_posterior import map_deviation
 from fe_phaseinv.inference.goodness import Goodness
 from fe_phaseinv.inference.identifiability import Identifiability, identifiability
 from fe_phaseinv.inference.inversion import posterior
+from fe_phaseinv.inference.outlines import moved
 from fe_phaseinv.inference.posterior import Laplace
 from fe_phaseinv.inference.problem import Problem, Series
 from fe_phaseinv.inference.progress import Progress
@@ -206,13 +207,16 @@ def collect(
     if not np.isfinite(progress.state.point.value):
         raise ValueError(f"the model could not be solved at the laws reached (stage {progress.stage!r})")
     point, outcome, work = progress.state.point, progress.state.outcome, progress.counts
-    fitted = [_fitted(*pair, progress.stage) for pair in zip(problem.series, point.fits, strict=True)]
+    fitted = [_fitted(*pair) for pair in zip(problem.series, point.fits, strict=True)]
     laplace = _posterior(problem, progress) if uncertainty else None
     told = [one.compared for one in fitted]
     goodness = judged(problem, progress.stage, told, laplace)
     laplace = held_against(laplace, goodness)
     maps = _maps(problem, progress, laplace)
-    images = problem.ensemble.gather([replace(one, map=found) for one, found in zip(fitted, maps, strict=True)])
+    wider = np.sqrt(np.mean([one.inflation for one in goodness if one] or [1.0]))
+    outlines = moved(problem, progress, laplace and wider * laplace.deviation)
+    own = zip(fitted, maps, outlines, strict=True)
+    images = problem.ensemble.gather([replace(one, map=found, outline=outline) for one, found, outline in own])
     free = problem.coordinates.free
     tracked = [_tracked(*pair, free, laplace) for pair in zip(problem.series, point.fits, strict=True)]
     return Result(
@@ -269,8 +273,8 @@ def numbered(name: str, items: Sequence[Any]) -> dict[str, Any]:
     return dict(zip(names, items, strict=True))
 
 
-def _fitted(series: Series, fit: Fit | FieldFit, stage: str) -> Fitted:
-    pixels, images, frames = series.discretisation(stage).pixels, series.images, list(fit.frames)
+def _fitted(series: Series, fit: Fit | FieldFit) -> Fitted:
+    pixels, images, frames = fit.channels.pixels, series.images, list(fit.frames)
     rows = [np.split(prediction, images.channels) for prediction in fit.predictions]
     predicted = np.array([[pixels.picture(part) for part in parts] for parts in rows])
     seen = predicted[:, 0] if images.noise else images.only(0).frames[sorted({series.first_frame, *frames})]

@@ -105,9 +105,8 @@ class Solution:
         ValueError
             Where the model has none of this name.
         """
-        forward = self.problem.series[series].discretisation(self.progress.stage).forward
-        name = name or self.problem.model.fields[0].name
-        return [forward.part(state, name) for state in self.progress.state.point.fits[series].states]
+        fit, name = self.progress.state.point.fits[series], name or self.problem.model.fields[0].name
+        return [fit.channels.forward.part(state, name) for state in fit.states]
 
     def write(self, folder: str | os.PathLike) -> list[Path]:
         """Write numbers, fields and figures, in this order, so that what fails loses nothing. Collective.

@@ -53,6 +53,8 @@ def summary(result: Result) -> dict[str, Any]:
 def _images(images: Fitted) -> dict[str, Any]:
     """Return what result.json says of a series of images."""
     found = {key: getattr(images, key) for key in ("source", "frames", "misfit_rms")}
+    if images.outline is not None:
+        found["outline"] = asdict(images.outline) | {"words": images.outline.sentence()}
     return found | ({} if images.held_out is None else {"validation": _validation(images.held_out)})
 
 

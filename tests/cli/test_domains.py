@@ -9,7 +9,10 @@ from firedrake import Function, SpatialCoordinate, assemble, cos, dot, dx, grad
 from firedrake.petsc import PETSc
 from mpi4py.MPI import COMM_WORLD
 
+from fe_phaseinv.cli.build import build_mesh
+from fe_phaseinv.cli.case import read_case
 from fe_phaseinv.cli.command import main
+from fe_phaseinv.cli.images import load_images
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.data.mesh_data import MeshData
 from fe_phaseinv.data.mesh_files import read_mesh, write_mesh
@@ -67,13 +70,35 @@ def test_laws_are_learnt_inside_an_outline(folder, tmp_path, monkeypatch):
     images = ImageSeries.load(folder / "true" / "images.npz")
     assert (images.mask ^ BEAN).sum() < 0.05 * BEAN.sum()
     assert run("invert", folder / "case.toml", "--output", tmp_path / "out") == 0
-    laws = json.loads((tmp_path / "out" / "result.json").read_text())["laws"]
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    outline, laws = result["images"][0]["outline"], result["laws"]
+    assert abs(outline["mean"]) < 0.3 and outline["words"] in (tmp_path / "out" / "log.txt").read_text()
     gauge = 4e-3 / laws["gradient_energy"]["value"]
     values = np.array(laws["diffusivity"]["value"]) / gauge
     assert values == pytest.approx(1, abs=0.15)
     slopes = gauge * np.array(laws["chemical_potential"]["slope"])
     c = np.array(laws["chemical_potential"]["z"])
     assert slopes == pytest.approx(1 / (c * (1 - c)) - 6, abs=0.6)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "known"),
+    [
+        ([], False),
+        (["domain.outline=fixed"], True),
+        (["domain.boundary=from-images"], True),
+        (["optimizer.hessian=newton"], True),
+        (["heterogeneity.deviation=0.3", "heterogeneity.length=0.1"], True),
+        (["images.mask=shares"], True),
+    ],
+)
+def test_where_an_outline_is_learnt(folder, overrides, known):
+    """But for what depends on it, and for masks that tell more than whole pixels."""
+    with np.load(folder / "start.npz") as arrays:
+        np.savez(folder / "soft.npz", **arrays, shares=np.where(BEAN, 1.0, 0.3))
+    case = read_case(folder / "case.toml", ["images.file=soft.npz", *overrides])
+    ((images, _),) = load_images(case)
+    assert (build_mesh(case, 0, images, COMM_WORLD).displacement is None) == known
 
 
 def test_the_mesh_of_an_outline_is_written_alone(folder, tmp_path, capsys):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from firedrake import Function, FunctionSpace, SpatialCoordinate, UnitSquareMesh, cos, pi
+from firedrake import Function, FunctionSpace, Mesh, SpatialCoordinate, UnitSquareMesh, VectorFunctionSpace, cos, pi
 from mpi4py.MPI import COMM_SELF, COMM_WORLD
 
 from fe_phaseinv.forward.bdf import TimeGrid
@@ -15,15 +15,22 @@ from fe_phaseinv.forward.parameters import CoefficientFunctions, CoefficientLayo
 from fe_phaseinv.forward.sweeps import Sweeps
 from fe_phaseinv.forward.trajectory import Tolerances
 from fe_phaseinv.forward.weighted import Weighted
-from fe_phaseinv.laws.bases import Legendre
+from fe_phaseinv.laws.bases import Hermite, Legendre
 from fe_phaseinv.laws.relations import ideal_entropy
 from fe_phaseinv.models.allen_cahn import AllenCahn
+from fe_phaseinv.models.phase_field_crystal import PhaseFieldCrystal
 from fe_phaseinv.solvers.direct import StepFailed
 
 MODEL = AllenCahn(Legendre(3) + ideal_entropy, Legendre(2))
+CRYSTAL = PhaseFieldCrystal(Legendre(2), Hermite(5, 10.0))
 LAWS = np.array([0.0, -2.5, 0.1, -0.4, -0.3, np.log(4e-3)])
 TIMES = (0.0, 0.006, 0.01)
 ranks = pytest.mark.parallel([1, 3])
+
+
+def curved():
+    mesh = UnitSquareMesh(1, 1, comm=COMM_SELF)
+    return Mesh(Function(VectorFunctionSpace(mesh, "CG", 2)).interpolate(SpatialCoordinate(mesh)))
 
 
 def forward_model(comm=COMM_SELF, **options):
@@ -89,6 +96,14 @@ def test_arrays_of_another_length_are_refused_on_all_ranks():
         (lambda: forward_model(unknown=[1, 2]), "unknown: found int64 of shape"),
         (lambda: forward_model(boundary_data=0.5), "boundary_data: found 0.5"),
         (lambda: ForwardModel(MODEL, None, 0), "degree: found 0"),
+        (
+            lambda: ForwardModel(MODEL, curved(), displaced=np.zeros((4, 2, 1))),
+            "displaced: found a mesh with curved sides; accepted: straight ones",
+        ),
+        (
+            lambda: ForwardModel(CRYSTAL, UnitSquareMesh(1, 1, comm=COMM_SELF), displaced=np.zeros((4, 2, 1))),
+            "displaced: found with the kernel direct_correlation of phase-field-crystal; accepted: models without",
+        ),
         (lambda: Tolerances(rtol=0.0), "rtol: found 0.0"),
         (lambda: Tolerances(newton=np.nan), "newton: found nan"),
         (lambda: Tolerances(max_order=6), "max_order: found 6; accepted: whole numbers from 1 to 5"),

@@ -1,0 +1,44 @@
+"""How a series of images is solved, on its mesh and on displaced ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from firedrake import MeshGeometry
+
+from fe_phaseinv.data.moving import MovingMesh
+from fe_phaseinv.forward.model import ForwardModel
+from fe_phaseinv.observation.pixels import Pixels
+from fe_phaseinv.observation.smoothing import Smoother
+
+
+@dataclass(frozen=True, eq=False)
+class Discretisation:
+    """A forward model with its view of the images, and back.
+
+    Parameters
+    ----------
+    forward : ForwardModel
+    pixels : Pixels
+    smoother : Smoother
+    """
+
+    forward: ForwardModel
+    pixels: Pixels
+    smoother: Smoother
+
+
+@dataclass(frozen=True, eq=False)
+class Moving:
+    """How a series is solved where its boundary is displaced.
+
+    Parameters
+    ----------
+    mesh : MovingMesh
+    discretise : callable
+        Of a displaced mesh: the discretisation there, for the trajectory.
+    """
+
+    mesh: MovingMesh
+    discretise: Callable[[MeshGeometry], Discretisation]

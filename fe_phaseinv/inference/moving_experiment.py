@@ -1,0 +1,116 @@
+"""One series of images inside of a boundary that is known only in part, and how well laws and boundary explain it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from firedrake import MeshGeometry
+from scipy.linalg import block_diag
+
+from fe_phaseinv.data.moving import MovingMesh
+from fe_phaseinv.forward.bdf import TimeGrid
+from fe_phaseinv.inference.experiment import Experiment, Fit
+from fe_phaseinv.observation.pixels import Pixels
+from fe_phaseinv.solvers.direct import StepFailed
+
+
+@dataclass(frozen=True, eq=False)
+class MovingExperiment:
+    """A series of images with its forward model on a mesh whose boundary is unknown.
+
+    Parameters
+    ----------
+    still : Experiment
+        On the mesh at rest.
+    mesh : MovingMesh
+    moved : callable
+        Of a displaced mesh: the experiment there, with derivatives by further displacements.
+    variance : float
+        Of a pixel, by which the prior of the displacement is weighted against the misfit.
+    """
+
+    still: Experiment
+    mesh: MovingMesh
+    moved: Callable[[MeshGeometry], Experiment]
+    variance: float
+
+    @property
+    def pixels(self) -> Pixels:
+        """Pixels on the mesh at rest."""
+        return self.still.pixels
+
+    @property
+    def modes(self) -> int:
+        """Number of the modes of an unknown start, and of the displacement."""
+        return self.still.modes + len(self.mesh)
+
+    def with_variance(self, variance: float) -> MovingExperiment:
+        """Return the same with another weight of the prior of the displacement.
+
+        Parameters
+        ----------
+        variance : float
+            Of a pixel.
+        """
+        return replace(self, variance=variance)
+
+    def prior_at(self, q: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        """Return value, gradient and Hessian of the share of the priors of start and displacement in the cost.
+
+        Parameters
+        ----------
+        q : numpy.ndarray, shape (k,)
+            Shares of the modes of an unknown start, then of the displacement, in standard deviations.
+        """
+        start, shares = self._split(q)
+        value, gradient, hessian = self.still.prior_at(start)
+        weight = self.variance
+        return (
+            value + 0.5 * weight * float(shares @ shares),
+            np.r_[gradient, weight * shares],
+            block_diag(hessian, weight * np.eye(len(shares))),
+        )
+
+    def fit(self, m: np.ndarray, q: np.ndarray, grids: Sequence[TimeGrid] | None = None) -> Fit:
+        """Compare predictions with the images. Collective.
+
+        Parameters
+        ----------
+        m : numpy.ndarray, shape (n,)
+            Coefficients of all laws.
+        q : numpy.ndarray, shape (k,)
+            Shares of the modes of an unknown start, then of the displacement.
+        grids : sequence of TimeGrid, optional
+            Steps to take; chosen where not given.
+
+        Raises
+        ------
+        StepFailed
+            On all ranks, where the equations cannot be solved, or the displacement leaves no mesh.
+        """
+        start, shares = self._split(q)
+        try:
+            mesh = self.mesh.moved(shares)
+        except ValueError as error:
+            raise StepFailed(str(error)) from error
+        experiment = self.moved(mesh)
+        try:
+            return experiment.fit(m, start, grids)
+        finally:
+            self.still.forward.work += experiment.forward.counts
+
+    def squared(self, changes: Sequence[np.ndarray], fit: Fit) -> float:
+        """Return the sum of the squares of changes of the pixels compared with, weighted as in a fit. Collective.
+
+        Parameters
+        ----------
+        changes : sequence of numpy.ndarray
+            Local changes, one array for each frame.
+        fit : Fit
+        """
+        return self.still.squared(changes, fit)
+
+    def _split(self, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return q[: self.still.modes], q[self.still.modes :]
