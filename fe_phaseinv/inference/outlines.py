@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import pinvh
 
 from fe_phaseinv.inference.problem import Problem
 from fe_phaseinv.inference.progress import Progress
@@ -50,7 +51,7 @@ def moved(problem: Problem, progress: Progress, deviation: float | None) -> list
     point = progress.state.point
     if progress.stage in problem.preparations or not any(series.moving for series in problem.series):
         return [None] * len(problem.series)
-    covariance = None if deviation is None else deviation**2 * np.linalg.inv(point.hessian)
+    covariance = None if deviation is None else deviation**2 * pinvh(point.hessian)
     ends = [point.ends[index + 1] for index in problem.ensemble.own]
     return [_moved(*pair, point.x, covariance) for pair in zip(problem.series, ends, strict=True)]
 
