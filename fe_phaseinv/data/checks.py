@@ -99,10 +99,20 @@ def examine(images: ImageSeries, *, closed: bool = False, periodic: bool = False
         Whether the picture is said to repeat.
     """
     first = images.only(0)
-    checks = (_shift, _twins, _grey, _pixels, _white_start, _thin)
+    checks = (_noise, _shift, _twins, _grey, _pixels, _white_start, _thin)
     found = [finding for check in checks for finding in check(first)]
     found += [finding for finding in _mean(first)] if closed else _fading(first)
     return found + list(_seam(images)) if periodic else found
+
+
+def _noise(images: ImageSeries) -> Iterator[Finding]:
+    largest = max(np.nanstd(frame) for frame in images.frames)
+    if images.noise > largest:
+        yield Finding(
+            "noise",
+            f"the noise that is given, {images.noise:.3g}, is larger than the deviation of the pixels, {largest:.3g}",
+            'give it in units of the pixels as they are after grey = ..., or noise = "estimate"',
+        )
 
 
 def _shift(images: ImageSeries) -> Iterator[Finding]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.linalg import eigh
 
 from fe_phaseinv.core.parallel import total
 from fe_phaseinv.forward.bdf import TimeGrid
@@ -15,16 +14,13 @@ from fe_phaseinv.forward.trajectory import Trajectory
 from fe_phaseinv.inference.experiment import most_steps
 from fe_phaseinv.inference.field_derivatives import FieldDerivatives
 from fe_phaseinv.inference.field_fit import FieldFit
-from fe_phaseinv.inference.field_subspace import Directions, Search, Subspace
+from fe_phaseinv.inference.field_subspace import Search, Subspace
 from fe_phaseinv.inference.field_unknowns import FieldUnknowns
 from fe_phaseinv.optimisation.bordered import Border
 
 LEFT, FINE = 0.1, 0.02
 """Share of a change of the fields, in the norm of the cost, that is left where they are eliminated. The Hessian by the
 laws is then too large by the square of it at most, in units of that without the fields. For steps, and at the end."""
-SAME_HESSIAN = 1.5
-"""Factor by which the Hessian of the laws may change in any direction where steps do with the Hessian of the fields at
-the point before."""
 
 
 class FieldExperiment(FieldUnknowns):
@@ -57,7 +53,7 @@ class FieldExperiment(FieldUnknowns):
             record=self.forward.steps_in(self.storage),
             max_steps=most_steps(self.forward.integrator.tolerances),
         )
-        return FieldShare.of(self, x, run, near and near.nearby)
+        return FieldShare.of(self, x, run, near and (near.near or near))
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,36 +76,6 @@ class WholePart:
 
 
 @dataclass(frozen=True, eq=False)
-class Nearby:
-    """What is kept of a point for the next one.
-
-    Parameters
-    ----------
-    by_laws : numpy.ndarray, shape (n, n)
-        Gauss-Newton Hessian by the laws where the directions are from.
-    subspace : Subspace
-    directions : Directions
-    """
-
-    by_laws: np.ndarray
-    subspace: Subspace
-    directions: Directions
-
-    def will_do(self, by_laws: np.ndarray, least: float) -> bool:
-        """Whether the Hessian of the fields will be much the same where that of the laws is another.
-
-        Parameters
-        ----------
-        by_laws : numpy.ndarray, shape (n, n)
-        least : float
-            What is no change of a curvature.
-        """
-        unit = least * np.eye(len(by_laws))
-        shares = eigh(by_laws + unit, self.by_laws + unit, eigvals_only=True)
-        return bool(np.all((shares < SAME_HESSIAN) & (shares > 1 / SAME_HESSIAN)))
-
-
-@dataclass(frozen=True, eq=False)
 class FieldShare:
     """The share of a series in the cost at a point, with its derivatives as actions.
 
@@ -128,9 +94,8 @@ class FieldShare:
     fit : FieldFit
         Of the run.
     derivatives : FieldDerivatives
-    near : Nearby, optional
-        Of a point nearby: its directions are used as they are where they will do, or else its subspace preconditions
-        conjugate gradients.
+    near : FieldShare, optional
+        Of a point nearby, with whose subspace conjugate gradients are preconditioned. That one had none.
     """
 
     experiment: FieldExperiment
@@ -139,10 +104,12 @@ class FieldShare:
     run: Trajectory
     fit: FieldFit
     derivatives: FieldDerivatives
-    near: Nearby | None = None
+    near: FieldShare | None = None
 
     @classmethod
-    def of(cls, experiment: FieldExperiment, x: np.ndarray, run: Trajectory, near: Nearby | None = None) -> FieldShare:
+    def of(
+        cls, experiment: FieldExperiment, x: np.ndarray, run: Trajectory, near: FieldShare | None = None
+    ) -> FieldShare:
         """Evaluate the share of a run. Collective.
 
         Parameters
@@ -152,7 +119,7 @@ class FieldShare:
             Unknowns of the laws, then of the fields.
         run : Trajectory
             With sensitivities.
-        near : Nearby, optional
+        near : FieldShare, optional
             Of a point nearby.
 
         Raises
@@ -223,22 +190,12 @@ class FieldShare:
         return WholePart(whole[:n, :n], Border(curvatures, whole[:n, n:] @ rotation, gradient), rotation)
 
     @cached_property
-    def nearby(self) -> Nearby:
-        """What the next point needs of this one. Collective."""
-        return Nearby(self.near.by_laws if self._alike else self.blocks[0], self.subspace, self._search.directions)
-
-    @cached_property
-    def _alike(self) -> bool:
-        return self.near is not None and self.near.will_do(self.blocks[0], self.experiment.variance)
-
-    @cached_property
     def _search(self) -> Search:
-        known = self.near.directions if self._alike else None
-        return Search(self.experiment, self.derivatives.action, self.near and self.near.subspace, known)
+        return Search(self.experiment, self.derivatives.action, self.near and self.near.subspace)
 
     @cached_property
     def _exact_search(self) -> Search:
-        """One that no other point has a part in: the priors bound what it leaves."""
+        """One that no other point has a part in: what the priors precondition, they also bound."""
         return Search(self.experiment, self.derivatives.action) if self.near else self._search
 
     def _spanned(self, search: Search, left: float, probes: Sequence[np.ndarray] = ()) -> Subspace:

@@ -76,20 +76,6 @@ class Subspace:
         return shares @ self.directions
 
 
-@dataclass(frozen=True, eq=False)
-class Directions:
-    """Conjugate directions.
-
-    Parameters
-    ----------
-    rows, images : numpy.ndarray, shape (r, local size of the fields)
-        The directions, of curvature one, and the Hessian times each.
-    """
-
-    rows: np.ndarray
-    images: np.ndarray
-
-
 class Search:
     """Conjugate gradients for one derivative after the other, each of which goes on with the directions before.
 
@@ -103,27 +89,14 @@ class Search:
         The Gauss-Newton Hessian of the series times a change of its unknowns.
     near : Subspace, optional
         That of a point nearby.
-    known : Directions, optional
-        Of a point so near that its Hessian will do.
     """
 
     def __init__(
-        self,
-        unknowns: FieldUnknowns,
-        action: Callable[[np.ndarray], np.ndarray],
-        near: Subspace | None = None,
-        known: Directions | None = None,
+        self, unknowns: FieldUnknowns, action: Callable[[np.ndarray], np.ndarray], near: Subspace | None = None
     ):
         self._precondition = unknowns.covariance if near is None else near.inverse
         self.unknowns, self._action, self._count, self._unsolved = unknowns, action, 0, 0
         self._rows, self._images = (np.empty((16, unknowns.size - unknowns.laws.stop)) for _ in range(2))
-        if known is not None:
-            self._count, self._rows, self._images = len(known.rows), known.rows.copy(), known.images.copy()
-
-    @property
-    def directions(self) -> Directions:
-        """Those found so far."""
-        return Directions(self._rows[: self._count], self._images[: self._count])
 
     def solve(self, derivative: np.ndarray, left: float, least: float) -> None:
         """Add the directions that a derivative needs. Collective.

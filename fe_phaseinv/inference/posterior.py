@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.linalg import eigh
+from scipy.linalg import eigh, pinvh
 
 from fe_phaseinv.forward.parameters import CoefficientLayout
 from fe_phaseinv.inference.field_point import FieldPoint
@@ -86,7 +86,8 @@ class Laplace:
         m, chain = coordinates.coefficients(point.x[:count]), coordinates.jacobian(point.x[:count])
         by_prior = prior.hessian(m)
         whole, mixed, rest = (point.hessian[a, b] for a, b in _blocks(count))
-        marginal = whole - mixed @ np.linalg.solve(rest, mixed.T)
+        # Modes of a start that no pixel shows have no curvature, and no part in the laws.
+        marginal = whole - mixed @ pinvh(rest) @ mixed.T
         shares, vectors = eigh(chain.T @ by_prior @ chain, 0.5 * (marginal + marginal.T))
         shares, directions = np.clip(shares, SMALLEST_SHARE, 1.0), chain @ vectors
         of_laws = {

@@ -1,5 +1,6 @@
 """What is doubtful about images is found, and nothing where they are sound."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,11 @@ def test_sound_images(name):
 def test_mean():
     assert kinds(SOUND.frames + np.linspace(0, 0.02, 6)[:, None, None], closed=True) == {"mean"}
     assert kinds(SOUND.frames + np.linspace(0, 0.02, 6)[:, None, None]) == set()
+
+
+def test_noise_in_other_units():
+    assert "noise" in {finding.kind for finding in examine(replace(SOUND, noise=25.0))}
+    assert examine(replace(SOUND, noise=0.01)) == []
 
 
 def test_fading():

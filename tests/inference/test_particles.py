@@ -11,7 +11,6 @@ from test_fields import posed, predicted
 
 from fe_phaseinv.inference import inversion
 from fe_phaseinv.inference.ensemble import SeriesEnsemble
-from fe_phaseinv.inference.field_experiment import FieldShare
 from fe_phaseinv.inference.field_posterior import map_deviation, prior_variances
 from fe_phaseinv.inference.matern import Matern
 from fe_phaseinv.inference.posing import joint
@@ -72,27 +71,6 @@ def test_whole_hessians(particles):
     assert trial.curvature == pytest.approx(trial.step @ point.action(trial.step, full=True), rel=1e-6)
     after = objective.at(point.x + trial.step, point)
     assert point.value - after.value == pytest.approx(trial.decrease, rel=0.05)
-
-
-def test_directions_of_a_point_nearby_do(particles):
-    """With a part of the sweeps, much the same step; the Hessian of the laws is exact for all that."""
-    objective, point = evaluated(together(particles[:1]))
-    trial = objective.subproblem.solve(point, State(point, 0.1))
-    beside = objective.at(point.x + trial.step, point)
-    (share,) = beside.shares
-    fresh = replace(beside, shares=(FieldShare.of(share.experiment, share.x, share.run),))
-    steps, sweeps = [], [objective.experiments[0].forward.counts.adjoint]
-    for each in (beside, fresh):
-        steps.append(objective.subproblem.solve(each, State(each, 0.1)).step)
-        sweeps.append(objective.experiments[0].forward.counts.adjoint)
-    used, needed = np.diff(sweeps)
-    assert used < 0.6 * needed
-    error = steps[0] - steps[1]
-    assert error @ fresh.action(error) < 0.05 * steps[1] @ fresh.action(steps[1])
-    shares = eigh(beside.hessian, fresh.hessian, eigvals_only=True)
-    assert 0.9 < shares.min() and shares.max() < 1.01  # both too large, this one by less
-    far = objective.at(objective.begin(point.x[objective.laws] + 1.0), point)
-    assert not far.shares[0].near.will_do(far.shares[0].blocks[0], 1e-4)
 
 
 def test_one_particle_given_twice_counts_twice(particles):

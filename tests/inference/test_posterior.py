@@ -71,6 +71,19 @@ def test_covariance_is_that_of_the_marginal(others):
     assert not found.covariance[0].any()
 
 
+def test_modes_that_no_pixel_shows_change_nothing():
+    """The Hessian of the start is singular then."""
+    others = np.random.default_rng(5).standard_normal((125, 6))
+    found, hessian = posterior(TRUTH, others=others)
+    shown = np.r_[np.ones(9 + 6), np.zeros(2)]
+    with_unseen = np.pad(hessian, (0, 2)) * np.multiply.outer(shown, shown)
+    point = Linearisation(np.zeros(17), 0.0, 0.0, 125, np.zeros(17), with_unseen)
+    start = np.where(FREE, 0.0, TRUTH)
+    prior = Prior.smooth(RELATIONS, start, (1e-2,) * 3)
+    same = Laplace.at(CoefficientLayout(RELATIONS), Coordinates(start, FREE), prior=prior, point=point, noise=NOISE)
+    np.testing.assert_allclose(same.covariance, found.covariance, rtol=1e-7, atol=1e-12)
+
+
 def test_shares_are_between_prior_and_images():
     found, hessian = posterior(TRUTH)
     assert np.all(np.diff(found.shares) >= 0) and found.shares.min() > 0 and found.shares.max() < 1
