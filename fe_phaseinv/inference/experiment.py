@@ -110,6 +110,8 @@ class Experiment:
         Of the squared differences, and of the prior of an unknown start, in the cost.
     term : TapedTerm, optional
         A functional of the only segment that is added to the cost, with a weight of one.
+    changes : numpy.ndarray, shape (rated * nodes, k), optional
+        Of the start, by displacements of the mesh.
     """
 
     forward: ForwardModel
@@ -119,6 +121,7 @@ class Experiment:
     field: UnknownField | None = None
     weight: float = 1.0
     term: TapedTerm | None = None
+    changes: np.ndarray | None = None
 
     @cached_property
     def channels(self) -> Channels:
@@ -224,20 +227,14 @@ class Experiment:
     def _run(self, m: np.ndarray, q: np.ndarray, segment: Segment, grid: TimeGrid | None) -> Trajectory:
         """Solve a segment; where the start is unknown, its own frame comes first."""
         start, modes = (self.field.at(q), self.field.modes) if self.field else (segment.start, None)
-        if self.forward.displaced is not None:
-            fitted = self.field.base if self.field else start
-            modes = np.hstack([*([] if modes is None else [modes]), self._displaced(fitted)])
+        if self.changes is not None:
+            modes = self.changes if modes is None else np.hstack([modes, self.changes])
         most = most_steps(self.forward.integrator.tolerances)
         run = self.forward.run(m, start, segment.times, grid=grid, sensitivities=True, modes=modes, max_steps=most)
         if self.field is None:
             return run
         derivatives = [self.forward.tangent(modes), *run.sensitivities]
         return replace(run, states=[run.start, *run.states], sensitivities=derivatives)
-
-    def _displaced(self, start: np.ndarray) -> np.ndarray:
-        """Return the changes of the nodal values of a fitted start, which stays where it is in a mesh that moves."""
-        of, parts = self.forward, np.split(start, len(self.forward.layout.rated))
-        return np.concatenate([of.displaced.seen(part, of.space) for part in parts])
 
     def _scalars(self, runs: Sequence[Trajectory]) -> dict[str, dict[str, np.ndarray]]:
         """Return the scalars of all states compared with, and their derivatives, by the names of `Fit`."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from firedrake import MeshGeometry
@@ -11,6 +12,8 @@ from scipy.linalg import block_diag
 
 from fe_phaseinv.data.moving import MovingMesh
 from fe_phaseinv.forward.bdf import TimeGrid
+from fe_phaseinv.forward.displaced import Displaced
+from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.inference.experiment import Experiment, Fit
 from fe_phaseinv.observation.pixels import Pixels
 from fe_phaseinv.solvers.direct import StepFailed
@@ -29,12 +32,16 @@ class MovingExperiment:
         Of a displaced mesh: the experiment there, with derivatives by further displacements.
     variance : float
         Of a pixel, by which the prior of the displacement is weighted against the misfit.
+    limits : tuple of float
+        Between which the values of a start are kept.
     """
 
     still: Experiment
     mesh: MovingMesh
     moved: Callable[[MeshGeometry], Experiment]
+    _: KW_ONLY
     variance: float
+    limits: tuple[float, float]
 
     @property
     def pixels(self) -> Pixels:
@@ -95,11 +102,28 @@ class MovingExperiment:
             mesh = self.mesh.moved(shares)
         except ValueError as error:
             raise StepFailed(str(error)) from error
-        experiment = self.moved(mesh)
+        experiment = self._with_start(self.moved(mesh), shares)
         try:
             return experiment.fit(m, start, grids)
         finally:
             self.still.forward.work += experiment.forward.counts
+
+    def _with_start(self, experiment: Experiment, shares: np.ndarray) -> Experiment:
+        """Return an experiment with the changes of its start, which stays where it is: if unknown, to first order."""
+        if self.still.field is None:
+            (segment,) = experiment.segments
+            return replace(
+                experiment, changes=_changes(experiment.forward, segment.start, experiment.forward.displaced)
+            )
+        base = self.still.field.base + self._changes_at_rest @ shares
+        first = slice(len(base) // len(self.still.forward.layout.rated))
+        base[first] = np.clip(base[first], *self.limits)
+        return replace(experiment, field=replace(self.still.field, base=base), changes=self._changes_at_rest)
+
+    @cached_property
+    def _changes_at_rest(self) -> np.ndarray:
+        at_rest = Displaced(self.still.forward.mesh, self.mesh.fields)
+        return _changes(self.still.forward, self.still.field.base, at_rest)
 
     def squared(self, changes: Sequence[np.ndarray], fit: Fit) -> float:
         """Return the sum of the squares of changes of the pixels compared with, weighted as in a fit. Collective.
@@ -114,3 +138,9 @@ class MovingExperiment:
 
     def _split(self, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return q[: self.still.modes], q[self.still.modes :]
+
+
+def _changes(forward: ForwardModel, start: np.ndarray, displaced: Displaced) -> np.ndarray:
+    """Return the changes of the nodal values of a start that stays where it is in a mesh that is displaced."""
+    parts = np.split(start, len(forward.layout.rated))
+    return np.concatenate([displaced.seen(part, forward.space) for part in parts])

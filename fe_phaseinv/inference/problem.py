@@ -25,7 +25,6 @@ from fe_phaseinv.inference.settings import Settings
 from fe_phaseinv.inference.term import TapedTerm
 from fe_phaseinv.laws.coordinates import Coordinates
 from fe_phaseinv.laws.priors import Prior
-from fe_phaseinv.observation.unknown_field import UnknownField
 
 FIRST_REGULARISATION = 1e-4
 """Weight of the priors to begin with where the program is to choose it."""
@@ -163,14 +162,16 @@ class Series:
         still = Experiment(how.forward, how.pixels, [segment], field=field, weight=weight, term=self.taped_term())
         if self.moving is None:
             return still
-        return MovingExperiment(still, self.moving.mesh, lambda mesh: self._moved(mesh, field, weight), variance)
+        return MovingExperiment(
+            still, self.moving.mesh, lambda mesh: self._moved(mesh, still), variance=variance, limits=self.limits
+        )
 
-    def _moved(self, mesh: MeshGeometry, field: UnknownField | None, weight: float) -> Experiment:
-        """Return the trajectory on a displaced mesh, with the modes of an unknown start at rest."""
-        how, uncertain = self.moving.discretise(mesh), field is not None
-        segment = trajectory(how.smoother, self.first_frame, self.followed, limits=self.limits, uncertain=uncertain)
-        field = field and replace(field, base=segment.start)
-        return Experiment(how.forward, how.pixels, [segment], field=field, weight=weight)
+    def _moved(self, mesh: MeshGeometry, still: Experiment) -> Experiment:
+        """Return a trajectory on a displaced mesh, with a start that is fitted there, or unknown as it is at rest."""
+        how, (segment,) = self.moving.discretise(mesh), still.segments
+        if still.field is None:
+            segment = trajectory(how.smoother, self.first_frame, self.followed, limits=self.limits)
+        return replace(still, forward=how.forward, pixels=how.pixels, segments=[segment])
 
     def taped_term(self) -> TapedTerm | None:
         """Return the functional that is added to the cost, on a tape of its own. Collective."""
