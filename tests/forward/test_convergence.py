@@ -57,7 +57,7 @@ class ManufacturedAllenCahn(Manufactured, AllenCahn):
         return -laws.kinetic_prefactor(c) * mu
 
 
-MODELS = pytest.mark.parametrize("kind", [ManufacturedCahnHilliard, ManufacturedAllenCahn])
+ONE_MODEL = [ManufacturedCahnHilliard, pytest.param(ManufacturedAllenCahn, marks=pytest.mark.slow)]
 
 
 def error(kind, mesh, degree, grid, max_order=3, shift=0.0):
@@ -87,9 +87,16 @@ def graded(steps, order, end=0.15):
     return TimeGrid(tuple(map(float, times)), tuple(min(i + 1, order) for i in range(steps)))
 
 
-@MODELS
 @pytest.mark.parametrize("degree", [1, 2, 3])
-@pytest.mark.parametrize("quadrilateral", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "quadrilateral"),
+    [
+        (ManufacturedCahnHilliard, False),
+        (ManufacturedAllenCahn, True),
+        pytest.param(ManufacturedCahnHilliard, True, marks=pytest.mark.slow),
+        pytest.param(ManufacturedAllenCahn, False, marks=pytest.mark.slow),
+    ],
+)
 def test_order_in_space(kind, degree, quadrilateral):
     grid = graded(40, 3, end=0.02)
     cells = (8, 16) if degree == 1 else (4, 8)
@@ -97,7 +104,7 @@ def test_order_in_space(kind, degree, quadrilateral):
     assert np.log2(coarse / fine) == pytest.approx(degree + 1, abs=0.35)
 
 
-@MODELS
+@pytest.mark.parametrize("kind", ONE_MODEL)
 @pytest.mark.parametrize("degree", [1, 2, 3])
 def test_order_in_space_with_given_values_on_the_boundary(kind, degree):
     grid = graded(40, 3, end=0.02)
@@ -105,14 +112,14 @@ def test_order_in_space_with_given_values_on_the_boundary(kind, degree):
     assert np.log2(coarse / fine) == pytest.approx(degree + 1, abs=0.35)
 
 
-@MODELS
+@pytest.mark.parametrize("kind", ONE_MODEL)
 def test_order_in_time_with_given_values_on_the_boundary(kind):
     mesh = UnitSquareMesh(6, 12, quadrilateral=True)
     coarse, fine = (error(kind, mesh, 5, graded(n, 2), shift=0.4) for n in (20, 40))
     assert np.log2(coarse / fine) == pytest.approx(2, abs=0.25)
 
 
-@MODELS
+@pytest.mark.parametrize("kind", ONE_MODEL)
 @pytest.mark.parametrize(("order", "steps"), [(1, 20), (2, 20), (3, 40), (4, 20)])
 def test_order_in_time(kind, order, steps):
     mesh = UnitSquareMesh(6, 12, quadrilateral=True)

@@ -99,8 +99,15 @@ def test_a_wrong_gradient_is_caught(movie):
     assert not first_order.holds
 
 
-@models
-@pytest.mark.parametrize("noise", [0.0, 0.05])
+@pytest.mark.parametrize(
+    ("kind", "noise"),
+    [
+        (CahnHilliard, 0.05),
+        (AllenCahn, 0.0),
+        pytest.param(CahnHilliard, 0.0, marks=pytest.mark.slow),
+        pytest.param(AllenCahn, 0.05, marks=pytest.mark.slow),
+    ],
+)
 def test_checks_hold_with_data_on_the_boundary(movie, kind, noise):
     objective = problem(with_a_fourth_frame(movie), MPI.COMM_SELF, kind=kind, noise=noise, cropped=True)
     assert len(objective.experiments[0].forward.step.operators.given) == 4 * 12

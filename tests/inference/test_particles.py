@@ -62,6 +62,7 @@ def test_the_cost_and_its_elimination_are_those_of_the_dense_system(particles):
     assert trial.curvature == pytest.approx(trial.step @ dense @ trial.step)
 
 
+@pytest.mark.slow
 def test_whole_hessians(particles):
     """What they say of a step; it lowers the cost."""
     objective, point = evaluated(together(particles[:2], hessian="newton"))
@@ -133,7 +134,7 @@ def test_how_well_a_map_is_known_is_the_inverse_of_the_dense_hessian(particles):
     np.testing.assert_allclose(prior_variances(share), np.diag(by_prior), rtol=1e-6)
 
 
-@pytest.mark.parallel([1, 3])
+@pytest.mark.parallel(3)
 def test_groups_of_ranks_agree_with_one(particles):
     ensemble = SeriesEnsemble.side_by_side(WORLD, 3)
     beside = joint([posed(particles[index], ensemble.within, **ASKED) for index in ensemble.own], ensemble)
