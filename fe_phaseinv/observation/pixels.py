@@ -32,6 +32,9 @@ WHOLE, PARTS_OF_CUT = 1 - 1e-9, 3
 each direction at least, where those that the mesh cuts count."""
 MOST_PARTS = {2: 8, 3: 3}
 """Into which a pixel is divided in each direction, by dimension."""
+EXACT, BEYOND = 1e-6, 0.5
+"""Shares of a cell beyond a boundary up to which points are in the mesh, and in one that is displaced: fields are
+continued so far, for a pixel that lost point after point would make the cost jump."""
 
 
 class Pixels:
@@ -65,7 +68,7 @@ class Pixels:
     def moved(self, mesh: MeshGeometry) -> Pixels:
         """Return the same pixels on a mesh that is displaced. Collective.
 
-        Those that count still do, by their part inside where that is more than half of them; no others.
+        Those that count still do, and no others.
 
         Parameters
         ----------
@@ -73,7 +76,8 @@ class Pixels:
             The other mesh.
         """
         other = copy(self)
-        other._find(FunctionSpace(mesh, self.space.ufl_element()), lambda shares: self.inside & (shares > COVERED))
+        space = FunctionSpace(mesh, self.space.ufl_element())
+        other._find(space, lambda shares: self.inside & (shares > COVERED), BEYOND)
         return other
 
     def showing(self, images: ImageSeries) -> Pixels:
@@ -126,12 +130,12 @@ class Pixels:
         counts = np.isfinite(self.frame(index, channel))
         return np.where(counts, self.images.precision(index, channel).ravel()[self.rows], 0.0)
 
-    def _find(self, space: FunctionSpace, counts: Callable[[np.ndarray], np.ndarray]) -> None:
+    def _find(self, space: FunctionSpace, counts: Callable[[np.ndarray], np.ndarray], tolerance: float = EXACT) -> None:
         """Find the pixels in a mesh; those count of which a function says so, by the share of each that is inside."""
         self.space, self.comm = space, space.mesh().comm
         points, per_pixel = self._points
         vertices = VertexOnlyMesh(
-            space.mesh(), points, missing_points_behaviour="ignore", tolerance=1e-6, redundant=True
+            space.mesh(), points, missing_points_behaviour="ignore", tolerance=tolerance, redundant=True
         )
         self._at_points = FunctionSpace(vertices, "DG", 0)
         self._averaging = _averaging(self.images, vertices.coordinates.dat.data_ro, per_pixel, self.comm)

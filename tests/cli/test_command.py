@@ -820,7 +820,12 @@ sys.exit(main())
     ("error", "status", "line"),
     [
         ('RuntimeError("broken")', 1, "RuntimeError: broken"),
-        ('InputError("a.msh", "mesh", "holes", "none")', 2, "a.msh: mesh: found holes; accepted: none"),
+        pytest.param(
+            'InputError("a.msh", "mesh", "holes", "none")',
+            2,
+            "a.msh: mesh: found holes; accepted: none",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_failure_of_one_rank_stops_all(folder, error, status, line):

@@ -349,6 +349,7 @@ def test_other_models_have_no_drive(folder):
     assert message.startswith("case.toml: elasticity.stiffness: found stiffness beside options; accepted: stiffness in")
 
 
+@pytest.mark.slow
 def test_all_ranks_refuse_a_model(folder):
     (folder / "case.toml").write_text(CASE)
     (folder / "own.py").write_text("import nothing_there")

@@ -178,7 +178,15 @@ def test_a_run_that_needs_too_many_steps_fails(movie):
 
 @models
 @pytest.mark.parallel(3)
-@pytest.mark.parametrize(("noise", "cropped"), [(0.0, False), (0.05, False), (0.0, True), (0.05, True)])
+@pytest.mark.parametrize(
+    ("noise", "cropped"),
+    [
+        (0.0, False),
+        (0.05, True),
+        pytest.param(0.05, False, marks=pytest.mark.slow),
+        pytest.param(0.0, True, marks=pytest.mark.slow),
+    ],
+)
 def test_three_ranks_agree_with_one(movie, kind, noise, cropped):
     movie = with_a_fourth_frame(movie)
     one, three = (problem(movie, comm, kind=kind, noise=noise, cropped=cropped) for comm in COMMUNICATORS)

@@ -28,6 +28,15 @@ TOLERANCES = Tolerances(rtol=3e-3, newton=1e-9)
 NO_FACTORS = Storage(factors=0)
 FIELDS = ("start", "heterogeneity", "boundary")
 both_models = pytest.mark.parametrize("kind", [CahnHilliard, AllenCahn])
+some_kinds = pytest.mark.parametrize(
+    ("kind", "cropped"),
+    [
+        (CahnHilliard, True),
+        (AllenCahn, False),
+        pytest.param(CahnHilliard, False, marks=pytest.mark.slow),
+        pytest.param(AllenCahn, True, marks=pytest.mark.slow),
+    ],
+)
 ranks = pytest.mark.parallel([1, 3])
 
 
@@ -88,8 +97,7 @@ class Setting:
 
 
 @ranks
-@both_models
-@pytest.mark.parametrize("cropped", [False, True])
+@some_kinds
 def test_tangent_against_differences_and_adjoint_identity(movie, kind, cropped):
     setting = Setting(kind, MPI.COMM_WORLD, movie, cropped)
     h = 1e-4
@@ -116,8 +124,7 @@ def test_adjoint_against_sensitivities(movie, kind):
 
 
 @ranks
-@both_models
-@pytest.mark.parametrize("cropped", [False, True])
+@some_kinds
 def test_second_order_against_differences(movie, kind, cropped):
     """The functional is the sum of w.c + w.c^2, so that its weights change too."""
     setting = Setting(kind, MPI.COMM_WORLD, movie, cropped)

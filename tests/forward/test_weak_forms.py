@@ -249,7 +249,7 @@ def setting(name):
 
 
 @ranks
-@cases
+@some_cases
 def test_tangent_against_differences_and_adjoint_identity(name):
     own, h = setting(name), 1e-4
     ahead, behind = own.moved(h), own.moved(-h)

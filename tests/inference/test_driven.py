@@ -93,6 +93,7 @@ def test_derivatives_by_laws_and_an_unknown_start(filling, stage):
     assert fit.scalar_derivatives["v"].shape == (len(fit.scalars["v"]), problem.coordinates.free.sum())
 
 
+@pytest.mark.slow
 @pytest.mark.parallel([1, 3])
 def test_derivatives_with_a_map_a_start_and_whole_hessians(filling):
     problem = posed(replace(filling, noise=0.05), MPI.COMM_WORLD, heterogeneity=Matern(0.4, 0.3), hessian="newton")

@@ -185,7 +185,7 @@ def failing(objective, ensemble):
 
 
 @pytest.mark.parallel(3)
-@pytest.mark.parametrize(("count", "noises"), [(2, (0.05, 0.1)), (3, (0.0,) * 3)])
+@pytest.mark.parametrize(("count", "noises"), [pytest.param(2, (0.05, 0.1), marks=pytest.mark.slow), (3, (0.0,) * 3)])
 def test_three_ranks_agree_with_one(movies, count, noises):
     alone, beside = together(movies[:count], SELF, noises), side_by_side(movies[:count], noises)
     assert beside.ensemble.number == (3 if count == 3 else 1) and beside.noise == alone.noise

@@ -27,7 +27,7 @@ TAO = {
 
 
 @pytest.mark.parallel([1, 3])
-@pytest.mark.parametrize("kind", [CahnHilliard, AllenCahn])
+@pytest.mark.parametrize("kind", [CahnHilliard, pytest.param(AllenCahn, marks=pytest.mark.slow)])
 def test_taylor_orders(movie, kind):
     objective, x = build(kind, MPI.COMM_WORLD, movie)
     reduced = ReducedObjective(objective, x)

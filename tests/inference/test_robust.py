@@ -13,7 +13,9 @@ WORLD = MPI.COMM_WORLD
 
 
 @pytest.mark.parallel([1, 3])
-@pytest.mark.parametrize("loss", ["squares", "huber", "student"])
+@pytest.mark.parametrize(
+    "loss", [pytest.param("squares", marks=pytest.mark.slow), pytest.param("huber", marks=pytest.mark.slow), "student"]
+)
 def test_derivatives_of_the_cost(movie, loss):
     """Taylor remainders of first and second order on a frozen grid; the sensitivities, weighted, are differences."""
     sigma = np.random.default_rng(4).uniform(0.02, 0.2, movie.frames.shape)
