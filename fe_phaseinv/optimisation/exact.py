@@ -11,6 +11,9 @@ from scipy.optimize import brentq
 
 from fe_phaseinv.optimisation.points import Point, State, Trial
 
+ROUNDING = 1e-12
+"""Share of the largest eigenvalue that rounding may make of zero."""
+
 
 def solve_subproblem(gradient: np.ndarray, hessian: np.ndarray, radius: float) -> np.ndarray:
     """Find the global minimiser of g.s + s.H.s/2 for ``|s| <= radius``.
@@ -45,6 +48,8 @@ def solve_subproblem(gradient: np.ndarray, hessian: np.ndarray, radius: float) -
 
     if not excess(low) > 0:
         step = -vectors @ (g / (gaps + low))
+        if _semidefinite(values):  # along what costs nothing there is nothing to be had
+            return step
         along = vectors[:, 0]
         b = step @ along
         return step + (-b + np.sqrt(b**2 + radius**2 - step @ step)) * along
@@ -60,12 +65,18 @@ def promise(gradient: np.ndarray, hessian: np.ndarray) -> float:
     gradient : numpy.ndarray, shape (n,)
         g.
     hessian : numpy.ndarray, shape (n, n)
-        H, symmetric; the decrease is infinite where it is not positive definite.
+        H, symmetric; the decrease is infinite where it has a negative eigenvalue.
     """
     values, vectors = eigh(hessian)
-    if values[0] <= 0:
+    if not _semidefinite(values):
         return np.inf
-    return float(0.5 * np.sum((vectors.T @ gradient) ** 2 / values))
+    seen = values > ROUNDING * values[-1]
+    return float(0.5 * np.sum((vectors.T @ gradient)[seen] ** 2 / values[seen]))
+
+
+def _semidefinite(values: np.ndarray) -> bool:
+    """Whether eigenvalues, increasing, are those of a matrix without negative ones but for rounding."""
+    return bool(values[0] >= -ROUNDING * abs(values[-1]))
 
 
 class Exact:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from fe_phaseinv.optimisation.exact import solve_subproblem
+from fe_phaseinv.optimisation.exact import promise, solve_subproblem
 from fe_phaseinv.optimisation.points import Outcome, State
 from fe_phaseinv.optimisation.trust_region import iterate, start
 
@@ -87,6 +87,15 @@ def test_subproblem_is_optimal(seed, kind):
     assert lowest + shift >= -1e-7 * scale
     assert length <= radius * (1 + precision)
     assert shift <= 1e-7 * scale or length == pytest.approx(radius, rel=precision)
+
+
+def test_along_what_costs_nothing_no_step_is_made():
+    """Where rounding has made a small negative eigenvalue of zero, too."""
+    for nothing in (0.0, -1e-14):
+        hessian, gradient = np.diag([nothing, 1.0, 2.0]), np.array([0.0, 1.0, -1.0])
+        np.testing.assert_allclose(solve_subproblem(gradient, hessian, 10.0), [0, -1, 0.5], atol=1e-12)
+        assert promise(gradient, hessian) == pytest.approx(0.75)
+    assert promise(gradient, np.diag([-1e-3, 1.0, 2.0])) == np.inf
 
 
 def test_subproblem_inside_is_newton():
