@@ -21,14 +21,16 @@ from fe_phaseinv.inference.inversion import iterate
 CASE = Path(__file__).parents[2] / "demos" / "particles" / "case.toml"
 
 
-def main(particles: int = 6, iterations: int = 7) -> None:
-    """Do some iterations, of which the intervals and the compilation of forms are not timed."""
+def main(particles: int = 6, iterations: int = 2) -> None:
+    """Do some iterations, of which the preparations and the compilation of forms are not timed."""
     case = read_case(CASE)
     case = replace(case, images=case.images[:particles])
     problem, began = build_problem(case, load_images(case), COMM_WORLD), None
-    for progress in iterate(problem, max_iterations=iterations):
+    for progress in iterate(problem):
         if began is None and progress.stage not in problem.preparations:
             began, first = time.perf_counter(), progress.state.iteration
+        if began is not None and progress.state.iteration == first + iterations:
+            break
     point = progress.state.point
     laws = problem.coordinates.coefficients(point.x[: len(problem.coordinates)])
     found = {
