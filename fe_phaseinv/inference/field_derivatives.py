@@ -78,10 +78,7 @@ class FieldDerivatives:
     @cached_property
     def gradient(self) -> np.ndarray:
         """Derivative of the cost, shape (size,): numbers, and local integrals for the fields. Collective."""
-        of = self.objective
-        found = of.of_field_priors(self.x)
-        found[of.laws] = self._chain.T @ self.g_m
-        return found + of.of_fields(self._g_inputs)
+        return self.objective.of_field_priors(self.x) + self._by_unknowns(self._g_inputs)
 
     @cached_property
     def g_m(self) -> np.ndarray:
@@ -117,11 +114,10 @@ class FieldDerivatives:
         if of.term is not None:
             loads = self._with_term(loads, of.term.curvature(of.first_fields(changes)))
         by = self._second(loads) if full else self._adjoint(loads)
-        found = of.of_field_priors(v)
-        found[of.laws] = self._chain.T @ self._to_all(by)
+        found = of.of_field_priors(v) + self._by_unknowns(by)
         if full:
             found[of.laws] += of.coordinates.curvature(self.x[of.laws], self.g_m) @ v[of.laws]
-        return found + of.of_fields(by)
+        return found
 
     def probe(self, seed: int) -> np.ndarray:
         """Return the derivative that noise of one standard deviation in every pixel would make. Collective.
@@ -150,10 +146,7 @@ class FieldDerivatives:
         self._changes(v)
         of.forward.work.second += 1
         loads = self._of_run(self._loads_of_noise(seed))
-        by = self._sweeps.second(loads, np.zeros_like(loads))
-        found = of.of_fields(by)
-        found[of.laws] = self._chain.T @ self._to_all(by)
-        return found * np.sqrt(of.variance)
+        return self._by_unknowns(self._sweeps.second(loads, np.zeros_like(loads))) * np.sqrt(of.variance)
 
     @cached_property
     def _sweeps(self) -> Sweeps:
@@ -237,6 +230,12 @@ class FieldDerivatives:
         if self.objective.starts_compared:
             by.start[:] += self.objective.forward.layout.rates(loads[0])
         return by
+
+    def _by_unknowns(self, by: Inputs) -> np.ndarray:
+        """Return the derivative by all unknowns, of which that by the inputs of the run is given."""
+        found = self.objective.of_fields(by)
+        found[self.objective.laws] = self._chain.T @ self._to_all(by)
+        return found
 
     def _to_all(self, by: Inputs) -> np.ndarray:
         """Return the derivative by all coefficients, of which some are no unknowns."""

@@ -71,8 +71,18 @@ def held_against(posterior: Laplace | None, goodness: Sequence[Goodness | None])
     """
     if posterior is None or not goodness:
         return posterior
-    wider = posterior.widened(float(np.mean([one.inflation for one in goodness if one])))
-    return None if any(one and one.hopeless for one in goodness) else wider
+    return None if any(one and one.hopeless for one in goodness) else posterior.widened(inflation(goodness))
+
+
+def inflation(goodness: Sequence[Goodness | None]) -> float:
+    """Return the factor of the variances of all that is learnt, one where no misfit is held against its noise.
+
+    Parameters
+    ----------
+    goodness : sequence of Goodness or None
+        Of all series.
+    """
+    return float(np.mean([one.inflation for one in goodness if one] or [1.0]))
 
 
 def status(outcome: Outcome | None, goodness: Sequence[Goodness | None]) -> str:

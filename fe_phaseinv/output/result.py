@@ -21,7 +21,7 @@ from fe_phaseinv.inference.outlines import moved
 from fe_phaseinv.inference.posterior import Laplace
 from fe_phaseinv.inference.problem import Problem, Series
 from fe_phaseinv.inference.progress import Progress
-from fe_phaseinv.inference.verdict import doubts, held_against, judged, status
+from fe_phaseinv.inference.verdict import doubts, held_against, inflation, judged, status
 from fe_phaseinv.laws.bases import ConstantBasis
 from fe_phaseinv.laws.relations import Law
 from fe_phaseinv.models.declarations import WAVENUMBER
@@ -213,8 +213,7 @@ def collect(
     goodness = judged(problem, progress.stage, told, laplace)
     laplace = held_against(laplace, goodness)
     maps = _maps(problem, progress, laplace)
-    wider = np.sqrt(np.mean([one.inflation for one in goodness if one] or [1.0]))
-    outlines = moved(problem, progress, laplace and wider * laplace.deviation)
+    outlines = moved(problem, progress, laplace and np.sqrt(inflation(goodness)) * laplace.deviation)
     own = zip(fitted, maps, outlines, strict=True)
     images = problem.ensemble.gather([replace(one, map=found, outline=outline) for one, found, outline in own])
     free = problem.coordinates.free
