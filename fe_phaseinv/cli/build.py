@@ -28,7 +28,8 @@ from fe_phaseinv.forward.trajectory import Tolerances
 from fe_phaseinv.inference.ensemble import SeriesEnsemble
 from fe_phaseinv.inference.matern import Matern
 from fe_phaseinv.inference.posing import joint, pose
-from fe_phaseinv.inference.problem import Problem, Series
+from fe_phaseinv.inference.problem import Problem
+from fe_phaseinv.inference.series import Series
 from fe_phaseinv.inference.settings import Settings
 from fe_phaseinv.laws.bases import EvenPowers
 from fe_phaseinv.models.declarations import MEAN

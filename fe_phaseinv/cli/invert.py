@@ -12,7 +12,8 @@ from fe_phaseinv.cli.folder import open_folder, pose_case, read, read_progress, 
 from fe_phaseinv.cli.session import DONE, NOT_CONVERGED, WORLD, Session, log
 from fe_phaseinv.core.parallel import on_root
 from fe_phaseinv.inference.inversion import iterate
-from fe_phaseinv.inference.problem import Problem, Series
+from fe_phaseinv.inference.problem import Problem
+from fe_phaseinv.inference.series import Series
 from fe_phaseinv.observation.boundary import interpolation_error
 from fe_phaseinv.optimisation.trust_region import Outcome
 from fe_phaseinv.output.result import collect

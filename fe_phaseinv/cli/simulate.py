@@ -13,7 +13,8 @@ from fe_phaseinv.cli.session import DONE, NOT_CONVERGED, WORLD, Session, log
 from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.core.parallel import on_root
 from fe_phaseinv.data.images import ImageSeries
-from fe_phaseinv.inference.problem import Problem, Series
+from fe_phaseinv.inference.problem import Problem
+from fe_phaseinv.inference.series import Series
 from fe_phaseinv.observation.channels import Channels
 from fe_phaseinv.output.result import numbered
 from fe_phaseinv.output.states import write_states

@@ -178,7 +178,7 @@ class ForwardModel:
         record : float
             Largest number of steps after which to keep the states, for `Sweeps`; they compute them again otherwise.
         max_steps : float
-            Largest number of steps between two frames; a run that needs more has failed.
+            Largest number of steps tried between two frames; a run that needs more has failed.
 
         Raises
         ------

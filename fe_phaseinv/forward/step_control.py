@@ -11,7 +11,11 @@ from fe_phaseinv.forward.past import Past, combine
 from fe_phaseinv.solvers.direct import StepFailed
 
 FIRST_STEP, SMALLEST_STEP = 1e-4, 1e-9
-"""First step to try, as a share of the whole time, and the smallest one, as a share of the time to the first frame."""
+"""Least first step to try, as a share of the whole time, and the smallest one, as a share of the time to the first
+frame."""
+FIRST_CHANGE = 0.1
+"""First step to try where it is larger, as a share of the relative tolerance times the whole time, in which states
+change by a few times their fluctuation at most."""
 
 
 class GridSteps:
@@ -26,7 +30,7 @@ class GridSteps:
     """
 
     def __init__(self, integrator, grid: TimeGrid):
-        self.integrator, self.grid = integrator, grid
+        self.integrator, self.grid, self.left = integrator, grid, np.inf
 
     def advance(self, past: Past, target: float) -> None:
         """Take the next step. Collective.
@@ -56,10 +60,11 @@ class AdaptiveSteps:
 
     def __init__(self, integrator, times: Sequence[float]):
         self.integrator = integrator
-        self.wanted, self.order = FIRST_STEP * (times[-1] - times[0]), 1
+        share = max(FIRST_STEP, FIRST_CHANGE * integrator.tolerances.rtol)
+        self.wanted, self.order = share * (times[-1] - times[0]), 1
         self.smallest = SMALLEST_STEP * (times[1] - times[0])
-        self.run = 0
-        """Number of equal steps of this order so far."""
+        self.run, self.left = 0, np.inf
+        """Number of equal steps of this order so far, and of steps that may still be tried up to the next frame."""
 
     def advance(self, past: Past, target: float) -> None:
         """Take the next step, as large as the error estimate allows. Collective.
@@ -74,9 +79,12 @@ class AdaptiveSteps:
         Raises
         ------
         StepFailed
-            Where no step is short enough.
+            Where no step is short enough, or more are needed than may be tried.
         """
         while True:
+            if self.left <= 0:
+                raise StepFailed("too many steps do not lead from one frame to the next")
+            self.left -= 1
             step, time = self._proposal(past.times[-1], target)
             try:
                 state = self.integrator.attempt(past, time, self.order)

@@ -10,7 +10,7 @@ from firedrake import MeshGeometry
 from fe_phaseinv.data.moving import MovingMesh
 from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.observation.pixels import Pixels
-from fe_phaseinv.observation.smoothing import Smoother
+from fe_phaseinv.observation.starts import Starts
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,12 +21,12 @@ class Discretisation:
     ----------
     forward : ForwardModel
     pixels : Pixels
-    smoother : Smoother
+    smoother : Starts
     """
 
     forward: ForwardModel
     pixels: Pixels
-    smoother: Smoother
+    smoother: Starts
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from functools import cached_property
 
@@ -21,18 +21,19 @@ from fe_phaseinv.observation.unknown_field import UnknownField
 from fe_phaseinv.solvers.direct import StepFailed
 
 MOST_STEPS, USUAL = 120, 3e-3
-"""Trial laws with which more steps are needed between two frames, at this relative tolerance, are taken for failed."""
+"""Trial laws with which more steps must be tried between two frames, at this relative tolerance, are taken for
+failed."""
 
 
 def most_steps(tolerances: Tolerances) -> float:
-    """Return the number of steps between two frames beyond which trial laws are taken for failed.
+    """Return the number of steps tried between two frames beyond which trial laws are taken for failed.
 
     Parameters
     ----------
     tolerances : Tolerances
         By the usual order, steps grow as the cube root of the relative one.
     """
-    return MOST_STEPS * max(1.0, USUAL / tolerances.rtol) ** (1 / 3)
+    return MOST_STEPS * (USUAL / tolerances.rtol) ** (1 / 3)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -176,17 +177,114 @@ class Experiment:
             On all ranks, where the equations cannot be solved, or predictions are not finite: what is missing in them
             is no missing pixel.
         """
-        chosen = grids or [None] * len(self.segments)
-        runs = [self._run(m, q, segment, grid) for segment, grid in zip(self.segments, chosen, strict=True)]
+        runs = self.solve(m, q, grids)
+        return self.compared(runs, self.derivatives(runs), self.scalar_derivatives(runs))
+
+    def solve(
+        self,
+        m: np.ndarray,
+        q: np.ndarray,
+        grids: Sequence[TimeGrid] | None = None,
+        *,
+        sensitivities: bool = True,
+        of_start: bool = True,
+    ) -> list[Trajectory]:
+        """Solve all segments; the states of an unknown start are its own and those after it. Collective.
+
+        Parameters
+        ----------
+        m : numpy.ndarray, shape (n,)
+            Coefficients of all laws.
+        q : numpy.ndarray, shape (k,)
+            Shares of the modes of an unknown start.
+        grids : sequence of TimeGrid, optional
+            Steps to take in each segment; chosen where not given.
+        sensitivities : bool
+            Whether to carry derivatives by the unknowns along.
+        of_start : bool
+            Whether to carry those by the unknowns of a start along, too.
+
+        Raises
+        ------
+        StepFailed
+            On all ranks, where the equations cannot be solved.
+        """
+        chosen, runs = grids or [None] * len(self.segments), []
+        for segment, grid in zip(self.segments, chosen, strict=True):
+            start, modes = self._start(q, segment)
+            modes = modes if sensitivities and of_start else None
+            run = self.forward.run(
+                m,
+                start,
+                segment.times,
+                grid=grid,
+                sensitivities=sensitivities,
+                modes=modes,
+                max_steps=most_steps(self.forward.integrator.tolerances),
+            )
+            first = [self.forward.tangent(modes)] if sensitivities else []
+            if self.field is not None:  # whose own frame comes first
+                run = replace(run, states=[run.start, *run.states], sensitivities=[*first, *run.sensitivities])
+            runs.append(run)
+        return runs
+
+    def derivatives(self, runs: Sequence[Trajectory]) -> Iterator[np.ndarray]:
+        """Give the derivatives of the local pixels, shape (rows, k), one frame after the other. Collective.
+
+        Parameters
+        ----------
+        runs : sequence of Trajectory
+            With sensitivities.
+        """
+        for run in runs:
+            for state, derivative in zip(run.states, run.sensitivities, strict=True):
+                rows = self.channels.derivatives(derivative)
+                if self.forward.displaced is not None:
+                    rows[:, -len(self.forward.displaced) :] += self.channels.carried(state)
+                yield rows
+
+    def scalar_derivatives(self, runs: Sequence[Trajectory]) -> dict[str, np.ndarray]:
+        """Return the derivatives of the model's scalars by the coefficients, by name, shape (frames, columns).
+
+        Parameters
+        ----------
+        runs : sequence of Trajectory
+            With sensitivities.
+        """
+        layout, columns = self.forward.layout, self.forward.step.forms.columns
+        # From the end: there are fewer carried derivatives than values of a state.
+        return {
+            name: np.array([by[layout.place(name) - layout.size, :columns] for run in runs for by in run.sensitivities])
+            for name in layout.scalars
+        }
+
+    def compared(
+        self, runs: Sequence[Trajectory], derivatives: Iterable[np.ndarray], of_scalars: Mapping[str, np.ndarray]
+    ) -> Fit:
+        """Compare the predictions of runs with the images. Collective.
+
+        Parameters
+        ----------
+        runs : sequence of Trajectory
+        derivatives : iterable of numpy.ndarray, shape (rows, k)
+            Of the local pixels, one frame after the other.
+        of_scalars : mapping of numpy.ndarray, shape (frames, columns)
+            By name, those of the model's scalars.
+
+        Raises
+        ------
+        StepFailed
+            On all ranks, where predictions or derivatives are not finite.
+        """
+        states = [state for run in runs for state in run.states]
+        frames = tuple(frame for segment in self.segments for frame in segment.frames)
         predictions, differences, gradient, hessian = [], [], 0.0, 0.0
-        for frame, state, derivative in self._compared(runs):
+        for frame, state, rows in zip(frames, states, derivatives, strict=True):
             predictions.append(self.channels.average(state))
-            seen, rows = self.channels.compare(frame, predictions[-1]), self.channels.derivatives(derivative)
-            if self.forward.displaced is not None:
-                rows[:, -len(self.forward.displaced) :] += self.channels.carried(state)
+            seen = self.channels.compare(frame, predictions[-1])
             differences.append(seen)
             gradient += rows.T @ seen.force
-            rows *= np.sqrt(seen.weight)[:, None]
+            rows = rows * np.sqrt(seen.weight)[:, None]
             hessian += rows.T @ rows
         comm, weight = self.pixels.comm, self.weight
         if any_rank(comm, not all(np.isfinite(each).all() for each in (*predictions, gradient, hessian))):
@@ -205,11 +303,12 @@ class Experiment:
             misfit_rms=float(np.sqrt(squares / max(count, 1))),
             grids=tuple(run.grid for run in runs),
             channels=self.channels,
-            frames=tuple(frame for segment in self.segments for frame in segment.frames),
-            states=[state for run in runs for state in run.states],
+            frames=frames,
+            states=states,
             predictions=predictions,
             weights=[seen.weight for seen in differences],
-            **self._scalars(runs),
+            scalars=self._scalars(states),
+            scalar_derivatives=dict(of_scalars),
         )
 
     def squared(self, changes: Sequence[np.ndarray], fit: Fit) -> float:
@@ -224,29 +323,16 @@ class Experiment:
         pairs = zip(changes, fit.weights, strict=True)
         return self.weight * float(total(self.pixels.comm, sum(weight @ change**2 for change, weight in pairs)))
 
-    def _run(self, m: np.ndarray, q: np.ndarray, segment: Segment, grid: TimeGrid | None) -> Trajectory:
-        """Solve a segment; where the start is unknown, its own frame comes first."""
+    def _start(self, q: np.ndarray, segment: Segment) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the start of a segment, and the fields whose shares in it are unknown."""
         start, modes = (self.field.at(q), self.field.modes) if self.field else (segment.start, None)
         if self.changes is not None:
             modes = self.changes if modes is None else np.hstack([modes, self.changes])
-        most = most_steps(self.forward.integrator.tolerances)
-        run = self.forward.run(m, start, segment.times, grid=grid, sensitivities=True, modes=modes, max_steps=most)
-        if self.field is None:
-            return run
-        derivatives = [self.forward.tangent(modes), *run.sensitivities]
-        return replace(run, states=[run.start, *run.states], sensitivities=derivatives)
+        return start, modes
 
-    def _scalars(self, runs: Sequence[Trajectory]) -> dict[str, dict[str, np.ndarray]]:
-        """Return the scalars of all states compared with, and their derivatives, by the names of `Fit`."""
-        layout, columns = self.forward.layout, self.forward.step.forms.columns
-        values, derivatives = {}, {}
-        for name in layout.scalars:
-            place = layout.place(name)
-            values[name] = np.array([state[place] for run in runs for state in run.states])
-            # From the end: there are fewer carried derivatives than values of a state.
-            rows = [by[place - layout.size, :columns] for run in runs for by in run.sensitivities]
-            derivatives[name] = np.array(rows)
-        return {"scalars": values, "scalar_derivatives": derivatives}
+    def _scalars(self, states: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        layout = self.forward.layout
+        return {name: np.array([state[layout.place(name)] for state in states]) for name in layout.scalars}
 
     def _of_term(self, runs: Sequence[Trajectory]) -> TermShare | None:
         if self.term is None:
@@ -258,7 +344,3 @@ class Experiment:
         return self.term.share(
             [layout.component(state, 0) for state in states], [layout.carried_component(by, 0) for by in derivatives]
         )
-
-    def _compared(self, runs: Sequence[Trajectory]) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-        for segment, run in zip(self.segments, runs, strict=True):
-            yield from zip(segment.frames, run.states, run.sensitivities, strict=True)

@@ -13,8 +13,9 @@ from fe_phaseinv.core.errors import DataWarning
 from fe_phaseinv.inference.field_objective import FieldObjective
 from fe_phaseinv.inference.objective import Objective
 from fe_phaseinv.inference.posterior import Laplace
-from fe_phaseinv.inference.problem import Problem, beginning
+from fe_phaseinv.inference.problem import Problem
 from fe_phaseinv.inference.progress import Progress, Task
+from fe_phaseinv.inference.series import COARSE, beginning
 from fe_phaseinv.optimisation.trust_region import Outcome, State, start
 from fe_phaseinv.optimisation.trust_region import iterate as minimise
 
@@ -23,9 +24,15 @@ FIRST_RADIUS = 1.0
 kT."""
 FINAL = (Outcome.NO_START, Outcome.INSENSITIVE, Outcome.MAX_ITERATIONS)
 """Outcomes after which no other stage follows."""
-TOLERANCE = {"intervals": 0.2, "search": 1e-2, "trajectory": 1e-6}
+TOLERANCE = {"intervals": 0.5, COARSE: 0.1, "search": 1e-2, "trajectory": 1e-6}
 """Promised reduction of the cost, relative to it, at which a stage ends. The search is for priors that follow from a
 trajectory which fits well enough: the strength of that of clean images, the tilt where fields are unknown."""
+CLEAN, NOISY = {"search": 0.1, "trajectory": 1e-2}, {"intervals": 0.2, COARSE: 1e-3, "search": 1e-3}
+"""The same with derivatives of a coarser level, which cannot tell more where the misfit is no noise, but what elements
+and steps leave; and where most of it is noise."""
+MOST_CORRECTIONS, KEPT = 8, 0.25
+"""Trial points with derivatives of a coarser level after which those of the fine one take over, and the share of what
+they promise that steps must keep for them not to."""
 BEGINNING_TOLERANCE, MOST_IN_BEGINNING = 0.5, 6
 """The same of the beginning of a trajectory, and the most trial points of one: what it leaves open would wander."""
 SAME_REGULARISATION, MOST_CHOICES = 2.0, 8
@@ -64,10 +71,13 @@ def iterate(problem: Problem, *, max_iterations: int = 50, progress: Progress | 
         objective = progress.task.objective(problem)
     while True:
         task, most = progress.task, _most_iterations(progress, max_iterations)
-        for state in minimise(objective, progress.state, tolerance(task.stage), most, objective.subproblem):
+        least, misled = _tolerance(problem, task), _is_misled(problem, progress)
+        for state in () if misled else minimise(objective, progress.state, least, most, objective.subproblem):
             progress = run.record(task, state, progress)
             if state.outcome is None:
                 yield progress
+            if _is_misled(problem, progress):
+                break
         following = _next_task(problem, progress, max_iterations)
         if following is None:
             yield progress
@@ -97,7 +107,7 @@ class _Run:
     ) -> tuple[Objective | FieldObjective, Progress]:
         """Return the objective of a further stage, and the progress at the point that the one before it has reached."""
         radius, point = max(before.state.radius, FIRST_RADIUS), before.state.point
-        if before.stage in self.problem.preparations:
+        if before.stage in self.problem.preparations or task.exact != before.task.exact:
             following = task.objective(self.problem)
             return following, self._begin(following, task, point.x, radius, before)
         following = objective.with_prior(task.prior(self.problem), self.problem.variance(task.regularisation))
@@ -130,9 +140,7 @@ class _Run:
             history = (*history, _entry(task.stage, state, seconds))
         return Progress(
             ensemble=self.problem.ensemble,
-            stage=task.stage,
-            regularisation=task.regularisation,
-            tilt=task.tilt,
+            task=task,
             state=state,
             history=history,
             seconds=seconds,
@@ -155,9 +163,9 @@ def posterior(problem: Problem, progress: Progress) -> Laplace:
 
 def _most_iterations(progress: Progress, max_iterations: int) -> int:
     """Return the iteration at which a stage ends at the latest."""
-    if not beginning(progress.stage):
+    if not beginning(progress.stage) and progress.stage != COARSE:
         return max_iterations
-    began = next(entry["iteration"] for entry in progress.history if entry["stage"] == progress.stage)
+    began = _since_start(progress)[0]["iteration"]
     return min(max_iterations, began + MOST_IN_BEGINNING)
 
 
@@ -166,25 +174,54 @@ def _next_task(problem: Problem, progress: Progress, max_iterations: int) -> Tas
     state = progress.state
     if state.outcome in FINAL and not (state.outcome is Outcome.MAX_ITERATIONS and state.iteration < max_iterations):
         return None
-    if beginning(progress.stage):
+    if progress.stage in problem.preparations:
         stages = (*problem.preparations, _first_trajectory(problem))
-        return replace(progress.task, stage=stages[stages.index(progress.stage) + 1])
-    if progress.stage == "intervals":
-        return replace(_chosen(problem, progress), stage=_first_trajectory(problem))
+        task = progress.task if beginning(progress.stage) else _chosen(problem, progress)
+        return replace(task, stage=stages[stages.index(progress.stage) + 1])
+    if _is_misled(problem, progress):
+        return replace(progress.task, exact=True)
     following = _chosen(problem, progress)
     if progress.stage == "trajectory" and (_same(following, progress, problem) or _gives_up(progress)):
         return None
     return replace(following, stage="trajectory")
 
 
+def _is_levelled(problem: Problem, task: Task) -> bool:
+    """Whether a stage takes derivatives from the coarse discretisation, and predictions from the fine one."""
+    return problem.levelled and not task.exact and task.stage not in problem.preparations
+
+
+def _tolerance(problem: Problem, task: Task) -> float:
+    """Return the promised reduction of the cost at which a stage ends."""
+    if problem.noise:
+        return NOISY.get(task.stage, tolerance(task.stage))
+    return CLEAN[task.stage] if _is_levelled(problem, task) else tolerance(task.stage)
+
+
+def _is_misled(problem: Problem, progress: Progress) -> bool:
+    """Whether derivatives of a coarser level lead no further: a step has not kept its promise, or there were many."""
+    state = progress.state
+    if not _is_levelled(problem, progress.task) or state.outcome is Outcome.CONVERGED:
+        return False
+    return state.outcome is Outcome.COLLAPSED or state.kept < KEPT or len(_since_start(progress)) > MOST_CORRECTIONS
+
+
+def _since_start(progress: Progress) -> list[dict]:
+    """Return the entries of the history since its task began, the first one that of the point where it did."""
+    history, began = progress.history, len(progress.history) - 1
+    while began and history[began - 1]["iteration"] < history[began]["iteration"]:
+        began -= 1
+    return list(history[began:])
+
+
 def _chosen(problem: Problem, progress: Progress) -> Task:
     """Choose the priors of the laws anew."""
-    weights, tilt = progress.regularisation, progress.tilt
+    weights, tilt = progress.regularisation, progress.task.tilt
     if problem.settings.regularisation == "auto":
         weights = _better_regularisation(problem, progress)
     if problem.eliminates_fields and progress.stage not in problem.preparations:
         tilt = tuple(progress.state.point.tilt().tolist())
-    return Task(progress.stage, weights, tilt)
+    return replace(progress.task, regularisation=weights, tilt=tilt)
 
 
 def _same(chosen: Task, before: Progress, problem: Problem) -> bool:
@@ -194,7 +231,7 @@ def _same(chosen: Task, before: Progress, problem: Problem) -> bool:
         return False
     if not chosen.tilt:
         return True
-    turned = np.subtract(chosen.tilt, before.tilt or 0.0)
+    turned = np.subtract(chosen.tilt, before.task.tilt or 0.0)
     return posterior(problem, before).moved(turned) < SAME_LAWS
 
 
@@ -210,7 +247,7 @@ def _gives_up(progress: Progress) -> bool:
 def _first_trajectory(problem: Problem) -> str:
     """Name the stage after the preparations: the priors are chosen for a trajectory that fits well enough."""
     searched = problem.settings.regularisation == "auto" and not problem.noise
-    return "search" if searched or problem.eliminates_fields else "trajectory"
+    return "search" if searched or problem.eliminates_fields or problem.levelled else "trajectory"
 
 
 def _better_regularisation(problem: Problem, progress: Progress) -> tuple[float, ...]:

@@ -21,7 +21,8 @@ from fe_phaseinv.forward.trajectory import QUIET, Tolerances
 from fe_phaseinv.inference.discretisation import Discretisation, Moving
 from fe_phaseinv.inference.drive import data_in_time, mean_at
 from fe_phaseinv.inference.ensemble import SeriesEnsemble
-from fe_phaseinv.inference.problem import Problem, Series
+from fe_phaseinv.inference.problem import Problem
+from fe_phaseinv.inference.series import Series
 from fe_phaseinv.inference.settings import Settings
 from fe_phaseinv.inference.typical import typical_scales
 from fe_phaseinv.laws.coordinates import Coordinates, Gauge
@@ -34,9 +35,9 @@ from fe_phaseinv.observation.starts import Starts
 
 NOISE_SHARE, LOOSE = 0.1, 3e-3
 """The error of a step may be this share of the noise of a pixel, as far as this relative tolerance."""
-COARSE_TIME, COARSEST_TIME = 5.0, 1.5e-2
-"""The intervals, which only lead to a start, are solved with half the degree and a time tolerance larger by this
-factor, or with this one where that is finer."""
+COARSE_TIME = 1.5e-2
+"""Relative tolerance, if not a larger one, with half the degree: of intervals, which only lead to a start, and where
+derivatives of trajectories need not be exact."""
 
 
 def pose(images: ImageSeries, model, mesh, settings: Settings) -> Problem:
@@ -68,7 +69,7 @@ def pose(images: ImageSeries, model, mesh, settings: Settings) -> Problem:
     start, fixed = _start(model, parameters, settings, typical)
     coordinates = coordinates_for(model, parameters, start, fixed, typical)
     fine = settings.tolerances or _tolerances(images)
-    coarse = replace(fine, rtol=max(COARSE_TIME * fine.rtol, COARSEST_TIME))
+    coarse = replace(fine, rtol=max(COARSE_TIME, fine.rtol))
     smoothers = _smoothers(images, mesh, settings.degree, settings)
     data = data_in_time(images, model, smoothers[0], (settings.first_frame, *followed), settings.data)
 

@@ -30,11 +30,14 @@ class Task:
         Of the priors of the laws.
     tilt : tuple of float
         Of them; empty for none.
+    exact : bool
+        Whether a trajectory has derivatives of its own, where it could have those of the coarse discretisation.
     """
 
     stage: str
     regularisation: tuple[float, ...]
     tilt: tuple[float, ...] = ()
+    exact: bool = False
 
     def objective(self, problem: Problem) -> Objective | FieldObjective:
         """Return the cost. Collective.
@@ -43,7 +46,7 @@ class Task:
         ----------
         problem : Problem
         """
-        return problem.objective(self.stage, self.regularisation, self.tilt)
+        return problem.objective(self.stage, self.regularisation, self.tilt, self.exact)
 
     def prior(self, problem: Problem) -> Prior:
         """Return the prior of all laws.
@@ -63,9 +66,8 @@ class Progress:
     ----------
     ensemble : SeriesEnsemble
         That the series of images are dealt to.
-    stage : str
-    regularisation : tuple of float
-        Of the priors of the laws.
+    task : Task
+        What is minimised.
     state : State
     history : tuple of dict
         One entry for every trial point and for the first point of every stage.
@@ -75,37 +77,36 @@ class Progress:
         Work done so far.
     choices : int
         How often the weights of the priors have been chosen on the trajectory.
-    tilt : tuple of float
-        Of the priors of the laws; empty for none.
     """
 
     ensemble: SeriesEnsemble
-    stage: str
-    regularisation: tuple[float, ...]
+    task: Task
     state: State
     history: tuple[dict, ...]
     seconds: float
     counts: Counts
     choices: int = 0
-    tilt: tuple[float, ...] = ()
 
     @property
-    def task(self) -> Task:
-        """What is minimised."""
-        return Task(self.stage, self.regularisation, self.tilt)
+    def stage(self) -> str:
+        """What the stage is called."""
+        return self.task.stage
+
+    @property
+    def regularisation(self) -> tuple[float, ...]:
+        """Weights of the priors of the laws."""
+        return self.task.regularisation
 
     def to_dict(self) -> dict:
         """Return plain values from which `resume` goes on. Collective."""
         point, state = self.state.point, self.state
         grids = [[{"times": grid.times, "orders": grid.orders} for grid in series] for series in point.grids]
         return {
-            "stage": self.stage,
-            "regularisation": self.regularisation,
+            **asdict(self.task),
             "seconds": self.seconds,
             "counts": asdict(self.counts),
             "cost": point.value,
             "choices": self.choices,
-            "tilt": self.tilt,
             "x": point.whole.tolist(),
             "replayed": point.replayed,
             "grids": self.ensemble.gather(grids),
@@ -113,6 +114,7 @@ class Progress:
             "iteration": state.iteration,
             "settled": state.settled,
             "stalls": state.stalls,
+            "kept": state.kept,
             "gradient_norm": state.gradient_norm if np.isfinite(state.gradient_norm) else None,
             "history": list(self.history),
         }
@@ -133,7 +135,7 @@ def resume(problem: Problem, saved: dict) -> Progress:
     ValueError
         Where the numbers of unknowns or series are others, or the cost at the recorded point is.
     """
-    task = Task(saved["stage"], tuple(saved["regularisation"]), tuple(saved["tilt"]))
+    task = Task(saved["stage"], tuple(saved["regularisation"]), tuple(saved["tilt"]), saved["exact"])
     objective = task.objective(problem)
     x = objective.local(np.array(saved["x"]))
     grids = [tuple(TimeGrid(tuple(g["times"]), tuple(g["orders"])) for g in series) for series in saved["grids"]]
@@ -144,12 +146,11 @@ def resume(problem: Problem, saved: dict) -> Progress:
     if not abs(point.value - saved["cost"]) <= SAME_COST * point.scale:
         raise ValueError(f"a cost of {point.value:.9g} where {saved['cost']:.9g} is recorded")
     norm = np.inf if saved["gradient_norm"] is None else saved["gradient_norm"]
-    state = State(point, saved["radius"], saved["iteration"], saved["settled"], saved["stalls"], norm)
+    numbers = {key: saved[key] for key in ("radius", "iteration", "settled", "stalls", "kept")}
+    state = State(point, gradient_norm=norm, **numbers)
     return Progress(
         ensemble=problem.ensemble,
-        stage=task.stage,
-        regularisation=task.regularisation,
-        tilt=task.tilt,
+        task=task,
         state=state,
         history=tuple(saved["history"]),
         seconds=saved["seconds"],

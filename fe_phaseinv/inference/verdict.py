@@ -10,7 +10,8 @@ import numpy as np
 from fe_phaseinv.core.errors import DataWarning
 from fe_phaseinv.inference.goodness import Goodness
 from fe_phaseinv.inference.posterior import Laplace
-from fe_phaseinv.inference.problem import Problem, Series
+from fe_phaseinv.inference.problem import Problem
+from fe_phaseinv.inference.series import Series
 from fe_phaseinv.optimisation.trust_region import Outcome
 
 NO_NOISE = "the misfit is no noise"

@@ -53,6 +53,7 @@ class Smoother:
         length: float | None = None,
     ):
         self.pixels, self.flat, self.tags, self.length = pixels, flat, tags, length
+        self._lengths: dict[int, float] = {}
         self.dimension = pixels.images.dimension
         self.size = float(np.prod(pixels.images.pixel) ** (1 / self.dimension))
 
@@ -186,7 +187,9 @@ class Smoother:
         equations = FrameEquations(self.pixels, index)
         if self.pixels.loss != "squares":
             self._reweight(equations, self.size)
-        length = self.length or self._length(equations)
+        if index not in self._lengths:
+            self._lengths[index] = self.length or self._length(equations)
+        length = self._lengths[index]
         if self.pixels.loss != "squares":
             self._reweight(equations, length)
         return equations, length

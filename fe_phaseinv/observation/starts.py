@@ -102,6 +102,19 @@ class Starts:
         """
         return self._of_first.uncertainty(index)
 
+    def as_smooth_as(self, other: Starts, index: int) -> Starts:
+        """Return fits of all frames, as smooth as others' fits of one of them. Collective.
+
+        Parameters
+        ----------
+        other : Starts
+            On another space, of the same channels.
+        index : int
+            Frame.
+        """
+        pairs = zip(self.smoothers, other.smoothers, strict=True)
+        return replace(self, smoothers=tuple(theirs.held(index).on(own.pixels) for own, theirs in pairs))
+
     @property
     def _channels(self) -> dict[str, int]:
         """Channels that show a scalar field as it is, by its name."""

@@ -149,6 +149,8 @@ class State:
         Of the best point before this one.
     accepted : bool
         Whether the last trial point was.
+    kept : float
+        Decrease of the cost at the last trial point, as a share of what the model promised.
     outcome : Outcome, optional
         None while there is more to do.
     """
@@ -160,4 +162,5 @@ class State:
     stalls: int = 0
     gradient_norm: float = np.inf
     accepted: bool = True
+    kept: float = 1.0
     outcome: Outcome | None = None

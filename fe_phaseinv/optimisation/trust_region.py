@@ -151,7 +151,8 @@ def _judged(state: State, trial: Point, step: Trial, bounded: bool) -> State:
     ratio = reduction / step.decrease
     growing = ratio > THRESHOLDS.grow and step.length >= THRESHOLDS.bounded * state.radius
     stalled = state.settled and reduction < THRESHOLDS.stall * scale and not growing
-    state = replace(state, stalls=state.stalls + 1 if stalled and step.promise < THRESHOLDS.doubtful * scale else 0)
+    stalled = stalled and step.promise < THRESHOLDS.doubtful * scale
+    state = replace(state, kept=max(ratio, -1.0), stalls=state.stalls + 1 if stalled else 0)
     outcome = Outcome.CONVERGED if state.stalls == THRESHOLDS.stalls else None
     if not ratio > THRESHOLDS.accept:
         return _refused(state, step, bounded, reduction, outcome)
@@ -171,7 +172,7 @@ def _refused(state: State, step: Trial, bounded: bool, reduction: float, outcome
     """Return the state where a trial point is not better: a shorter radius, but for a doubtful step."""
     scale = state.point.scale
     if not state.settled and abs(reduction) < THRESHOLDS.doubtful * scale:
-        return replace(state, accepted=False, settled=True)
+        return replace(state, accepted=False, settled=True, kept=1.0)
     if state.settled and not bounded and step.decrease < THRESHOLDS.noise * scale:
         outcome = Outcome.CONVERGED
     radius = THRESHOLDS.shrunk * step.length

@@ -19,8 +19,9 @@ from fe_phaseinv.inference.identifiability import Identifiability, identifiabili
 from fe_phaseinv.inference.inversion import posterior
 from fe_phaseinv.inference.outlines import moved
 from fe_phaseinv.inference.posterior import Laplace
-from fe_phaseinv.inference.problem import Problem, Series
+from fe_phaseinv.inference.problem import Problem
 from fe_phaseinv.inference.progress import Progress
+from fe_phaseinv.inference.series import Series
 from fe_phaseinv.inference.verdict import doubts, held_against, inflation, judged, status
 from fe_phaseinv.laws.bases import ConstantBasis
 from fe_phaseinv.laws.relations import Law

@@ -31,7 +31,9 @@ def problem(movie):
 def test_weights_of_the_priors_are_not_chosen_without_end(problem, monkeypatch):
     """A choice that goes round in a circle ends, and says so."""
     *_, last = inversion.iterate(problem, max_iterations=0)
-    ended = replace(last, stage="trajectory", state=replace(last.state, outcome=Outcome.CONVERGED))
+    ended = replace(
+        last, task=replace(last.task, stage="trajectory"), state=replace(last.state, outcome=Outcome.CONVERGED)
+    )
     other = tuple(100 * weight for weight in ended.regularisation)
     monkeypatch.setattr(inversion, "_better_regularisation", lambda problem, progress: other)
     before = replace(ended, choices=inversion.MOST_CHOICES - 1)

@@ -106,7 +106,8 @@ def test_one_limit_of_steps(movie, kind):
     objective.at(x)
     assert changed.options["max_steps"] == most_steps(changed.integrator.tolerances)
     assert most_steps(Tolerances(rtol=3e-4)) == pytest.approx(258.5, abs=0.1)
-    assert most_steps(Tolerances(rtol=3e-2)) == 120
+    assert most_steps(Tolerances(rtol=3e-3)) == 120
+    assert most_steps(Tolerances(rtol=3e-2)) == pytest.approx(55.7, abs=0.1)
 
 
 def test_an_elimination_that_does_not_end_is_told(movie, monkeypatch):

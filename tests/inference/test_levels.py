@@ -1,0 +1,114 @@
+"""Predictions of a fine discretisation with derivatives of a coarse one."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from mpi4py.MPI import COMM_SELF, COMM_WORLD
+
+from fe_phaseinv.data.meshes import periodic_mesh, rectangle_mesh
+from fe_phaseinv.forward.trajectory import Tolerances
+from fe_phaseinv.inference import inversion
+from fe_phaseinv.inference.levels import LevelledExperiment
+from fe_phaseinv.inference.posing import pose
+from fe_phaseinv.inference.progress import resume
+from fe_phaseinv.inference.settings import Settings
+from fe_phaseinv.laws.bases import Hermite, Legendre
+from fe_phaseinv.laws.relations import ideal_entropy
+from fe_phaseinv.models.cahn_hilliard import CahnHilliard
+from fe_phaseinv.models.phase_field_crystal import PhaseFieldCrystal
+from fe_phaseinv.optimisation.trust_region import Outcome
+
+INITIAL = {"chemical_potential": [0, -2.5, 0.1], "diffusivity": [-0.4, -0.3], "gradient_energy": 4e-3}
+STRENGTHS = (1e-4,) * 3
+
+
+def posed(movie, comm=COMM_SELF, **settings):
+    model = CahnHilliard(Legendre(3) + ideal_entropy, Legendre(2))
+    settings = Settings(initial=INITIAL, tolerances=Tolerances(rtol=3e-3, newton=1e-8), **settings)
+    return pose(movie, model, rectangle_mesh(movie, 6, comm), settings)
+
+
+def points(problem):
+    """The cost on two levels and with exact derivatives, at the same point and on the same grid of the fine level."""
+    levelled, exact = (problem.objective("trajectory", STRENGTHS, exact=each) for each in (False, True))
+    laws = problem.coordinates.from_coefficients(problem.coordinates.start)
+    x = levelled.begin(laws)
+    x[len(laws) :] = np.random.default_rng(3).uniform(-0.01, 0.01, len(x) - len(laws))
+    found = levelled.at(x)
+    fine = tuple(grids[:1] for grids in found.grids)
+    return levelled, found, exact.at(x, replace(found, grids=fine))
+
+
+@pytest.mark.parallel([1, 3])
+def test_predictions_are_fine_and_derivatives_coarse(movie):
+    problem = posed(movie, COMM_WORLD)
+    levelled, found, exact = points(problem)
+    assert found.misfit == pytest.approx(exact.misfit, rel=1e-6)
+    series = problem.series[0]
+    coarse, x = series.preparation("coarse", 1.0), found.x
+    (run,) = coarse.solve(problem.coordinates.coefficients(x), x[:0], found.grids[0][1:])
+    gradient, into = 0.0, problem.coordinates.jacobian(x)[problem.coordinates.free]
+    (fit,) = found.fits
+    for frame, rows, predicted in zip(fit.frames, coarse.derivatives([run]), fit.predictions, strict=True):
+        gradient += rows.T @ fit.channels.compare(frame, predicted).force
+    expected = into.T @ COMM_WORLD.allreduce(gradient) + levelled.prior_at(x)[1]
+    np.testing.assert_allclose(found.gradient, expected, rtol=1e-9, atol=1e-12)
+    change = found.hessian - exact.hessian
+    assert 1e-6 < np.linalg.norm(change) / np.linalg.norm(exact.hessian) < 0.1
+
+
+def test_the_laws_of_noisy_images_have_exact_derivatives(movie):
+    problem = posed(replace(movie, noise=0.05))
+    levelled, found, exact = points(problem)
+    laws = slice(len(problem.coordinates))
+    assert len(levelled) > laws.stop
+    np.testing.assert_allclose(found.gradient[laws], exact.gradient[laws], rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(found.hessian[laws, laws], exact.hessian[laws, laws], rtol=1e-6, atol=1e-9)
+    difference = np.linalg.norm(found.hessian - exact.hessian)
+    assert 1e-6 < difference / np.linalg.norm(exact.hessian) < 0.1
+    assert list(found.fits[0].scalar_derivatives) == list(exact.fits[0].scalar_derivatives)
+
+
+@pytest.mark.parallel([1, 3])
+def test_both_lead_to_the_same_laws(movie):
+    problem = posed(movie, COMM_WORLD, regularisation=1e-5)
+    path = list(inversion.iterate(problem, max_iterations=30))
+    assert path[-1].state.outcome is Outcome.CONVERGED and not path[-1].task.exact
+    assert list(dict.fromkeys(p.stage for p in path)) == ["intervals", "coarse", "search", "trajectory"]
+    exact = replace(path[-1].task, exact=True)
+    point = exact.objective(problem).at(path[-1].state.point.x)
+    step = np.linalg.solve(point.hessian, -point.gradient)
+    spread = np.sqrt(2 * point.misfit / point.pixels * np.diag(np.linalg.inv(point.hessian)))
+    assert np.all(np.abs(step) < 3 * spread)
+
+
+def test_an_inversion_goes_on_amid_the_levels(movie):
+    problem = posed(movie)
+    path = list(inversion.iterate(problem, max_iterations=12))
+    for stage in ("coarse", "search"):
+        amid = [p for p in path if p.stage == stage][1]
+        saved = json.loads(json.dumps(amid.to_dict()))
+        *_, last = inversion.iterate(problem, max_iterations=12, progress=resume(problem, saved))
+        assert [entry["cost"] for entry in last.history] == [entry["cost"] for entry in path[-1].history]
+
+
+def test_steps_that_keep_little_of_their_promise_are_followed_by_exact_ones(movie):
+    problem = posed(movie)
+    progress = next(p for p in inversion.iterate(problem, max_iterations=12) if p.stage == "search")
+    broken = replace(progress, state=replace(progress.state, kept=0.1))
+    following = next(inversion.iterate(problem, max_iterations=12, progress=broken))
+    assert following.task == replace(progress.task, exact=True)
+    (experiment,) = following.task.objective(problem).experiments
+    assert not isinstance(experiment, LevelledExperiment)
+    kept = next(inversion.iterate(problem, max_iterations=12, progress=progress))
+    assert not kept.task.exact
+
+
+def test_what_one_level_must_do(movie):
+    assert posed(movie).levelled
+    assert not posed(movie, degree=2).levelled
+    assert not posed(movie, hessian="both").levelled
+    crystal = PhaseFieldCrystal(Legendre(3), Hermite(5, 10.0))
+    assert not pose(movie, crystal, periodic_mesh(movie, 4, COMM_SELF), Settings(boundary="periodic")).levelled
