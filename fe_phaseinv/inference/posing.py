@@ -35,9 +35,9 @@ from fe_phaseinv.observation.starts import Starts
 
 NOISE_SHARE, LOOSE = 0.1, 3e-3
 """The error of a step may be this share of the noise of a pixel, as far as this relative tolerance."""
-COARSE_TIME = 1.5e-2
-"""Relative tolerance, if not a larger one, with half the degree: of intervals, which only lead to a start, and where
-derivatives of trajectories need not be exact."""
+COARSE_TIME, COARSE_NEWTON = 1.5e-2, 1e-2
+"""Relative tolerance in time, and that of Newton's method as a share of it, with half the degree: of intervals, which
+only lead to a start, and where derivatives of trajectories need not be exact."""
 
 
 def pose(images: ImageSeries, model, mesh, settings: Settings) -> Problem:
@@ -69,7 +69,7 @@ def pose(images: ImageSeries, model, mesh, settings: Settings) -> Problem:
     start, fixed = _start(model, parameters, settings, typical)
     coordinates = coordinates_for(model, parameters, start, fixed, typical)
     fine = settings.tolerances or _tolerances(images)
-    coarse = replace(fine, rtol=max(COARSE_TIME, fine.rtol))
+    coarse = replace(fine, rtol=max(COARSE_TIME, fine.rtol), newton=max(COARSE_NEWTON, fine.newton))
     smoothers = _smoothers(images, mesh, settings.degree, settings)
     data = data_in_time(images, model, smoothers[0], (settings.first_frame, *followed), settings.data)
 
