@@ -54,16 +54,40 @@ class Multipliers:
         StepFailed
             Where an iteration does not converge.
         """
+        multiplier = solver.solve(self.side(n) - less, transposed=True)
+        self.take(n, formula, multiplier)
+        return multiplier
+
+    def side(self, n: int) -> np.ndarray:
+        """Return the right-hand side for the multiplier of step n, shape (size,).
+
+        Parameters
+        ----------
+        n : int
+            Number of the step.
+        """
         layout = self._step.layout
         rhs = self._loads[n].copy() if n in self._loads else layout.zeros()
         if n in self._pending:
             rhs -= layout.from_rates(self._pending.pop(n))
-        multiplier = solver.solve(rhs - less, transposed=True)
+        return rhs
+
+    def take(self, n: int, formula: np.ndarray, multiplier: np.ndarray) -> None:
+        """Count what a multiplier gives. Collective.
+
+        Parameters
+        ----------
+        n : int
+            Number of the step.
+        formula : numpy.ndarray, shape (order + 1,)
+            Weights of its formula.
+        multiplier : numpy.ndarray, shape (size,)
+            That of the step.
+        """
         self._pass_on(n, formula, self._step.operators.rate_transposed(multiplier))
         self._weighted.set_multiplier(multiplier)
         self._count(n, self._weighted.first())
         self._add_boundary(n, multiplier[self._step.operators.given])
-        return multiplier
 
     def add(self, n: int, formula: np.ndarray, derivatives: WeightedDerivatives) -> None:
         """Count the change of the derivatives of the equations of step n.

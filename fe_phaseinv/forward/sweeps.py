@@ -116,11 +116,62 @@ class Sweeps:
         StepFailed
             Where a linear solve fails, or a state cannot be computed again.
         """
-        multipliers = self._multipliers(weights)
+        return self.adjoints([weights])[0]
+
+    def tangents(self, changes: Sequence[Inputs]) -> list[np.ndarray]:
+        """Return what `tangent` gives for several changes, as columns; one solve a step serves all. Collective.
+
+        Parameters
+        ----------
+        changes : sequence of Inputs
+            The changes.
+
+        Returns
+        -------
+        list of numpy.ndarray, shape (size, k)
+            For each frame.
+
+        Raises
+        ------
+        StepFailed
+            As for `tangent`.
+        """
+        if not self.weighted.step.forms.plain_rate:
+            return [np.column_stack(frame) for frame in zip(*map(self.tangent, changes), strict=True)]
+        self._pairs, window, frames = None, self.integrator.tolerances.max_order + 1, self._frames
+        starts = [self.weighted.step.layout.from_rates(change.start) for change in changes]
+        for start, change in zip(starts, changes, strict=True):
+            self._prescribe_change(start, self._boundary_change(0, change))
+        records, past, found = [self._first], [np.column_stack(starts)], {}
+        for n in range(1, self._count + 1):
+            record = self._record(n, records)
+            solver, formula = self._visit(n, record)
+            past = [solver.solve(self._sides(n, self._changed_history(formula, past), changes)), *past][:window]
+            records = [record, *records][:window]
+            if n in frames:
+                found[n] = past[0]
+        return [found[n] for n in frames]
+
+    def adjoints(self, weights: Sequence[Sequence[np.ndarray]]) -> list[Inputs]:
+        """Return what `adjoint` gives for several sets of weights; one solve a step serves all. Collective.
+
+        Parameters
+        ----------
+        weights : sequence of sequence of numpy.ndarray, shape (size,)
+            The sets, each with an array for each frame.
+
+        Raises
+        ------
+        StepFailed
+            As for `adjoint`.
+        """
+        each = [self._multipliers(one) for one in weights]
         for n, record in self._records_backwards():
             solver, formula = self._visit(n, record)
-            multipliers.solve(n, solver, formula)
-        return multipliers.derivative()
+            sides = np.column_stack([multipliers.side(n) for multipliers in each])
+            for multipliers, column in zip(each, solver.solve(sides, transposed=True).T, strict=True):
+                multipliers.take(n, formula, np.ascontiguousarray(column))
+        return [multipliers.derivative() for multipliers in each]
 
     def second(self, weights: Sequence[np.ndarray], changes: Sequence[np.ndarray]) -> Inputs:
         """Return the change of `adjoint` by the change of the inputs of the last `tangent`. Collective.
@@ -207,14 +258,26 @@ class Sweeps:
     def _tangent_step(self, n: int, record: np.ndarray, past: list[np.ndarray], change: Inputs) -> np.ndarray:
         """Return the change of the state after step n, and that of its history where records have it."""
         solver, formula = self._visit(n, record)
+        history = self._changed_history(formula, past)
+        changed = solver.solve(self._sides(n, history[:, None], [change])[:, 0])
         step = self.weighted.step
-        history = combine(formula[1:], [step.layout.rates(before) for before in past[: len(formula) - 1]])
-        self._set_inputs(n, change)
-        rhs = -self.weighted.explicit()
-        rhs[: step.layout.inner] -= step.operators.rate(history)
-        self._prescribe_change(rhs, self._boundary_change(n, change))
-        changed = solver.solve(rhs)
         return changed if step.forms.plain_rate else step.layout.record(changed, history)
+
+    def _changed_history(self, formula: np.ndarray, past: list[np.ndarray]) -> np.ndarray:
+        """Return the change of what the states before contribute to the time derivatives."""
+        return combine(formula[1:], [self.weighted.step.layout.rates(before) for before in past[: len(formula) - 1]])
+
+    def _sides(self, n: int, history: np.ndarray, changes: Sequence[Inputs]) -> np.ndarray:
+        """Return the right-hand sides for the changes of the state after step n, as columns."""
+        step, columns = self.weighted.step, []
+        for change in changes:
+            self._set_inputs(n, change)
+            columns.append(-self.weighted.explicit())
+        sides = np.column_stack(columns)
+        sides[: step.layout.inner] -= step.operators.rate(history)
+        for column, change in enumerate(changes):
+            self._prescribe_change(sides[:, column], self._boundary_change(n, change))
+        return sides
 
     def _set_inputs(self, n: int, change: Inputs) -> None:
         """Write the change of what is given at the end of step n."""

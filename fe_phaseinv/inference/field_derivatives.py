@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from fe_phaseinv.forward.trajectory import Trajectory
 from fe_phaseinv.inference.field_fit import FieldFit
 from fe_phaseinv.inference.field_unknowns import FieldUnknowns
 from fe_phaseinv.solvers.direct import StepFailed
+
+TOGETHER = 8
+"""Vectors that one sweep is done for: a solve for so many takes about as long as two for one."""
 
 
 class FieldDerivatives:
@@ -88,14 +92,15 @@ class FieldDerivatives:
     @cached_property
     def H_um(self) -> np.ndarray:
         """Gauss-Newton Hessian by unknown fields and laws, shape (local size of the fields, k). Collective."""
-        of = self.objective
+        of, loads = self.objective, []
         self._go_there()
-        columns = np.empty((len(self.x), len(of.coordinates)))
         for column in range(len(of.coordinates)):
             pairs = zip(self._seen_of_laws, self.fit.differences, strict=True)
-            loads = [of.weight * of.channels.spread(np.sqrt(seen.weight) * rows[:, column]) for rows, seen in pairs]
-            columns[:, column] = of.of_fields(self._adjoint(loads))
-        return columns[of.laws.stop :]
+            loads.append(
+                [of.weight * of.channels.spread(np.sqrt(seen.weight) * rows[:, column]) for rows, seen in pairs]
+            )
+        found = [of.of_fields(by) for by in self._adjoints(loads)]
+        return np.reshape(found, (len(found), of.size)).T[of.own]
 
     def action(self, v: np.ndarray, full: bool = False) -> np.ndarray:
         """Return the Hessian of the cost, or its Gauss-Newton part, times a vector. Collective.
@@ -107,32 +112,53 @@ class FieldDerivatives:
         full : bool
             Whether to count second derivatives of the forward model, too.
         """
+        if not full:
+            return self.actions([v])[0]
         of = self.objective
         self._go_there()
-        changes = self._changes(v)
-        loads = self._loads_of_pixels(changes, full)
-        if of.term is not None:
-            loads = self._with_term(loads, of.term.curvature(of.first_fields(changes)))
-        by = self._second(loads) if full else self._adjoint(loads)
-        found = of.of_field_priors(v) + self._by_unknowns(by)
-        if full:
-            found[of.laws] += of.coordinates.curvature(self.x[of.laws], self.g_m) @ v[of.laws]
+        loads = self._loads_of_change(self._changes(v), full)
+        found = of.of_field_priors(v) + self._by_unknowns(self._second(loads))
+        found[of.laws] += of.coordinates.curvature(self.x[of.laws], self.g_m) @ v[of.laws]
         return found
 
-    def probe(self, seed: int) -> np.ndarray:
-        """Return the derivative that noise of one standard deviation in every pixel would make. Collective.
+    def actions(self, vectors: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return the Gauss-Newton Hessian of the cost times vectors, by two sweeps for several together. Collective.
 
         Parameters
         ----------
-        seed : int
-            Of the signs of the noise, which are the same on any number of ranks.
+        vectors : sequence of numpy.ndarray, shape (size,)
+            Changes of the unknowns.
+        """
+        of, found = self.objective, []
+        self._go_there()
+        for some in batched(vectors, TOGETHER):
+            inputs = [self._inputs(v) for v in some]
+            frames = self._sweeps.tangents(inputs)
+            starts = [of.forward.layout.from_rates(change.start) for change in inputs]
+            loads = [
+                self._loads_of_change([start, *(frame[:, column] for frame in frames)], full=False)
+                for column, start in enumerate(starts)
+            ]
+            found += [
+                of.of_field_priors(v) + self._by_unknowns(by) for v, by in zip(some, self._adjoints(loads), strict=True)
+            ]
+        return found
+
+    def probes(self, count: int) -> list[np.ndarray]:
+        """Return the derivatives that draws of noise of one standard deviation in every pixel would make. Collective.
+
+        Parameters
+        ----------
+        count : int
+            Number of draws; their signs are the same on any number of ranks.
         """
         of = self.objective
         self._go_there()
-        return of.of_fields(self._adjoint(self._loads_of_noise(seed))) * np.sqrt(of.variance)
+        loads = [self._loads_of_noise(seed) for seed in range(count)]
+        return [of.of_fields(by) * np.sqrt(of.variance) for by in self._adjoints(loads)]
 
     def derivative_of_probe(self, seed: int, v: np.ndarray) -> np.ndarray:
-        """Return the derivative by the unknowns of ``probe(seed) @ v``, shape (size,). Collective.
+        """Return the derivative by the unknowns of the probe of a draw times ``v``, shape (size,). Collective.
 
         Parameters
         ----------
@@ -173,14 +199,23 @@ class FieldDerivatives:
     def _g_inputs(self) -> Inputs:
         """Derivative of the misfit by the inputs of the run."""
         self._go_there()
-        return self._adjoint(self._loads)
+        return self._adjoints([self._loads])[0]
+
+    def _inputs(self, v: np.ndarray) -> Inputs:
+        """Return how the inputs of the run change to first order with the unknowns."""
+        of = self.objective
+        coefficients = (self._chain @ v[of.laws])[of.forward.unknown]
+        return Inputs(coefficients, of.start(v), of.field(v, "heterogeneity"))
 
     def _changes(self, v: np.ndarray) -> list[np.ndarray]:
         """Return how the start and the states for the frames change to first order with the unknowns."""
-        of = self.objective
-        coefficients = (self._chain @ v[of.laws])[of.forward.unknown]
-        change = Inputs(coefficients, of.start(v), of.field(v, "heterogeneity"))
-        return [of.forward.layout.from_rates(change.start), *self._sweeps.tangent(change)]
+        change = self._inputs(v)
+        return [self.objective.forward.layout.from_rates(change.start), *self._sweeps.tangent(change)]
+
+    def _loads_of_change(self, changes: Sequence[np.ndarray], full: bool) -> list[np.ndarray]:
+        """Return how the loads change, given what `_changes` gives."""
+        of, loads = self.objective, self._loads_of_pixels(changes, full)
+        return loads if of.term is None else self._with_term(loads, of.term.curvature(of.first_fields(changes)))
 
     def _loads_of_pixels(self, changes: Sequence[np.ndarray], full: bool) -> list[np.ndarray]:
         """Return how the loads change with the pixels compared, given what `_changes` gives."""
@@ -213,10 +248,14 @@ class FieldDerivatives:
         if self.objective.term is not None:
             self.objective.term.value(self.objective.first_fields([self.run.start, *self.run.states]))
 
-    def _adjoint(self, loads: Sequence[np.ndarray]) -> Inputs:
-        """Sweep with loads of the frames, of which that of the start comes first where it is compared."""
-        self.objective.forward.work.adjoint += 1
-        return self._with_start(loads, self._sweeps.adjoint(self._of_run(loads)))
+    def _adjoints(self, loads: Sequence[Sequence[np.ndarray]]) -> list[Inputs]:
+        """Sweep with sets of loads of the frames, of which that of the start comes first where it is compared."""
+        self.objective.forward.work.adjoint += len(loads)
+        found = []
+        for some in batched(loads, TOGETHER):
+            by = self._sweeps.adjoints([self._of_run(each) for each in some])
+            found += [self._with_start(*pair) for pair in zip(some, by, strict=True)]
+        return found
 
     def _second(self, changes: Sequence[np.ndarray]) -> Inputs:
         """Sweep for the change of the gradient, with those of the loads."""
@@ -242,3 +281,16 @@ class FieldDerivatives:
         found = np.zeros(len(self.m))
         found[self.objective.forward.unknown] = by.coefficients
         return found
+
+
+def batched(items: Sequence, count: int) -> Iterator[tuple]:
+    """Give items in tuples of so many, the last one of the rest.
+
+    Parameters
+    ----------
+    items : sequence
+    count : int
+    """
+    rest = iter(items)
+    while some := tuple(islice(rest, count)):
+        yield some

@@ -142,7 +142,7 @@ class FieldShare:
         if of.term is None:
             return derivatives.H_mm, derivatives.H_um
         units = np.eye(of.size, of.laws.stop).T
-        columns = np.reshape([derivatives.action(unit) for unit in units], (len(units), of.size)).T
+        columns = np.reshape(derivatives.actions(units), (len(units), of.size)).T
         return columns[of.laws], columns[of.own]
 
     @cached_property
@@ -191,12 +191,12 @@ class FieldShare:
 
     @cached_property
     def _search(self) -> Search:
-        return Search(self.experiment, self.derivatives.action, self.near and self.near.subspace)
+        return Search(self.experiment, self.derivatives.actions, self.near and self.near.subspace)
 
     @cached_property
     def _exact_search(self) -> Search:
         """One that no other point has a part in: what the priors precondition, they also bound."""
-        return Search(self.experiment, self.derivatives.action) if self.near else self._search
+        return Search(self.experiment, self.derivatives.actions) if self.near else self._search
 
     def _spanned(self, search: Search, left: float, probes: Sequence[np.ndarray] = ()) -> Subspace:
         """Solve for what goes with changes of the laws, the gradient, and probes."""
@@ -204,8 +204,6 @@ class FieldShare:
         # Changes of the laws of unit curvature; where the images tell nothing, coefficients of size one stand for them.
         root = np.linalg.cholesky(H_mm + of.variance * np.eye(len(H_mm)))
         columns = np.linalg.solve(root, H_um.T).T
-        for each in columns.T:
-            search.solve(np.concatenate([np.zeros(of.laws.stop), each]), left, least=1.0)
-        for each in (self.derivatives.gradient, *probes):
-            search.solve(each, left, least=np.sqrt(of.variance))
+        search.solve([np.concatenate([np.zeros(of.laws.stop), each]) for each in columns.T], left, least=1.0)
+        search.solve([self.derivatives.gradient, *probes], left, least=np.sqrt(of.variance))
         return search.subspace()

@@ -33,7 +33,7 @@ def volume_slope(share: FieldShare) -> np.ndarray:
     -------
     numpy.ndarray, shape (n,)
     """
-    of, probes = share.experiment, [share.derivatives.probe(seed) for seed in range(DRAWS)]
+    of, probes = share.experiment, share.derivatives.probes(DRAWS)
     subspace, found = share.probed(probes), np.zeros(share.experiment.size)
     for seed, probe in enumerate(probes):
         found += share.derivatives.derivative_of_probe(seed, subspace.inverse(probe)) / DRAWS
@@ -65,7 +65,7 @@ def map_deviation(share: FieldShare, by_laws: np.ndarray, deviation: float) -> M
         Standard deviation of a pixel.
     """
     of = share.experiment
-    subspace = share.probed([share.derivatives.probe(seed) for seed in range(PROBES)])
+    subspace = share.probed(share.derivatives.probes(PROBES))
     border, place, pixels = share.border(subspace), of.parts["heterogeneity"], of.pixels
     directions = subspace.directions[:, place.start - of.laws.stop : place.stop - of.laws.stop]
     mean = pixels.inside / total(pixels.comm, pixels.inside.sum())

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import eigh
 
 from fe_phaseinv.core.parallel import total
+from fe_phaseinv.inference.field_derivatives import TOGETHER
 from fe_phaseinv.inference.field_unknowns import FieldUnknowns
 from fe_phaseinv.optimisation.bordered import Border
 
 MOST_DIRECTIONS = 400
 """Of a subspace."""
+DEPENDENT, TINY = 1e-8, 1e-300
+"""Share of the largest curvature below which one of several directions depends on the others; and what stands for
+zero."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +81,7 @@ class Subspace:
 
 
 class Search:
-    """Conjugate gradients for one derivative after the other, each of which goes on with the directions before.
+    """Conjugate gradients for several derivatives together, which go on with the directions before.
 
     They are preconditioned by the priors, or by the Hessian at a point nearby. All directions stay conjugate, which is
     the same but for rounding, and what they tell is not asked for again.
@@ -85,66 +89,77 @@ class Search:
     Parameters
     ----------
     unknowns : FieldUnknowns
-    action : callable
-        The Gauss-Newton Hessian of the series times a change of its unknowns.
+    actions : callable
+        The Gauss-Newton Hessian of the series times several changes of its unknowns.
     near : Subspace, optional
         That of a point nearby.
     """
 
     def __init__(
-        self, unknowns: FieldUnknowns, action: Callable[[np.ndarray], np.ndarray], near: Subspace | None = None
+        self,
+        unknowns: FieldUnknowns,
+        actions: Callable[[Sequence[np.ndarray]], list[np.ndarray]],
+        near: Subspace | None = None,
     ):
         self._precondition = unknowns.covariance if near is None else near.inverse
-        self.unknowns, self._action, self._count, self._unsolved = unknowns, action, 0, 0
-        self._rows, self._images = (np.empty((16, unknowns.size - unknowns.laws.stop)) for _ in range(2))
+        self.unknowns, self._actions, self._unsolved = unknowns, actions, 0
+        self._rows, self._images = (np.empty((0, unknowns.size - unknowns.laws.stop)) for _ in range(2))
 
-    def solve(self, derivative: np.ndarray, left: float, least: float) -> None:
-        """Add the directions that a derivative needs. Collective.
+    def solve(self, derivatives: Sequence[np.ndarray], left: float, least: float) -> None:
+        """Add the directions that derivatives need. Collective.
 
         Parameters
         ----------
-        derivative : numpy.ndarray, shape (size,)
+        derivatives : sequence of numpy.ndarray, shape (size,)
             By all unknowns of the series, of which those of the laws do not count.
         left : float
             Share of the change of the fields that may be left, in the norm of the Hessian.
         least : float
             Norm of a change that may be left in whole, over this share.
         """
-        of, residual = self.unknowns, derivative[self.unknowns.own].copy()
-        squared = 0.0
-        while True:
-            # The last direction alone has a share, but for rounding, which would grow.
-            shares = self._sum(self._rows[: self._count], residual)
-            residual, squared = residual - shares @ self._images[: self._count], squared + shares @ shares
-            found = self._precondition(self._padded(residual))
-            # The square of the error in the norm of the Hessian: no more than this, for the prior is a part of it.
-            if of.dot(self._padded(residual), found) <= left**2 * max(squared, least**2):
-                return
-            if self._count == MOST_DIRECTIONS or not self._add(found[of.own]):
-                self._unsolved += 1
+        of, open_ones = self.unknowns, [(derivative[self.unknowns.own], 0.0) for derivative in derivatives]
+        while open_ones:
+            found, following = [], []
+            for residual, squared in open_ones:
+                # The last directions alone have a share, but for rounding, which would grow.
+                shares = self._sum(self._rows, residual)
+                residual, squared = residual - shares @ self._images, squared + shares @ shares
+                change = self._precondition(self._padded(residual))
+                # The square of the error in the norm of the Hessian: no more than this, for the prior is a part of it.
+                error = of.dot(self._padded(residual), change)
+                if error > left**2 * max(squared, least**2):
+                    following.append((residual, squared))
+                    found.append((error / max(squared, least**2), change[of.own]))
+            open_ones = following
+            worst = sorted(found, key=lambda pair: -pair[0])[:TOGETHER]
+            if open_ones and not self._add(np.array([direction for _, direction in worst])):
+                self._unsolved += len(open_ones)
                 return
 
     def subspace(self) -> Subspace:
         """Return the span, in coordinates in which Hessian and prior are both diagonal. Collective."""
-        of, rows = self.unknowns, self._rows[: self._count]
+        of, rows = self.unknowns, self._rows
         precision = [of.of_field_priors(self._padded(row))[of.own] / of.variance for row in rows]
         gram = total(of.pixels.comm, rows @ np.reshape(precision, rows.shape).T)
         values, vectors = eigh(0.5 * (gram + gram.T)) if len(rows) else (np.zeros(0), np.zeros((0, 0)))
         return Subspace(of, (vectors / np.sqrt(values)).T @ rows, 1 / values, self._unsolved)
 
-    def _add(self, direction: np.ndarray) -> bool:
-        """Make a direction conjugate to the others and keep it; gives False where the cost does not curve up in it."""
-        for _ in range(2):  # twice is enough
-            direction = direction - self._sum(self._images[: self._count], direction) @ self._rows[: self._count]
-        image = self._action(self._padded(direction))[self.unknowns.own]
-        curvature = self._sum(image[None], direction)[0]
-        if not curvature > 0:
+    def _add(self, directions: np.ndarray) -> bool:
+        """Make directions conjugate and keep them; gives False where there are too many, or none is a new one."""
+        if len(self._rows) + len(directions) > MOST_DIRECTIONS:
             return False
-        if self._count == len(self._rows):
-            self._rows, self._images = (np.concatenate([one, one]) for one in (self._rows, self._images))
-        self._rows[self._count], self._images[self._count] = direction / np.sqrt(curvature), image / np.sqrt(curvature)
-        self._count += 1
-        return True
+        for _ in range(2):  # twice is enough
+            directions = directions - self._sum(self._images, directions.T).T @ self._rows
+        directions = (
+            directions / np.sqrt(np.maximum(self._sum(directions**2, np.ones(directions.shape[1])), TINY))[:, None]
+        )
+        images = np.array(self._actions([self._padded(each) for each in directions]))[:, self.unknowns.own]
+        curvatures, shares = eigh(self._sum(images, directions.T))
+        new = curvatures > DEPENDENT * max(curvatures.max(initial=0.0), TINY)
+        into = (shares[:, new] / np.sqrt(curvatures[new])).T
+        self._rows = np.concatenate([self._rows, into @ directions])
+        self._images = np.concatenate([self._images, into @ images])
+        return bool(new.any())
 
     def _sum(self, rows: np.ndarray, values: np.ndarray) -> np.ndarray:
         return total(self.unknowns.pixels.comm, rows @ values)

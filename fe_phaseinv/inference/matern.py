@@ -10,6 +10,9 @@ from firedrake import Cofunction, Function, FunctionSpace
 from firedrake.adjoint import AutoregressiveCovariance
 from pyadjoint import stop_annotating
 
+from fe_phaseinv.solvers.bordered import KSPFactor
+from fe_phaseinv.solvers.linear_algebra import product
+
 STEPS = 4
 """Of diffusion: the fewest whose lengths Firedrake knows in the plane, where it gives Matern's smoothness 3."""
 
@@ -41,7 +44,7 @@ class Matern:
 
 
 class FieldPrior:
-    """A Matern prior on a mesh, by Firedrake's covariance operator.
+    """A Matern prior on a mesh: Firedrake's covariance operator, with the factors of its matrices.
 
     Weaver and Mirouze, Q. J. R. Meteorol. Soc. 139, 242 (2013); Lindgren, Rue and Lindstrom, J. R. Stat. Soc. B 73, 423
     (2011). Nothing is prescribed on the boundary, next to which fields vary somewhat more.
@@ -62,7 +65,13 @@ class FieldPrior:
             raise ValueError("a field on hexahedra can have no prior: tetrahedra are needed")
         self.matern = matern
         self._covariance = AutoregressiveCovariance(space, matern.length, matern.deviation, m=STEPS)
-        self._primal, self._dual = Function(space), Cofunction(space.dual())
+        with stop_annotating():  # the first calls make the factors
+            self._covariance.apply_action(Cofunction(space.dual()))
+            self._covariance.apply_inverse(Function(space))
+        solvers = self._covariance.solver, self._covariance.mass_solver
+        self._undiffused, self._unmass = (KSPFactor(solver.snes.getKSP()) for solver in solvers)
+        self._diffusion, self._mass = (each.ksp.getOperators()[0] for each in (self._undiffused, self._unmass))
+        self._variance = matern.deviation**2 * float(self._covariance.lambda_m)
 
     def precision(self, field: np.ndarray) -> np.ndarray:
         """Return the inverse of the covariance times a field: local integrals. Collective.
@@ -72,9 +81,10 @@ class FieldPrior:
         field : numpy.ndarray
             Local nodal values.
         """
-        self._primal.dat.data_wo[:] = field
-        with stop_annotating():
-            return self._covariance.apply_inverse(self._primal).dat.data_ro.copy()
+        found = product(self._diffusion, field)
+        for _ in range(STEPS - 1):
+            found = product(self._diffusion, self._unmass.solve(found))
+        return found / self._variance
 
     def covariance(self, integrals: np.ndarray) -> np.ndarray:
         """Return the covariance times a derivative: local nodal values. Collective.
@@ -84,9 +94,10 @@ class FieldPrior:
         integrals : numpy.ndarray
             Local integrals.
         """
-        self._dual.dat.data_wo[:] = integrals
-        with stop_annotating():
-            return self._covariance.apply_action(self._dual).dat.data_ro.copy()
+        found = self._undiffused.solve(integrals)
+        for _ in range(STEPS - 1):
+            found = self._undiffused.solve(product(self._mass, found))
+        return found * self._variance
 
     @property
     def riesz_map(self) -> Callable[[Cofunction], Function]:

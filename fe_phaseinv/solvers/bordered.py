@@ -56,10 +56,11 @@ class KSPFactor(Factor):
         """Solve, for several columns together where factors allow it."""
         if sides.ndim == 1:
             return solve_with(self.ksp, sides, transposed)
-        if self.ksp.getType() == "preonly" and not transposed:
+        if self.ksp.getType() == "preonly":
             comm, sides = self.ksp.comm, np.asfortranarray(sides)
             solution = np.empty_like(sides, order="F")
-            self.ksp.matSolve(dense(comm, sides), dense(comm, solution))
+            solve = self.ksp.matSolveTranspose if transposed else self.ksp.matSolve
+            solve(dense(comm, sides), dense(comm, solution))
             return solution
         return np.asfortranarray(np.column_stack([solve_with(self.ksp, side, transposed) for side in sides.T]))
 

@@ -189,7 +189,7 @@ def test_derivative_of_what_noise_does(gaps):
     v = change(objective, [0] * 6, 0.1, 0.5)
     w = change(objective, [-0.1, 0.2, 0.1, 0.1, -0.2, 0.3], 0.2, -0.3)
     pulled = [
-        at.dot(at.shares[0].derivatives.probe(3), v)
+        at.dot(at.shares[0].derivatives.probes(4)[3], v)
         for at in (objective.at(x + h * w, point), objective.at(x - h * w, point))
     ]
     slope = point.dot(point.shares[0].derivatives.derivative_of_probe(3, v), w)
