@@ -150,9 +150,8 @@ class Search:
             return False
         for _ in range(2):  # twice is enough
             directions = directions - self._sum(self._images, directions.T).T @ self._rows
-        directions = (
-            directions / np.sqrt(np.maximum(self._sum(directions**2, np.ones(directions.shape[1])), TINY))[:, None]
-        )
+        lengths = np.sqrt(total(self.unknowns.pixels.comm, np.sum(directions**2, axis=1)))
+        directions = directions / np.maximum(lengths, TINY)[:, None]
         images = np.array(self._actions([self._padded(each) for each in directions]))[:, self.unknowns.own]
         curvatures, shares = eigh(self._sum(images, directions.T))
         new = curvatures > DEPENDENT * max(curvatures.max(initial=0.0), TINY)

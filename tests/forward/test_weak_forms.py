@@ -271,6 +271,23 @@ def test_tangent_against_differences_and_adjoint_identity(name):
 
 @ranks
 @some_cases
+def test_several_changes_at_once(name):
+    """Columns are those of one change after the other, with states at hand or computed again."""
+    own = setting(name)
+    own.at_base()
+    twice = Inputs(*(2 * getattr(own.change, each) for each in vars(own.change)))
+    weights = [own.weights, [3 * weight for weight in own.weights]]
+    for storage, run in ((Storage(), own.trajectory), (Storage(0, 2, 0), replace(own.trajectory, steps=[]))):
+        sweeps = own.sweeps(run, storage)
+        expected = sweeps.tangent(own.change)
+        for frame, alone in zip(sweeps.tangents([own.change, twice]), expected, strict=True):
+            assert own.largest(frame - np.outer(alone, [1, 2])) < 1e-7 * own.largest(alone)
+        derivatives = [own.dot(by, own.change) for by in (sweeps.adjoint(own.weights), *sweeps.adjoints(weights))]
+        np.testing.assert_allclose(derivatives, derivatives[0] * np.array([1, 1, 3]), rtol=1e-7)
+
+
+@ranks
+@some_cases
 def test_sensitivities_against_tangents(name):
     """Of what is carried along: components with rates or seen, and scalars."""
     own = setting(name)
