@@ -69,7 +69,7 @@ def pose(images: ImageSeries, model, mesh, settings: Settings) -> Problem:
     start, fixed = _start(model, parameters, settings, typical)
     coordinates = coordinates_for(model, parameters, start, fixed, typical)
     fine = settings.tolerances or _tolerances(images)
-    coarse = replace(fine, rtol=max(COARSE_TIME, fine.rtol), newton=max(COARSE_NEWTON, fine.newton))
+    coarse = _coarser(fine)
     smoothers = _smoothers(images, mesh, settings.degree, settings)
     data = data_in_time(images, model, smoothers[0], (settings.first_frame, *followed), settings.data)
 
@@ -282,6 +282,12 @@ def _tolerances(images: ImageSeries) -> Tolerances:
     """Return the accuracy in time that images deserve: errors that clean ones do not show, or noise hides."""
     noise = images.noise / max(np.nanstd(images.frames), QUIET)
     return Tolerances(rtol=float(np.clip(NOISE_SHARE * noise, Tolerances.rtol, LOOSE)))
+
+
+def _coarser(fine: Tolerances) -> Tolerances:
+    """Return the accuracy in time of the coarse level; nonlinear solves as tight as asked for where that is tighter."""
+    newton = COARSE_NEWTON if fine.newton >= Tolerances.newton else fine.newton
+    return replace(fine, rtol=max(COARSE_TIME, fine.rtol), newton=newton)
 
 
 def _gauge(model, parameters: CoefficientLayout, free: np.ndarray, fixed: np.ndarray) -> Gauge | None:
