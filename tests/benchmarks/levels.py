@@ -45,7 +45,7 @@ def main(path: str, out: str, *overrides: str) -> None:
     for progress in iterate(problem):
         stages[progress.stage] = round(progress.seconds - sum(stages.values()) + stages.get(progress.stage, 0.0), 2)
     folder, counts = Path(out), progress.counts
-    on_root(COMM_WORLD, folder.mkdir, parents=True, exist_ok=True)
+    on_root(COMM_WORLD, lambda: folder.mkdir(parents=True, exist_ok=True))
     on_root(COMM_WORLD, write_values, folder, collect(problem, progress))
     forward = forward_seconds(problem, progress)
     found = {
