@@ -27,7 +27,7 @@ FINAL = (Outcome.NO_START, Outcome.INSENSITIVE, Outcome.MAX_ITERATIONS)
 TOLERANCE = {"intervals": 0.5, COARSE: 0.1, "search": 1e-2, "trajectory": 1e-6}
 """Promised reduction of the cost, relative to it, at which a stage ends. The search is for priors that follow from a
 trajectory which fits well enough: the strength of that of clean images, the tilt where fields are unknown."""
-CLEAN, NOISY = {"search": 0.1, "trajectory": 5e-3}, {"intervals": 0.2, COARSE: 1e-3, "search": 1e-3}
+CLEAN, NOISY = {"search": 0.1, "trajectory": 5e-3}, {"intervals": 0.05, COARSE: 1e-3, "search": 1e-3}
 """The same with derivatives of a coarser level, which cannot tell more where the misfit is no noise, but what elements
 and steps leave; and where most of it is noise."""
 MOST_CORRECTIONS, KEPT = 8, 0.25
