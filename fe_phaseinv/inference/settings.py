@@ -40,8 +40,8 @@ class Settings:
     first_frame : int
         Frame that starts the run.
     degree : int
-        Of the elements; the coarse level, of intervals and of derivatives that need not be exact, has half of it, rounded
-        up.
+        Of the elements; the coarse level, of intervals and of derivatives that need not be exact, has half of it,
+        rounded up.
     tolerances : Tolerances, optional
         Accuracy in time; looser by default for noisy images than for clean ones. Intervals are solved with larger ones.
     regularisation : float or "auto"
