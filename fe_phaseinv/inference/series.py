@@ -172,9 +172,7 @@ class Series:
             segments = multiple_shooting(how.smoother, self.first_frame, self.frames, limits=self.limits)
         return Experiment(how.forward, how.pixels, segments, weight=weight)
 
-    def experiment(
-        self, weight: float, variance: float, exact: bool
-    ) -> Experiment | MovingExperiment | LevelledExperiment:
+    def experiment(self, weight: float, variance: float, exact: bool) -> Experiment | MovingExperiment:
         """Return the comparison of the trajectory with the images. Collective.
 
         Parameters
@@ -193,7 +191,15 @@ class Series:
             )
         if exact:
             return replace(still, term=self.taped_term())
-        return LevelledExperiment(still, replace(self._coarse, weight=weight), own_laws=self.images.noise > 0)
+        return LevelledExperiment(
+            still.forward,
+            still.pixels,
+            still.segments,
+            field=still.field,
+            weight=weight,
+            coarse=replace(self._coarse, weight=weight),
+            own_laws=self.images.noise > 0,
+        )
 
     @cached_property
     def _fine(self) -> Experiment:
