@@ -73,11 +73,10 @@ class Integrator:
         """
         targets = since_start(times)
         past = self._beginning(start, tangent, replace(given, began=float(times[0])))
-        control = GridSteps(self, grid) if grid else AdaptiveSteps(self, targets)
+        control = GridSteps(self, grid) if grid else AdaptiveSteps(self, targets, max_steps)
         first, states, derivatives = past.states[0], [], []
         steps = [self._record(first)] if record else []
         for target in targets[1:]:
-            control.left = max_steps
             while past.times[-1] < target:
                 control.advance(past, target)
                 self.step.release()

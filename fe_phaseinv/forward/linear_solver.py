@@ -14,7 +14,6 @@ from fe_phaseinv.solvers.auxiliary import AuxiliaryOperators
 from fe_phaseinv.solvers.bordered import BorderedFactor, Factor, IterativeFactor, KSPFactor
 from fe_phaseinv.solvers.direct import StepFailed, factorise, mumps_solver
 from fe_phaseinv.solvers.krylov import krylov_solver, tolerance
-from fe_phaseinv.solvers.linear_algebra import dense
 from fe_phaseinv.solvers.multigrid import PREFIX
 from fe_phaseinv.solvers.nonlocal_system import NonlocalSystem
 
@@ -122,7 +121,6 @@ class DirectSolver(LinearSolver):
 
     def __init__(self, matrix: PETSc.Mat):
         self.matrix, self.ksp = matrix, mumps_solver(matrix)
-        self._comm = matrix.comm
 
     def prepare(self, shift: float) -> None:
         """Factorise."""
@@ -139,16 +137,11 @@ class DirectSolver(LinearSolver):
 
     def correct(self, rhs: np.ndarray) -> np.ndarray:
         """Solve with the factor."""
-        return self._solve_columns(rhs.reshape(-1, 1)).ravel()
+        return self.factor.solve(rhs.reshape(-1, 1)).ravel()
 
     def solve(self, sides: np.ndarray, expected: np.ndarray) -> np.ndarray:
         """Solve with the factor."""
-        return self._solve_columns(sides)
-
-    def _solve_columns(self, sides: np.ndarray) -> np.ndarray:
-        solution = np.empty_like(sides, order="F")
-        self.ksp.matSolve(dense(self._comm, sides), dense(self._comm, solution))
-        return solution
+        return self.factor.solve(sides)
 
 
 class KrylovSolver(LinearSolver):

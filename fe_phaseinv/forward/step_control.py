@@ -30,7 +30,7 @@ class GridSteps:
     """
 
     def __init__(self, integrator, grid: TimeGrid):
-        self.integrator, self.grid, self.left = integrator, grid, np.inf
+        self.integrator, self.grid = integrator, grid
 
     def advance(self, past: Past, target: float) -> None:
         """Take the next step. Collective.
@@ -56,15 +56,19 @@ class AdaptiveSteps:
         Takes the steps.
     times : sequence of float
         Start, then the frame times.
+    most : float
+        Largest number of steps tried between two frames.
     """
 
-    def __init__(self, integrator, times: Sequence[float]):
+    def __init__(self, integrator, times: Sequence[float], most: float):
         self.integrator = integrator
         share = max(FIRST_STEP, FIRST_CHANGE * integrator.tolerances.rtol)
         self.wanted, self.order = share * (times[-1] - times[0]), 1
         self.smallest = SMALLEST_STEP * (times[1] - times[0])
-        self.run, self.left = 0, np.inf
-        """Number of equal steps of this order so far, and of steps that may still be tried up to the next frame."""
+        self.run = 0
+        """Number of equal steps of this order so far."""
+        self.most, self.tried, self.target = most, 0, times[0]
+        """Number of steps that may be tried between two frames, and that of those tried up to the next frame."""
 
     def advance(self, past: Past, target: float) -> None:
         """Take the next step, as large as the error estimate allows. Collective.
@@ -81,10 +85,12 @@ class AdaptiveSteps:
         StepFailed
             Where no step is short enough, or more are needed than may be tried.
         """
+        if target != self.target:
+            self.target, self.tried = target, 0
         while True:
-            if self.left <= 0:
+            if self.tried >= self.most:
                 raise StepFailed("too many steps do not lead from one frame to the next")
-            self.left -= 1
+            self.tried += 1
             step, time = self._proposal(past.times[-1], target)
             try:
                 state = self.integrator.attempt(past, time, self.order)

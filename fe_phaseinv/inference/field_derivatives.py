@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from itertools import islice
 
 import numpy as np
 
@@ -131,7 +130,7 @@ class FieldDerivatives:
         """
         of, found = self.objective, []
         self._go_there()
-        for some in batched(vectors, TOGETHER):
+        for some in _batches(vectors):
             inputs = [self._inputs(v) for v in some]
             frames = self._sweeps.tangents(inputs)
             starts = [of.forward.layout.from_rates(change.start) for change in inputs]
@@ -252,7 +251,7 @@ class FieldDerivatives:
         """Sweep with sets of loads of the frames, of which that of the start comes first where it is compared."""
         self.objective.forward.work.adjoint += len(loads)
         found = []
-        for some in batched(loads, TOGETHER):
+        for some in _batches(loads):
             by = self._sweeps.adjoints([self._of_run(each) for each in some])
             found += [self._with_start(*pair) for pair in zip(some, by, strict=True)]
         return found
@@ -283,14 +282,6 @@ class FieldDerivatives:
         return found
 
 
-def batched(items: Sequence, count: int) -> Iterator[tuple]:
-    """Give items in tuples of so many, the last one of the rest.
-
-    Parameters
-    ----------
-    items : sequence
-    count : int
-    """
-    rest = iter(items)
-    while some := tuple(islice(rest, count)):
-        yield some
+def _batches(items: Sequence) -> Iterator[Sequence]:
+    """Give so many items at a time as one sweep is done for."""
+    return (items[first : first + TOGETHER] for first in range(0, len(items), TOGETHER))

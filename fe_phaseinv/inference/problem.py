@@ -15,7 +15,7 @@ from fe_phaseinv.inference.field_experiment import FieldExperiment
 from fe_phaseinv.inference.field_objective import FieldObjective
 from fe_phaseinv.inference.matern import FieldPrior, Matern
 from fe_phaseinv.inference.objective import Objective
-from fe_phaseinv.inference.series import COARSE, Series, beginnings
+from fe_phaseinv.inference.series import COARSE, Series, beginnings, prepares
 from fe_phaseinv.inference.settings import Settings
 from fe_phaseinv.laws.coordinates import Coordinates
 from fe_phaseinv.laws.priors import Prior
@@ -156,7 +156,7 @@ class Problem:
         weights = [(self.noise / noise) ** 2 if noise else 1.0 for noise in self.noises]
         own = [(series, weights[index]) for index, series in zip(self.ensemble.own, self.series, strict=True)]
         prior, variance = self.prior(regularisation, tilt), self.variance(regularisation)
-        if stage in self.preparations or stage == "intervals":
+        if prepares(stage):
             experiments = [series.preparation(stage, weight) for series, weight in own]
         elif self.by_fields:
             fields = [self._field_experiment(series, weight, variance) for series, weight in own]

@@ -47,6 +47,16 @@ def beginning(stage: str) -> int | None:
     return int(count) if count != stage and count.isdecimal() else None
 
 
+def prepares(stage: str) -> bool:
+    """Whether a stage is one of those that may lead to a start for the trajectory.
+
+    Parameters
+    ----------
+    stage : str
+    """
+    return stage in ("intervals", COARSE) or beginning(stage) is not None
+
+
 def beginnings(count: int) -> tuple[str, ...]:
     """Return the stages that fit the beginnings of a trajectory, from the shortest to that of all frames but one.
 
@@ -141,7 +151,7 @@ class Series:
         stage : str
             One of the preparations, or of the trajectory.
         """
-        return self.coarse if stage in ("intervals", COARSE) or beginning(stage) else self.fine
+        return self.coarse if prepares(stage) else self.fine
 
     def trajectory(self, uncertain: bool = False) -> Segment:
         """Return the trajectory from the first frame, fitted as a field, through all others. Collective.
