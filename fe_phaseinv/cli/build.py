@@ -42,6 +42,8 @@ PIXELS_PER_CELL, FEWEST_CELLS = {2: 4.5, 3: 3.5}, {2: 24, 3: 6}
 """Defaults by dimension, from the work-precision table of the README and from tests/benchmarks/stacks.py."""
 CELLS_PER_WAVE = 4
 """The same where the length of the waves is known."""
+SMALL = 50_000
+"""Nodes of a mesh up to which two ranks solve hardly faster than one, and share runs instead."""
 
 
 def load_truth(case: Case) -> dict[str, Any] | None:
@@ -157,8 +159,7 @@ def build_mesh(case: Case, index: int, images: ImageSeries, comm: MPI.Comm) -> B
         return Built(meshes.from_data(data, comm), data.names, movable)
     if not isinstance(domain.mesh, Path):
         make = meshes.periodic_mesh if domain.boundary == "periodic" else meshes.rectangle_mesh
-        by_fields = case.heterogeneity is not None or case.optimizer.hessian != "gauss-newton"
-        return Built(make(images, cells, comm, tetrahedra=by_fields), {})
+        return Built(make(images, cells, comm, tetrahedra=_is_by_fields(case)), {})
     data = on_root(comm, read_mesh, domain.mesh)
     mesh = meshes.from_data(data, comm)
     _require_inside(domain.mesh, f"{key}.mesh", mesh, images)
@@ -167,8 +168,13 @@ def build_mesh(case: Case, index: int, images: ImageSeries, comm: MPI.Comm) -> B
 
 def _is_open(case: Case, domain: Domain, images: ImageSeries) -> bool:
     """Whether it is left to the inversion where an outline is: a mask alone does not tell it well."""
-    alone = build_model(case).kernel is None and case.heterogeneity is None and case.optimizer.hessian == "gauss-newton"
+    alone = build_model(case).kernel is None and not _is_by_fields(case)
     return domain.outline == "learnt" and domain.boundary == "no-flux" and images.coverage is None and alone
+
+
+def _is_by_fields(case: Case) -> bool:
+    """Whether maps or whole Hessians are asked for."""
+    return case.heterogeneity is not None or case.optimizer.hessian != "gauss-newton"
 
 
 def _require_inside(source: Path, key: str, mesh, images: ImageSeries) -> None:
@@ -199,8 +205,33 @@ def default_cells(images: ImageSeries, kernels: Sequence[Kernel] = ()) -> int:
     return max(FEWEST_CELLS[images.dimension], math.ceil(max(images.shape) / PIXELS_PER_CELL[images.dimension]))
 
 
+def runs_dealt(case: Case, loaded: Sequence[Loaded], comm: MPI.Comm) -> SeriesEnsemble:
+    """Return groups of ranks for an inversion: where meshes are small, of one rank each, that share runs. Collective.
+
+    Parameters
+    ----------
+    case : Case
+    loaded : sequence of tuple
+        From `load_images`.
+    comm : mpi4py.MPI.Comm
+    """
+    count = len(loaded)
+    small = not _is_by_fields(case) and on_root(
+        comm, lambda: all(_is_small(case, i, loaded[i][0]) for i in range(count))
+    )
+    return (SeriesEnsemble.one_by_one if small else SeriesEnsemble.side_by_side)(comm, count)
+
+
+def _is_small(case: Case, index: int, images: ImageSeries) -> bool:
+    """Whether the mesh of a series has few nodes, as far as one can tell without it."""
+    _, domain = domain_of(case, index)
+    degree, cells = domain.degree or DEGREE, domain.cells or default_cells(images, case.kernels)
+    vertices = len(read_mesh(domain.mesh).points) if isinstance(domain.mesh, Path) else cells**images.dimension
+    return vertices * degree**images.dimension <= SMALL
+
+
 def build_problem(
-    case: Case, loaded: Sequence[Loaded], comm: MPI.Comm, tolerances: Tolerances | None = None
+    case: Case, loaded: Sequence[Loaded], ensemble: SeriesEnsemble, tolerances: Tolerances | None = None
 ) -> Problem:
     """Build everything that an inversion needs, several series of images side by side on groups of ranks. Collective.
 
@@ -209,7 +240,8 @@ def build_problem(
     case : Case
     loaded : sequence of tuple
         From `load_images`.
-    comm : mpi4py.MPI.Comm
+    ensemble : SeriesEnsemble
+        That the series are dealt to.
     tolerances : Tolerances, optional
         In place of those of the case.
 
@@ -218,7 +250,6 @@ def build_problem(
     InputError
         Where mesh and images do not fit, on all ranks.
     """
-    ensemble = SeriesEnsemble.side_by_side(comm, len(loaded))
     return joint(ensemble.build(lambda i: _build_series(case, i, *loaded[i], ensemble.within, tolerances)), ensemble)
 
 

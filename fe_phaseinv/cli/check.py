@@ -10,6 +10,7 @@ from fe_phaseinv.cli.images import load_images, warn_of_images
 from fe_phaseinv.cli.session import DONE, NOT_CONVERGED, WORLD, Session, log
 from fe_phaseinv.core.parallel import on_root
 from fe_phaseinv.forward.trajectory import Tolerances
+from fe_phaseinv.inference.ensemble import SeriesEnsemble
 from fe_phaseinv.inference.verification import verify_problem
 
 
@@ -29,7 +30,8 @@ def check(options: argparse.Namespace, session: Session) -> int:
     """
     case = read(options)
     loaded = on_root(WORLD, load_images, case)
-    problem = build_problem(case, loaded, WORLD, Tolerances(rtol=3e-3, newton=1e-7))
+    groups = SeriesEnsemble.side_by_side(WORLD, len(loaded))
+    problem = build_problem(case, loaded, groups, Tolerances(rtol=3e-3, newton=1e-7))
     on_root(WORLD, warn_of_images, case, loaded)
     require_unknowns(problem, options)
     checks = verify_problem(problem)

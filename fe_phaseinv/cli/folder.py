@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from fe_phaseinv.cli.build import build_problem
+from fe_phaseinv.cli.build import build_problem, runs_dealt
 from fe_phaseinv.cli.case import Case, read_case
 from fe_phaseinv.cli.images import Loaded, load_images, warn_of_images
 from fe_phaseinv.cli.models import parts
@@ -22,6 +22,7 @@ from fe_phaseinv.cli.session import WORLD, Session
 from fe_phaseinv.core.errors import InputError, read_toml, refusing_unreadable
 from fe_phaseinv.core.parallel import on_root
 from fe_phaseinv.data.images import ImageSeries
+from fe_phaseinv.inference.ensemble import SeriesEnsemble
 from fe_phaseinv.inference.inversion import tolerance
 from fe_phaseinv.inference.problem import Problem
 from fe_phaseinv.inference.progress import Progress, resume
@@ -43,7 +44,7 @@ def read(options: argparse.Namespace) -> Case:
 
 
 def pose_case(
-    case: Case, folder: Path, load: Callable[[Case], Sequence[Loaded]] = load_images, *, doubting: bool = True
+    case: Case, folder: Path, load: Callable[[Case], Sequence[Loaded]] = load_images, *, inverting: bool = True
 ) -> tuple[Problem, dict[str, Any]]:
     """Check the folder for the output and the input, cheapest first, and pose the problem. Collective.
 
@@ -55,8 +56,8 @@ def pose_case(
     folder : pathlib.Path
     load : callable
         Reads and checks the images.
-    doubting : bool
-        Whether to look for what is doubtful about them.
+    inverting : bool
+        Whether laws are to be learnt from them: what is doubtful about them is looked for, and ranks may share runs.
 
     Returns
     -------
@@ -66,8 +67,9 @@ def pose_case(
     """
     on_root(WORLD, _require_folder, folder, case)
     loaded = on_root(WORLD, load, case)
-    problem = build_problem(case, loaded, WORLD)
-    if doubting:
+    groups = runs_dealt(case, loaded, WORLD) if inverting else SeriesEnsemble.side_by_side(WORLD, len(loaded))
+    problem = build_problem(case, loaded, groups)
+    if inverting:
         on_root(WORLD, warn_of_images, case, loaded)
     return problem, on_root(WORLD, _inputs, case, loaded)
 

@@ -82,7 +82,8 @@ def _describe(problem: Problem) -> list[str]:
     """Say what is asked, and how well images know a boundary between their times."""
     ensemble = problem.ensemble
     begin = f"{problem.model.name}: {len(problem.coordinates)} unknown coefficients, "
-    ranks = f"{WORLD.size} rank{'s' if WORLD.size > 1 else ''}"
+    shared = " that share runs" if ensemble.beside else ""
+    ranks = f"{WORLD.size} rank{'s' if WORLD.size > 1 else ''}{shared}"
     lines = ensemble.gather([_describe_series(series) for series in problem.series])
     errors = ensemble.gather([_boundary_error(series) for series in problem.series])
     known = [

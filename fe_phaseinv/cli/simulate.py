@@ -45,7 +45,7 @@ def simulate(options: argparse.Namespace, session: Session) -> int:
     for file in files:
         if any(images.file == file.resolve() for images in case.images):
             raise InputError(folder, "--output", f"the case's own images, {file.name}", "another folder")
-    problem, _ = pose_case(case, folder, load_starts, doubting=False)
+    problem, _ = pose_case(case, folder, load_starts, inverting=False)
     open_folder(folder, case, session)
     names, own = list(numbered("states", case.images)), zip(problem.ensemble.own, problem.series, strict=True)
     runs, status = [_run(problem, series, folder, names[index]) for index, series in own], DONE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,38 @@ def on_root(comm: MPI.Comm, call: Callable[..., Any], *args: Any) -> Any:
     if error is not None:
         raise own_error or error
     return result
+
+
+def dealt(comm: MPI.Comm | None, calls: Sequence[Callable[[], Any]]) -> list[Any]:
+    """Make each call on one of the ranks, which take turns, and give all results to all of them. Collective.
+
+    Parameters
+    ----------
+    comm : mpi4py.MPI.Comm or None
+        The ranks; where there is none, this one makes all calls.
+    calls : sequence of callable
+        As many on all ranks. Results are pickled.
+
+    Raises
+    ------
+    BaseException
+        Whatever one of the calls raises, on all ranks. Where it cannot be pickled, other ranks raise a RuntimeError
+        with its text.
+    """
+    if comm is None:
+        return [call() for call in calls]
+    made, own_error = [], None
+    try:
+        made = [call() for call in calls[comm.rank :: comm.size]]
+    except BaseException as caught:  # every rank must hear of it, or the others wait for ever
+        own_error = caught
+    messages = comm.allgather(packed_error(own_error) if own_error else pickle.dumps((made, None)))
+    if own_error is not None:
+        raise own_error
+    parts, errors = zip(*map(pickle.loads, messages), strict=True)
+    for error in filter(None, errors):
+        raise error
+    return [parts[number % comm.size][number // comm.size] for number in range(len(calls))]
 
 
 def packed_error(error: BaseException) -> bytes:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
+from mpi4py import MPI
 
-from fe_phaseinv.core.parallel import any_rank, total
+from fe_phaseinv.core.parallel import any_rank, dealt, total
 from fe_phaseinv.forward.bdf import TimeGrid
+from fe_phaseinv.forward.given import Given
 from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.trajectory import Tolerances, Trajectory
+from fe_phaseinv.inference.fit import Fit, Squares
 from fe_phaseinv.inference.segments import Segment
 from fe_phaseinv.inference.term import TapedTerm, TermShare
 from fe_phaseinv.observation.channels import Channels
@@ -36,65 +38,6 @@ def most_steps(tolerances: Tolerances) -> float:
     return MOST_STEPS * (USUAL / tolerances.rtol) ** (1 / 3)
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Squares:
-    """Half the weighted sum of the squared differences, or of another loss, the same on all ranks of a mesh.
-
-    Parameters
-    ----------
-    misfit : float
-    pixels : int
-        Number of differences.
-    gradient : numpy.ndarray, shape (n,)
-        By the unknown coefficients of the laws, then the shares of the modes of an unknown start.
-    hessian : numpy.ndarray, shape (n, n)
-        Gauss-Newton Hessian.
-    term : TermShare, optional
-        What the user adds to the cost.
-    """
-
-    misfit: float
-    pixels: int
-    gradient: np.ndarray
-    hessian: np.ndarray
-    term: TermShare | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Fit:
-    """How laws explain a series.
-
-    Parameters
-    ----------
-    squares : Squares
-    misfit_rms : float
-        Root mean square difference between prediction and images, without weight.
-    grids : tuple of TimeGrid
-        One for each segment.
-    channels : Channels
-        What the images show of the states.
-    frames : tuple of int
-        Frames compared with.
-    states, predictions, weights : list of numpy.ndarray
-        States, as `StateLayout` has them, the local pixels predicted for them, and the weights of their differences.
-    scalars : dict of numpy.ndarray, shape (frames,)
-        By name, the model's scalars in these states.
-    scalar_derivatives : dict of numpy.ndarray, shape (frames, columns)
-        Their derivatives by the unknown coefficients.
-    """
-
-    squares: Squares
-    misfit_rms: float
-    grids: tuple[TimeGrid, ...]
-    channels: Channels
-    frames: tuple[int, ...]
-    states: list[np.ndarray]
-    predictions: list[np.ndarray]
-    weights: list[np.ndarray]
-    scalars: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
-    scalar_derivatives: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
-
-
 @dataclass(frozen=True, eq=False)
 class Experiment:
     """A series of images with its forward model.
@@ -113,6 +56,8 @@ class Experiment:
         A functional of the only segment that is added to the cost, with a weight of one.
     changes : numpy.ndarray, shape (rated * nodes, k), optional
         Of the start, by displacements of the mesh.
+    beside : mpi4py.MPI.Comm, optional
+        Ranks with the same experiment on meshes of their own, which share its runs.
     """
 
     forward: ForwardModel
@@ -123,6 +68,7 @@ class Experiment:
     weight: float = 1.0
     term: TapedTerm | None = None
     changes: np.ndarray | None = None
+    beside: MPI.Comm | None = None
 
     @cached_property
     def channels(self) -> Channels:
@@ -209,24 +155,36 @@ class Experiment:
         StepFailed
             On all ranks, where the equations cannot be solved.
         """
-        chosen, runs = grids or [None] * len(self.segments), []
-        for segment, grid in zip(self.segments, chosen, strict=True):
-            start, modes = self._start(q, segment)
-            modes = modes if sensitivities and of_start else None
-            run = self.forward.run(
-                m,
-                start,
-                segment.times,
-                grid=grid,
-                sensitivities=sensitivities,
-                modes=modes,
-                max_steps=most_steps(self.forward.integrator.tolerances),
-            )
-            first = [self.forward.tangent(modes)] if sensitivities else []
-            if self.field is not None:  # whose own frame comes first
-                run = replace(run, states=[run.start, *run.states], sensitivities=[*first, *run.sensitivities])
-            runs.append(run)
-        return runs
+        how = {"sensitivities": sensitivities, "of_start": of_start}
+        pairs = zip(self.segments, grids or [None] * len(self.segments), strict=True)
+        return dealt(self.beside, [partial(self._run, m, q, segment, grid, **how) for segment, grid in pairs])
+
+    def _run(
+        self,
+        m: np.ndarray,
+        q: np.ndarray,
+        segment: Segment,
+        grid: TimeGrid | None,
+        *,
+        sensitivities: bool,
+        of_start: bool,
+    ) -> Trajectory:
+        start, modes = self._start(q, segment)
+        modes = modes if sensitivities and of_start else None
+        run = self.forward.run(
+            m,
+            start,
+            segment.times,
+            grid=grid,
+            sensitivities=sensitivities,
+            modes=modes,
+            max_steps=most_steps(self.forward.integrator.tolerances),
+        )
+        run = replace(run, given=Given())  # which other ranks have too, as far as it is one at all
+        first = [self.forward.tangent(modes)] if sensitivities else []
+        if self.field is not None:  # whose own frame comes first
+            run = replace(run, states=[run.start, *run.states], sensitivities=[*first, *run.sensitivities])
+        return run
 
     def derivatives(self, runs: Sequence[Trajectory]) -> Iterator[np.ndarray]:
         """Give the derivatives of the local pixels, shape (rows, k), one frame after the other. Collective.

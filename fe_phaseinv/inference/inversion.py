@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from fe_phaseinv.inference.objective import Objective
 from fe_phaseinv.inference.posterior import Laplace
 from fe_phaseinv.inference.problem import Problem
 from fe_phaseinv.inference.progress import Progress, Task
-from fe_phaseinv.inference.series import COARSE, beginning
+from fe_phaseinv.inference.series import COARSE, INTERVALS, SOME, beginning
 from fe_phaseinv.optimisation.trust_region import Outcome, State, start
 from fe_phaseinv.optimisation.trust_region import iterate as minimise
 
@@ -24,15 +25,19 @@ FIRST_RADIUS = 1.0
 kT."""
 FINAL = (Outcome.NO_START, Outcome.INSENSITIVE, Outcome.MAX_ITERATIONS)
 """Outcomes after which no other stage follows."""
-TOLERANCE = {"intervals": 0.5, COARSE: 0.1, "search": 1e-2, "trajectory": 1e-6}
+TOLERANCE = {SOME: 0.2, INTERVALS: 0.25, COARSE: 0.1, "search": 1e-2, "trajectory": 1e-6}
 """Promised reduction of the cost, relative to it, at which a stage ends. The search is for priors that follow from a
 trajectory which fits well enough: the strength of that of clean images, the tilt where fields are unknown."""
-CLEAN, NOISY = {"search": 0.1, "trajectory": 5e-3}, {"intervals": 0.05, COARSE: 1e-3, "search": 1e-3}
+CLEAN = {"trajectory": 1e-3}
+"""The same where the misfit is no noise, but what elements and steps leave."""
+CLEAN_COARSELY, NOISY = {"search": 0.1, "trajectory": 5e-3}, {INTERVALS: 0.05, COARSE: 1e-3, "search": 1e-3}
 """The same with derivatives of a coarser level, which cannot tell more where the misfit is no noise, but what elements
 and steps leave; and where most of it is noise."""
 MOST_CORRECTIONS, KEPT = 8, 0.25
 """Trial points with derivatives of a coarser level after which those of the fine one take over, and the share of what
 they promise that steps must keep for them not to."""
+CLOSER = 1e-3
+"""The same of intervals after a rough fit of which no trajectory could be solved."""
 BEGINNING_TOLERANCE, MOST_IN_BEGINNING = 0.5, 6
 """The same of the beginning of a trajectory, and the most trial points of one: what it leaves open would wander."""
 SAME_REGULARISATION, MOST_CHOICES = 2.0, 8
@@ -97,7 +102,7 @@ class _Run:
     def first(self) -> tuple[Objective | FieldObjective, Progress]:
         """Return the objective of the first stage and the progress at the laws to start from."""
         problem = self.problem
-        task = Task((*problem.preparations, _first_trajectory(problem))[0], problem.first_regularisation)
+        task = Task(_stages(problem)[0], problem.first_regularisation)
         objective = task.objective(problem)
         x = problem.coordinates.from_coefficients(problem.coordinates.start)
         return objective, self._begin(objective, task, x, FIRST_RADIUS)
@@ -107,7 +112,7 @@ class _Run:
     ) -> tuple[Objective | FieldObjective, Progress]:
         """Return the objective of a further stage, and the progress at the point that the one before it has reached."""
         radius, point = max(before.state.radius, FIRST_RADIUS), before.state.point
-        if before.stage in self.problem.preparations or task.exact != before.task.exact:
+        if {before.stage, task.stage} & {*self.problem.preparations} or task.exact != before.task.exact:
             following = task.objective(self.problem)
             return following, self._begin(following, task, point.x, radius, before)
         following = objective.with_prior(task.prior(self.problem), self.problem.variance(task.regularisation))
@@ -172,11 +177,14 @@ def _most_iterations(progress: Progress, max_iterations: int) -> int:
 def _next_task(problem: Problem, progress: Progress, max_iterations: int) -> Task | None:
     """Return what is minimised next; None where an inversion has ended."""
     state = progress.state
+    if state.outcome is Outcome.NO_START and INTERVALS in _before(problem, progress) and not progress.task.closer:
+        return replace(progress.task, stage=INTERVALS, closer=True)
     if state.outcome in FINAL and not (state.outcome is Outcome.MAX_ITERATIONS and state.iteration < max_iterations):
         return None
     if progress.stage in problem.preparations:
-        stages = (*problem.preparations, _first_trajectory(problem))
-        task = progress.task if beginning(progress.stage) else _chosen(problem, progress)
+        stages = _stages(problem)
+        rough = progress.stage == SOME or beginning(progress.stage)
+        task = progress.task if rough else _chosen(problem, progress)
         return replace(task, stage=stages[stages.index(progress.stage) + 1])
     if _is_misled(problem, progress):
         return replace(progress.task, exact=True)
@@ -186,6 +194,16 @@ def _next_task(problem: Problem, progress: Progress, max_iterations: int) -> Tas
     return replace(following, stage="trajectory")
 
 
+def _stages(problem: Problem) -> tuple[str, ...]:
+    """Return the stages up to the first one of a trajectory on the fine level."""
+    return (*problem.preparations, _first_trajectory(problem))
+
+
+def _before(problem: Problem, progress: Progress) -> tuple[str, ...]:
+    """Return the stages that came before the last one."""
+    return tuple(takewhile(lambda stage: stage != progress.stage, _stages(problem)))
+
+
 def _is_levelled(problem: Problem, task: Task) -> bool:
     """Whether a stage takes derivatives from the coarse discretisation, and predictions from the fine one."""
     return problem.levelled and not task.exact and task.stage not in problem.preparations
@@ -193,9 +211,13 @@ def _is_levelled(problem: Problem, task: Task) -> bool:
 
 def _tolerance(problem: Problem, task: Task) -> float:
     """Return the promised reduction of the cost at which a stage ends."""
+    if task.closer and task.stage == INTERVALS:
+        return CLOSER
     if problem.noise:
         return NOISY.get(task.stage, tolerance(task.stage))
-    return CLEAN[task.stage] if _is_levelled(problem, task) else tolerance(task.stage)
+    if _is_levelled(problem, task):
+        return CLEAN_COARSELY[task.stage]
+    return CLEAN.get(task.stage, tolerance(task.stage))
 
 
 def _is_misled(problem: Problem, progress: Progress) -> bool:
@@ -253,7 +275,7 @@ def _first_trajectory(problem: Problem) -> str:
 def _better_regularisation(problem: Problem, progress: Progress) -> tuple[float, ...]:
     """Choose the regularisation of the priors anew; the misfit of clean images is no noise and tells but its size."""
     found = posterior(problem, progress)
-    if problem.noise and progress.stage != "intervals":
+    if problem.noise and progress.stage != INTERVALS:
         return found.better_regularisation(progress.task.prior(problem), progress.regularisation)
     return (found.deviation**2,) * len(progress.regularisation)
 

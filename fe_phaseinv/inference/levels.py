@@ -12,10 +12,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from mpi4py import MPI
 
+from fe_phaseinv.core.parallel import dealt
 from fe_phaseinv.forward.bdf import TimeGrid
 from fe_phaseinv.forward.trajectory import Trajectory
-from fe_phaseinv.inference.experiment import Experiment, Fit
+from fe_phaseinv.inference.experiment import Experiment
+from fe_phaseinv.inference.fit import Fit
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -28,10 +31,13 @@ class LevelledExperiment(Experiment):
         With the same unknowns; its pixels are on the same ranks.
     own_laws : bool
         Whether the fine level tells how predictions depend on the laws.
+    apart : mpi4py.MPI.Comm, optional
+        Ranks with the same experiments on meshes of their own, of which one predicts while another one differentiates.
     """
 
     coarse: Experiment
     own_laws: bool = False
+    apart: MPI.Comm | None = None
 
     def fit(self, m: np.ndarray, q: np.ndarray, grids: Sequence[TimeGrid] | None = None) -> Fit:
         """Compare predictions with the images. Collective.
@@ -51,8 +57,13 @@ class LevelledExperiment(Experiment):
             On all ranks, where the equations cannot be solved on one of the levels.
         """
         coarse, count = self.coarse, len(self.segments)
-        below = coarse.solve(m, q, grids and grids[count:])
-        runs = self.solve(m, q, grids and grids[:count], sensitivities=self.own_laws, of_start=False)
+        runs, below = dealt(
+            self.apart,
+            [
+                lambda: self.solve(m, q, grids and grids[:count], sensitivities=self.own_laws, of_start=False),
+                lambda: coarse.solve(m, q, grids and grids[count:]),
+            ],
+        )
         scalars = self.scalar_derivatives(runs) if self.own_laws else coarse.scalar_derivatives(below)
         fit = self.compared(runs, self._derivatives(runs, below), scalars)
         return replace(fit, grids=(*fit.grids, *(run.grid for run in below)))

@@ -14,7 +14,8 @@ from fe_phaseinv.data.moving import MovingMesh
 from fe_phaseinv.forward.bdf import TimeGrid
 from fe_phaseinv.forward.displaced import Displaced
 from fe_phaseinv.forward.model import ForwardModel
-from fe_phaseinv.inference.experiment import Experiment, Fit
+from fe_phaseinv.inference.experiment import Experiment
+from fe_phaseinv.inference.fit import Fit
 from fe_phaseinv.observation.pixels import Pixels
 from fe_phaseinv.solvers.direct import StepFailed
 

@@ -10,7 +10,8 @@ from scipy.linalg import block_diag
 
 from fe_phaseinv.forward.bdf import TimeGrid
 from fe_phaseinv.inference.ensemble import SeriesEnsemble
-from fe_phaseinv.inference.experiment import Experiment, Fit
+from fe_phaseinv.inference.experiment import Experiment
+from fe_phaseinv.inference.fit import Fit
 from fe_phaseinv.laws.coordinates import Coordinates
 from fe_phaseinv.laws.priors import Prior
 from fe_phaseinv.optimisation.trust_region import EXACT

@@ -194,6 +194,7 @@ def joint(problems: Sequence[Problem], ensemble: SeriesEnsemble | None = None) -
         _require_same(asked[0], laws)
     first = ensemble.gather([problem.coordinates for problem in problems])[0]
     noises = _noises(ensemble, series)
+    series = tuple(replace(one, beside=ensemble.beside) for one in series)
     return replace(problems[0], series=series, ensemble=ensemble, noises=noises, coordinates=first)
 
 

@@ -15,7 +15,7 @@ from fe_phaseinv.inference.field_experiment import FieldExperiment
 from fe_phaseinv.inference.field_objective import FieldObjective
 from fe_phaseinv.inference.matern import FieldPrior, Matern
 from fe_phaseinv.inference.objective import Objective
-from fe_phaseinv.inference.series import COARSE, Series, beginnings, prepares
+from fe_phaseinv.inference.series import COARSE, INTERVALS, MANY, SOME, Series, beginnings, prepares
 from fe_phaseinv.inference.settings import Settings
 from fe_phaseinv.laws.coordinates import Coordinates
 from fe_phaseinv.laws.priors import Prior
@@ -73,14 +73,15 @@ class Problem:
     @property
     def counts(self) -> Counts:
         """Work done by the forward models of all series. Collective."""
-        return sum(self.ensemble.gather([series.counts for series in self.series]), Counts())
+        return sum(self.ensemble.of_groups(sum((one.counts for one in self.series), Counts())), Counts())
 
     @property
     def preparations(self) -> tuple[str, ...]:
         """Stages before the trajectory, coarsely solved, which only lead to a start for it. Collective.
 
-        Intervals between frames; where no image shows a field that has a rate, the trajectory through the first frames,
-        then through one more each time. Then the whole trajectory, where it is fitted on two levels.
+        Intervals between frames, of many some first; where no image shows a field that has a rate, the trajectory
+        through the first frames, then through one more each time. Then the whole trajectory, where it is fitted on two
+        levels.
         """
         if not self.settings.multiple_shooting:
             return ()
@@ -89,7 +90,8 @@ class Problem:
         if longest == 1:
             return whole
         anywhere = all(at_any_frame for _, at_any_frame in asked)
-        return (*(("intervals",) if anywhere else beginnings(longest)), *whole)
+        intervals = (SOME, INTERVALS) if longest >= MANY else (INTERVALS,)
+        return (*(intervals if anywhere else beginnings(longest)), *whole)
 
     @cached_property
     def levelled(self) -> bool:

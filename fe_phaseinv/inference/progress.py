@@ -32,12 +32,15 @@ class Task:
         Of them; empty for none.
     exact : bool
         Whether a trajectory has derivatives of its own, where it could have those of the coarse discretisation.
+    closer : bool
+        Whether the intervals are fitted closely: a trajectory could not be solved with laws of a rough fit.
     """
 
     stage: str
     regularisation: tuple[float, ...]
     tilt: tuple[float, ...] = ()
     exact: bool = False
+    closer: bool = False
 
     def objective(self, problem: Problem) -> Objective | FieldObjective:
         """Return the cost. Collective.
@@ -135,7 +138,7 @@ def resume(problem: Problem, saved: dict) -> Progress:
     ValueError
         Where the numbers of unknowns or series are others, or the cost at the recorded point is.
     """
-    task = Task(saved["stage"], tuple(saved["regularisation"]), tuple(saved["tilt"]), saved["exact"])
+    task = Task(saved["stage"], tuple(saved["regularisation"]), tuple(saved["tilt"]), saved["exact"], saved["closer"])
     objective = task.objective(problem)
     x = objective.local(np.array(saved["x"]))
     grids = [tuple(TimeGrid(tuple(g["times"]), tuple(g["orders"])) for g in series) for series in saved["grids"]]

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 from firedrake import MeshGeometry
+from mpi4py import MPI
 
 from fe_phaseinv.core.parallel import total
 from fe_phaseinv.data.images import ImageSeries
@@ -30,6 +31,10 @@ the entropy makes much of values that noise has brought to a bound."""
 FEWEST = 2
 """Frames of the first beginning: one tells too little of the laws of a hidden field."""
 _BEGINNING = "first "
+INTERVALS, SOME = "intervals", "some intervals"
+"""Stages of the intervals between frames: all, and a few that lead to a start for them."""
+FEW, MANY = 3, 5
+"""Number of those few, where there are so many or more."""
 LEAST_DEGREE = 2
 """Of elements that tell derivatives for those of a higher one."""
 COARSE = "coarse"
@@ -54,7 +59,7 @@ def prepares(stage: str) -> bool:
     ----------
     stage : str
     """
-    return stage in ("intervals", COARSE) or beginning(stage) is not None
+    return stage in (SOME, INTERVALS, COARSE) or beginning(stage) is not None
 
 
 def beginnings(count: int) -> tuple[str, ...]:
@@ -88,6 +93,8 @@ class Series:
         A functional that is added to the cost of the trajectory, as in `Settings`.
     moving : Moving, optional
         Where the trajectory has an unknown boundary.
+    beside : mpi4py.MPI.Comm, optional
+        Ranks with the same series on meshes of their own, which share its runs.
     """
 
     coarse: Discretisation
@@ -97,6 +104,7 @@ class Series:
     held_out: tuple[int, ...] = ()
     term: Callable | None = None
     moving: Moving | None = None
+    beside: MPI.Comm | None = None
 
     @property
     def only_predicted(self) -> bool:
@@ -136,8 +144,8 @@ class Series:
     def levelled(self) -> bool:
         """Whether a trajectory can be fitted with derivatives of the coarse discretisation.
 
-        Those of linear elements tell too little; so do those of quadratic ones where a kernel makes waves grow, which
-        few elements resolve.
+        Those of linear elements tell too little. So do those of quadratic ones, or of large steps, where a kernel makes
+        waves grow.
         """
         fine = self.fine.forward
         plain = self.moving is None and self.term is None and fine.model.kernel is None
@@ -175,12 +183,14 @@ class Series:
         """
         how, count = self.coarse, beginning(stage)
         if stage == COARSE:
-            return replace(self._coarse, weight=weight)
+            return replace(self._coarse, weight=weight, beside=self.beside)
         if count:
             segments = [trajectory(how.smoother, self.first_frame, self.frames[:count], limits=self.limits)]
         else:
-            segments = multiple_shooting(how.smoother, self.first_frame, self.frames, limits=self.limits)
-        return Experiment(how.forward, how.pixels, segments, weight=weight)
+            segments = self._intervals
+        if stage == SOME and len(segments) >= MANY:
+            segments = [segments[number] for number in np.linspace(0, len(segments) - 1, FEW).round().astype(int)]
+        return Experiment(how.forward, how.pixels, segments, weight=weight, beside=self.beside)
 
     def experiment(self, weight: float, variance: float, exact: bool) -> Experiment | MovingExperiment:
         """Return the comparison of the trajectory with the images. Collective.
@@ -200,7 +210,7 @@ class Series:
                 still, self.moving.mesh, lambda mesh: self._moved(mesh, still), variance=variance, limits=self.limits
             )
         if exact:
-            return replace(still, term=self.taped_term())
+            return replace(still, term=self.taped_term(), beside=self.beside)
         return LevelledExperiment(
             still.forward,
             still.pixels,
@@ -209,7 +219,13 @@ class Series:
             weight=weight,
             coarse=replace(self._coarse, weight=weight),
             own_laws=self.images.noise > 0,
+            apart=self.beside,
         )
+
+    @cached_property
+    def _intervals(self) -> list[Segment]:
+        """Those between all frames."""
+        return multiple_shooting(self.coarse.smoother, self.first_frame, self.frames, limits=self.limits)
 
     @cached_property
     def _fine(self) -> Experiment:

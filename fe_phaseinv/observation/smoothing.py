@@ -26,8 +26,9 @@ OVERSHOOT, TRIALS = 0.1, 5
 """Share of the range of clean pixels by which their fit may exceed it, and how many lengths up to a pixel are tried."""
 REWEIGHTED, MOST_REWEIGHTED = 0.02, 20
 """Change of a weight at which iterated least squares end, and the most iterations."""
-BLOCK, MOST_BLOCKS = 6.0, 400
-"""Side of the blocks of pixels that an unknown field follows, in smoothing lengths, and the most there may be."""
+BLOCK, MOST_BLOCKS, MOST_CLEAN = 6.0, 400, {2: 64, 3: 216}
+"""Side of the blocks of pixels that an unknown field follows, in smoothing lengths, and the most there may be; and that
+for clean pixels by dimension, which leave less open: with four times as many the laws were no better."""
 
 
 class Smoother:
@@ -165,7 +166,8 @@ class Smoother:
 
     def _side(self, smooth: float) -> float:
         """Return the side of the blocks that an unknown field follows, in pixels, by its smoothing length."""
-        fewest = np.prod(self.pixels.images.shape) / MOST_BLOCKS
+        images = self.pixels.images
+        fewest = np.prod(images.shape) / (MOST_BLOCKS if images.noise else MOST_CLEAN[self.dimension])
         return max(BLOCK * smooth / self.size, fewest ** (1 / self.dimension))
 
     def _modes(self, equations: FrameEquations, side: float) -> np.ndarray:

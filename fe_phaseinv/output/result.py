@@ -11,9 +11,9 @@ import numpy as np
 
 from fe_phaseinv.core.errors import DataWarning
 from fe_phaseinv.data.images import ImageSeries
-from fe_phaseinv.inference.experiment import Fit
 from fe_phaseinv.inference.field_fit import FieldFit
 from fe_phaseinv.inference.field_posterior import map_deviation
+from fe_phaseinv.inference.fit import Fit
 from fe_phaseinv.inference.goodness import Goodness
 from fe_phaseinv.inference.identifiability import Identifiability, identifiability
 from fe_phaseinv.inference.inversion import posterior

@@ -124,6 +124,6 @@ class Solution:
         comm, folder = self.problem.ensemble.comm, Path(folder)
         values = on_root(comm, write_values, folder, self.result)
         files = list(numbered("states", self.result.images))
-        for number, index in enumerate(self.problem.ensemble.own):
+        for number, index in enumerate(self.problem.ensemble.own if self.problem.ensemble.first else ()):
             write_states(folder, self.states(number), self.result.images[index].times, file=files[index])
         return values + on_root(comm, write_figures, folder, self.result)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from firedrake import COMM_WORLD
 
-from fe_phaseinv.cli.build import build_problem
+from fe_phaseinv.cli.build import build_problem, runs_dealt
 from fe_phaseinv.cli.case import read_case
 from fe_phaseinv.cli.images import load_images
 from fe_phaseinv.core.parallel import on_root
@@ -41,7 +41,8 @@ def forward_seconds(problem, progress) -> float:
 def main(path: str, out: str, *overrides: str) -> None:
     """Invert a case with one series of images."""
     case = read_case(path, list(overrides))
-    problem, stages = build_problem(case, load_images(case), COMM_WORLD), {}
+    loaded = load_images(case)
+    problem, stages = build_problem(case, loaded, runs_dealt(case, loaded, COMM_WORLD)), {}
     for progress in iterate(problem):
         stages[progress.stage] = round(progress.seconds - sum(stages.values()) + stages.get(progress.stage, 0.0), 2)
     folder, counts = Path(out), progress.counts

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from firedrake import COMM_WORLD
 
-from fe_phaseinv.cli.build import build_problem
+from fe_phaseinv.cli.build import build_problem, runs_dealt
 from fe_phaseinv.cli.case import read_case
 from fe_phaseinv.cli.images import load_images
 from fe_phaseinv.inference.inversion import iterate
@@ -25,7 +25,8 @@ def main(particles: int = 6, iterations: int = 2) -> None:
     """Do some iterations, of which the preparations and the compilation of forms are not timed."""
     case = read_case(CASE)
     case = replace(case, images=case.images[:particles])
-    problem, began = build_problem(case, load_images(case), COMM_WORLD), None
+    loaded = load_images(case)
+    problem, began = build_problem(case, loaded, runs_dealt(case, loaded, COMM_WORLD)), None
     for progress in iterate(problem):
         if began is None and progress.stage not in problem.preparations:
             began, first = time.perf_counter(), progress.state.iteration
