@@ -17,6 +17,8 @@ from fe_phaseinv.forward.step_control import AdaptiveSteps, GridSteps
 from fe_phaseinv.forward.trajectory import QUIET, Tolerances, Trajectory
 from fe_phaseinv.solvers.direct import StepFailed
 
+EXACT, ROUGH = 1e-8, 1e-4
+"""Between which the residual of sensitivities is a hundredth of the share that nonlinear solves are allowed."""
 POLISHED = 10.0
 """Share by which the correction with a step's own factor, which its sensitivities need anyway, lowers the error."""
 
@@ -35,6 +37,7 @@ class Integrator:
     def __init__(self, step: Step, tolerances: Tolerances):
         self.step, self.tolerances = step, tolerances
         self.newton = ChordNewton(step)
+        self._exactness = float(np.clip(1e-2 * tolerances.newton, EXACT, ROUGH))
 
     def march(
         self,
@@ -219,7 +222,7 @@ class Integrator:
         step.operators.update_rate()
         expected = past.extrapolated(past.derivatives, time, len(past.derivatives))
         history = combine(weights, [step.layout.carried_rates(before) for before in past.derivatives])
-        update, derivatives = step.sensitivity(history, expected, past.means)
+        update, derivatives = step.sensitivity(history, expected, past.means, self._exactness)
         past.derivatives.insert(0, derivatives)
         del past.derivatives[self.tolerances.max_order :]
         return update

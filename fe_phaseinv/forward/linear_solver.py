@@ -21,9 +21,8 @@ LARGE = {1: np.inf, 2: 300_000, 3: 60_000}
 """Unknowns by dimension above which the equations are solved by iteration; `-fe_phaseinv_solver direct` or `krylov`
 decides otherwise."""
 SOLVERS = "direct", "krylov"
-CHORD, EXACT = 1e-2, 1e-6
-"""Relative residuals of the solves by iteration, as where the Jacobian has a nonlocal part: Newton corrects,
-sensitivities must hold."""
+CHORD = 1e-2
+"""Relative residual of solves by iteration that Newton's method corrects."""
 
 
 class LinearSolver:
@@ -85,7 +84,7 @@ class LinearSolver:
         """
         raise NotImplementedError
 
-    def solve(self, sides: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    def solve(self, sides: np.ndarray, expected: np.ndarray, rtol: float) -> np.ndarray:
         """Solve for many right-hand sides. Collective.
 
         Parameters
@@ -95,6 +94,8 @@ class LinearSolver:
         expected : numpy.ndarray, shape (carried rows, columns - 1)
             Less what is carried along of the solutions but the last one, as far as it can be told beforehand; an
             iteration can begin there.
+        rtol : float
+            Residual, relative to the right-hand sides, at which an iteration may end.
 
         Returns
         -------
@@ -139,7 +140,7 @@ class DirectSolver(LinearSolver):
         """Solve with the factor."""
         return self.factor.solve(rhs.reshape(-1, 1)).ravel()
 
-    def solve(self, sides: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    def solve(self, sides: np.ndarray, expected: np.ndarray, rtol: float) -> np.ndarray:
         """Solve with the factor."""
         return self.factor.solve(sides)
 
@@ -189,9 +190,10 @@ class KrylovSolver(LinearSolver):
         with tolerance(self.ksp, CHORD):
             return self._factor.solve(rhs)
 
-    def solve(self, sides: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    def solve(self, sides: np.ndarray, expected: np.ndarray, rtol: float) -> np.ndarray:
         """Solve column by column."""
-        return self._factor.solve(sides)
+        with tolerance(self.ksp, rtol):
+            return self._factor.solve(sides)
 
     def _ready(self, matrix: PETSc.Mat, shift: float) -> KSPFactor:
         if self._failed:
@@ -224,10 +226,10 @@ class NonlocalSolver(DirectSolver):
         """Solve roughly, with a rough convolution."""
         return self._system(roughly=True).solve(rhs.reshape(-1, 1), CHORD).ravel()
 
-    def solve(self, sides: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    def solve(self, sides: np.ndarray, expected: np.ndarray, rtol: float) -> np.ndarray:
         """Solve for all columns together."""
         guess = -np.column_stack([expected, np.zeros(len(expected))])
-        return self._system(roughly=False).solve(sides, EXACT, guess)
+        return self._system(roughly=False).solve(sides, rtol, guess)
 
     def _system(self, roughly: bool) -> NonlocalSystem:
         return NonlocalSystem(self.matrix, self.ksp, lambda columns: self.operators.nonlocal_part(columns, roughly))
@@ -270,7 +272,7 @@ class BorderedSolver(LinearSolver):
         """Solve with the factor."""
         return self._factor.solve(rhs)
 
-    def solve(self, sides: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    def solve(self, sides: np.ndarray, expected: np.ndarray, rtol: float) -> np.ndarray:
         """Solve with the factor."""
         return self._factor.solve(sides)
 

@@ -190,7 +190,7 @@ class Step:
         return np.array([self.norm.fluctuation(self.layout.component(state, part)) for part in self.layout.rated])
 
     def sensitivity(
-        self, history: np.ndarray, expected: np.ndarray, means: np.ndarray
+        self, history: np.ndarray, expected: np.ndarray, means: np.ndarray, rtol: float
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return Newton update and derivatives by the unknowns, in one solve with the factor of this state. Collective.
 
@@ -202,6 +202,8 @@ class Step:
             The derivatives wanted, as far as they can be told beforehand; an iteration begins with them.
         means : numpy.ndarray, shape (others,)
             Derivatives of the mean of the first field at the start by the other unknowns.
+        rtol : float
+            Residual, relative to the right-hand sides, at which an iteration may end.
 
         Returns
         -------
@@ -217,7 +219,7 @@ class Step:
         sides = self.operators.sensitivity_sides(history, means)
         self.residuals += 1
         self.solves += 1
-        solution = self.linear.solve(sides, expected)
+        solution = self.linear.solve(sides, expected, rtol)
         update, derivatives = -solution[:, -1], self.layout.carry(solution[:, :-1])
         return update, np.negative(derivatives, out=derivatives)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from fe_phaseinv.core.errors import DataWarning
 from fe_phaseinv.inference.field_objective import FieldObjective
-from fe_phaseinv.inference.objective import Objective
+from fe_phaseinv.inference.objective import Linearisation, Objective
 from fe_phaseinv.inference.posterior import Laplace
 from fe_phaseinv.inference.problem import Problem
 from fe_phaseinv.inference.progress import Progress, Task
@@ -28,7 +28,7 @@ FINAL = (Outcome.NO_START, Outcome.INSENSITIVE, Outcome.MAX_ITERATIONS)
 TOLERANCE = {SOME: 0.2, INTERVALS: 0.25, COARSE: 0.1, "search": 1e-2, "trajectory": 1e-6}
 """Promised reduction of the cost, relative to it, at which a stage ends. The search is for priors that follow from a
 trajectory which fits well enough: the strength of that of clean images, the tilt where fields are unknown."""
-CLEAN = {"trajectory": 1e-3}
+CLEAN = {"search": 0.1, "trajectory": 1e-3}
 """The same where the misfit is no noise, but what elements and steps leave."""
 CLEAN_COARSELY, NOISY = {"search": 0.1, "trajectory": 5e-3}, {INTERVALS: 0.05, COARSE: 1e-3, "search": 1e-3}
 """The same with derivatives of a coarser level, which cannot tell more where the misfit is no noise, but what elements
@@ -105,7 +105,11 @@ class _Run:
         task = Task(_stages(problem)[0], problem.first_regularisation)
         objective = task.objective(problem)
         x = problem.coordinates.from_coefficients(problem.coordinates.start)
-        return objective, self._begin(objective, task, x, FIRST_RADIUS)
+        progress = self._begin(objective, task, x, FIRST_RADIUS)
+        state = progress.state
+        if task.stage in problem.preparations and state.outcome is None:
+            state = replace(state, radius=min(state.radius, _reach(state.point)))
+        return objective, replace(progress, state=state)
 
     def next(
         self, objective: Objective | FieldObjective, task: Task, before: Progress
@@ -152,6 +156,11 @@ class _Run:
             counts=counts,
             choices=before.choices if before else 0,
         )
+
+
+def _reach(point: Linearisation) -> float:
+    """Return how far along its gradient the cost vanishes, were its residuals linear."""
+    return 2 * point.value / max(point.gradient_norm(), 1e-300)
 
 
 def posterior(problem: Problem, progress: Progress) -> Laplace:
