@@ -8,7 +8,7 @@ from firedrake import Function, SpatialCoordinate, UnitSquareMesh, cos, pi
 from mpi4py.MPI import COMM_WORLD, MAX
 
 from fe_phaseinv.core.errors import InputError
-from fe_phaseinv.core.parallel import any_rank, extremes, on_root, total
+from fe_phaseinv.core.parallel import any_rank, dealt, extremes, on_root, total
 from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.laws.bases import Legendre
 from fe_phaseinv.laws.relations import Relation, ideal_entropy, positive
@@ -27,6 +27,16 @@ def test_only_the_root_calls_and_all_have_the_result():
 
     assert on_root(COMM_WORLD, call, 2, 3) == {"rank": 0, "sum": 5}
     assert calls == ([(2, 3)] if COMM_WORLD.rank == 0 else [])
+
+
+@ranks
+def test_calls_are_dealt_to_ranks():
+    calls = [lambda number=number: (number, COMM_WORLD.rank) for number in range(4)]
+    assert dealt(COMM_WORLD, calls) == [(number, number % COMM_WORLD.size) for number in range(4)]
+    assert dealt(None, calls) == [(number, COMM_WORLD.rank) for number in range(4)]
+    with pytest.raises(ZeroDivisionError):
+        dealt(COMM_WORLD, [*calls, lambda: 1 // 0])
+    assert dealt(COMM_WORLD, [lambda: 1]) == [1]
 
 
 @ranks

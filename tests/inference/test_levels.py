@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from itertools import groupby
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ from mpi4py.MPI import COMM_SELF, COMM_WORLD
 from fe_phaseinv.data.meshes import periodic_mesh, rectangle_mesh
 from fe_phaseinv.forward.trajectory import Tolerances
 from fe_phaseinv.inference import inversion
+from fe_phaseinv.inference.ensemble import SeriesEnsemble
+from fe_phaseinv.inference.experiment import Experiment
 from fe_phaseinv.inference.levels import LevelledExperiment
-from fe_phaseinv.inference.posing import pose
+from fe_phaseinv.inference.posing import joint, pose
 from fe_phaseinv.inference.progress import resume
 from fe_phaseinv.inference.settings import Settings
 from fe_phaseinv.laws.bases import Hermite, Legendre
@@ -19,6 +22,7 @@ from fe_phaseinv.laws.relations import ideal_entropy
 from fe_phaseinv.models.cahn_hilliard import CahnHilliard
 from fe_phaseinv.models.phase_field_crystal import PhaseFieldCrystal
 from fe_phaseinv.optimisation.trust_region import Outcome
+from fe_phaseinv.solvers.direct import StepFailed
 
 INITIAL = {"chemical_potential": [0, -2.5, 0.1], "diffusivity": [-0.4, -0.3], "gradient_energy": 4e-3}
 STRENGTHS = (1e-4,) * 3
@@ -105,6 +109,49 @@ def test_steps_that_keep_little_of_their_promise_are_followed_by_exact_ones(movi
     assert not isinstance(experiment, LevelledExperiment)
     kept = next(inversion.iterate(problem, max_iterations=12, progress=progress))
     assert not kept.task.exact
+
+
+@pytest.mark.parallel([1, 3])
+def test_ranks_that_share_runs_find_the_same(movie):
+    noisy = replace(movie, noise=0.02)
+    ensemble = SeriesEnsemble.one_by_one(COMM_WORLD, 1)
+    shared = joint([posed(noisy, ensemble.within)], ensemble)
+    assert ensemble.first == (COMM_WORLD.rank == 0) and list(ensemble.own) == [0]
+    *_, found = inversion.iterate(shared, max_iterations=8)
+    *_, alone = inversion.iterate(posed(noisy), max_iterations=8)
+    np.testing.assert_allclose(found.state.point.x, alone.state.point.x, rtol=1e-7, atol=1e-9)
+    assert [entry["stage"] for entry in found.history] == [entry["stage"] for entry in alone.history]
+    assert found.counts.tangent == alone.counts.tangent
+
+
+def test_a_few_of_many_intervals_come_first(movie):
+    longer = replace(movie, frames=movie.frames[[0, 1, 2, 1, 2, 1]], times=0.01 * np.arange(6))
+    problem = posed(longer)
+    assert problem.preparations == ("some intervals", "intervals", "coarse")
+    assert posed(movie).preparations == ("intervals", "coarse")
+    (series,) = problem.series
+    for stage, frames in ("some intervals", (1, 3, 5)), ("intervals", (1, 2, 3, 4, 5)):
+        assert [segment.frames for segment in series.preparation(stage, 1.0).segments] == [(frame,) for frame in frames]
+
+
+def test_intervals_are_fitted_closely_where_no_trajectory_can_be_solved(movie, monkeypatch):
+    problem = posed(movie)
+    last = [p for p in inversion.iterate(problem, max_iterations=12) if p.stage == "intervals"][-1]
+    solve, failures = Experiment.solve, []
+
+    def fail_once(self, *arguments, **options):
+        if len(self.segments) == 1 and not failures:
+            failures.append(self)
+            raise StepFailed("too many steps")
+        return solve(self, *arguments, **options)
+
+    monkeypatch.setattr(Experiment, "solve", fail_once)
+    path = list(inversion.iterate(problem, max_iterations=20, progress=replace(last, state=last.state)))
+    assert len(failures) == 1 and path[-1].state.outcome is Outcome.CONVERGED
+    stages = [stage for stage, _ in groupby(p.stage for p in path)]
+    assert stages == ["coarse", "intervals", "coarse", "search", "trajectory"]
+    closest = [p for p in path if p.task.closer and p.stage == "intervals"][-1]
+    assert closest.state.point.value < last.state.point.value
 
 
 def test_what_one_level_must_do(movie):
