@@ -12,8 +12,9 @@ from fe_phaseinv.solvers.direct import StepFailed
 
 OVERSHOOT = 0.2
 """A field that leaves its bounds by more than this share of their distance (of one, where there is none) has failed."""
-STALE_SHIFT = 2.0
-"""A factor is not used for steps whose leading weight differs by more than this factor."""
+STALE_SHIFT = 2.1
+"""A factor is not used for steps whose leading weight differs by more than this factor. It is not the factor of two by
+which steps grow at most, or rounding would decide."""
 MAX_FACTORISATIONS = 6
 FIRST_RATE = 0.1
 """Contraction expected of a factor before it has shown any."""
