@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import gc
+from collections.abc import Callable, Iterable, Iterator
 from copy import copy
+from functools import reduce
 
 import numpy as np
 from firedrake import (
-    Function,
     FunctionSpace,
     MeshGeometry,
     TrialFunction,
@@ -18,20 +19,17 @@ from firedrake import (
     interpolate,
 )
 from firedrake.petsc import PETSc
-from mpi4py import MPI
 
 from fe_phaseinv.core.errors import InputError, as_ranges
 from fe_phaseinv.core.parallel import total
 from fe_phaseinv.data.images import COVERED, ImageSeries
 from fe_phaseinv.forward.displaced import Displaced
 from fe_phaseinv.observation.losses import Loss
+from fe_phaseinv.observation.samples import Samples, samples
 from fe_phaseinv.solvers.linear_algebra import product
 
-WHOLE, PARTS_OF_CUT = 1 - 1e-9, 3
-"""Share of a pixel that is inside the mesh from which on it is all of it, and into how many parts a pixel is divided in
-each direction at least, where those that the mesh cuts count."""
-MOST_PARTS = {2: 8, 3: 3}
-"""Into which a pixel is divided in each direction, by dimension."""
+WHOLE = 1 - 1e-9
+"""Share of a pixel that is inside the mesh from which on it is all of it."""
 EXACT, BEYOND = 1e-6, 0.5
 """Shares of a cell beyond a boundary up to which points are in the mesh, and in one that is displaced: fields are
 continued so far, for a pixel that lost point after point would make the cost jump."""
@@ -60,7 +58,7 @@ class Pixels:
 
     def __init__(self, images: ImageSeries, space: FunctionSpace, loss: Loss = "squares"):
         self.images, self.loss, self.held_out = images, loss, frozenset()
-        self._points = _sample(images, space.mesh())
+        self._samples = samples(images, space.mesh())
         self._find(space, lambda shares: shares > (WHOLE if images.coverage is None else COVERED))
         if total(self.comm, self.inside.sum()) == 0:
             raise InputError(images.source, "extent", _box(images), "a picture that overlaps the mesh")
@@ -132,13 +130,10 @@ class Pixels:
 
     def _find(self, space: FunctionSpace, counts: Callable[[np.ndarray], np.ndarray], tolerance: float = EXACT) -> None:
         """Find the pixels in a mesh; those count of which a function says so, by the share of each that is inside."""
-        self.space, self.comm = space, space.mesh().comm
-        points, per_pixel = self._points
-        vertices = VertexOnlyMesh(
-            space.mesh(), points, missing_points_behaviour="ignore", tolerance=tolerance, redundant=True
-        )
-        self._at_points = FunctionSpace(vertices, "DG", 0)
-        self._averaging = _averaging(self.images, vertices.coordinates.dat.data_ro, per_pixel, self.comm)
+        self.space, self.comm, self._scale = space, space.mesh().comm, None
+        self._tolerance, self._only = tolerance, None
+        if len(self._samples) == 1:
+            self._only = self._view(*self._samples)
         self.matrix = self.averages_of(TrialFunction(space))
         self.rows = slice(*self.matrix.getOwnershipRange())
         ones, shares = self.matrix.createVecs()
@@ -146,8 +141,26 @@ class Pixels:
         self.matrix.mult(ones, shares)
         self.inside = counts(shares.array)
         shares.array[:] = np.where(self.inside, 1 / np.maximum(shares.array, COVERED), 0.0)
-        for matrix in (self._averaging, self.matrix):
-            matrix.diagonalScale(L=shares)
+        self._scale = shares
+        self.matrix.diagonalScale(L=shares)
+
+    def _views(self) -> Iterator[tuple[FunctionSpace, PETSc.Mat]]:
+        """Give the spaces of values at points, and the matrices from these to averages, of some pixels at a time."""
+        if self._only:
+            yield self._only
+            return
+        for sample in self._samples:
+            yield self._view(sample)
+            gc.collect()  # meshes refer to themselves, and many of them are large
+            PETSc.garbage_cleanup(self.comm)
+
+    def _view(self, sample: Samples) -> tuple[FunctionSpace, PETSc.Mat]:
+        points = sample.points(self.images) if self.comm.rank == 0 else np.empty((0, self.images.dimension))
+        vertices = VertexOnlyMesh(
+            self.space.mesh(), points, missing_points_behaviour="ignore", tolerance=self._tolerance, redundant=True
+        )
+        matrix = _averaging(self.images, vertices.coordinates.dat.data_ro, sample.per_pixel, self.comm)
+        return FunctionSpace(vertices, "DG", 0), matrix
 
     def averages_of(self, expression) -> PETSc.Mat:
         """Return the matrix to averages over pixels of an expression, linear in a trial function. Collective.
@@ -157,7 +170,11 @@ class Pixels:
         expression : ufl.core.expr.Expr
             A number at each place.
         """
-        return self._averaging.matMult(assemble(interpolate(expression, self._at_points)).petscmat)
+        matrices = (by.matMult(assemble(interpolate(expression, space)).petscmat) for space, by in self._views())
+        whole = reduce(_sum, matrices)
+        if self._scale is not None:
+            whole.diagonalScale(L=self._scale)
+        return whole
 
     def average(self, c: np.ndarray) -> np.ndarray:
         """Return local pixels of a function, or of several, shape (rows,) or (rows, columns). Collective.
@@ -184,9 +201,12 @@ class Pixels:
         numpy.ndarray, shape (rows, k)
             Local pixels.
         """
-        vectors = VectorFunctionSpace(self._at_points.mesh(), "DG", 0, dim=self.images.dimension)
-        slopes = assemble(interpolate(grad(expression), vectors)).dat.data_ro
-        return -product(self._averaging, np.einsum("nd,ndk->nk", slopes, displaced.at(self._at_points)))
+        whole = 0.0
+        for space, averaging in self._views():
+            vectors = VectorFunctionSpace(space.mesh(), "DG", 0, dim=self.images.dimension)
+            slopes = assemble(interpolate(grad(expression), vectors)).dat.data_ro
+            whole = whole - product(averaging, np.einsum("nd,ndk->nk", slopes, displaced.at(space)))
+        return whole * self._scale.array[:, None]
 
     def spread(self, rows: np.ndarray) -> np.ndarray:
         """Return the transpose of `average` times pixels: a local array, shape (nodes,). Collective.
@@ -224,33 +244,23 @@ class Pixels:
         return np.equal.outer(number, np.arange(np.prod(counts))).astype(float)
 
 
-def _sample(images: ImageSeries, mesh) -> tuple[np.ndarray, int]:
-    """Two Gauss points in each direction in each of the equal parts of every pixel, and their number in a pixel.
-
-    The parts are no larger than the smallest cell, so that a pixel that spans many cells is still averaged well.
-    """
-    sizes = Function(FunctionSpace(mesh, "DG", 0)).interpolate(mesh.cell_sizes).dat.data_ro
-    smallest = mesh.comm.allreduce(float(sizes.min(initial=np.inf)), op=MPI.MIN)
-    fewest = 1 if images.coverage is None else PARTS_OF_CUT
-    parts = int(np.clip(np.ceil(max(images.pixel) / smallest), fewest, MOST_PARTS[images.dimension]))
-    offsets = ((np.arange(parts)[:, None] + 0.5 + np.array([-0.5, 0.5]) / np.sqrt(3)) / parts).ravel()
-    axes = [
-        low + length * (np.arange(count)[:, None] + offsets).ravel()
-        for low, length, count in zip(images.origin, images.pixel, images.shape[::-1], strict=True)
-    ]
-    return np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, images.dimension), offsets.size**images.dimension
+def _sum(whole: PETSc.Mat, part: PETSc.Mat) -> PETSc.Mat:
+    """Add a matrix to another one."""
+    whole.axpy(1.0, part, PETSc.Mat.Structure.DIFFERENT_NONZERO_PATTERN)
+    return whole
 
 
 def _averaging(images: ImageSeries, points: np.ndarray, per_pixel: int, comm) -> PETSc.Mat:
     """Matrix from values at the owned points to averages over pixels."""
     places = ((points - images.origin) // images.pixel).astype(PETSc.IntType).T
     pixels = np.ravel_multi_index(places[::-1], images.shape).astype(PETSc.IntType)
-    matrix = PETSc.Mat().createAIJ((np.prod(images.shape), (len(points), None)), nnz=per_pixel, comm=comm)
-    matrix.setOption(PETSc.Mat.Option.NEW_NONZERO_ALLOCATION_ERR, False)
-    first = matrix.getOwnershipRangeColumn()[0]
-    for offset, pixel in enumerate(pixels):
-        matrix.setValue(pixel, first + offset, 1 / per_pixel)
-    matrix.assemble()
+    matrix = PETSc.Mat().create(comm)
+    matrix.setSizes((np.prod(images.shape), (len(points), None)))
+    matrix.setType("aij")
+    matrix.setUp()
+    first, _ = matrix.getOwnershipRangeColumn()
+    matrix.setPreallocationCOO(pixels, np.arange(first, first + len(points), dtype=PETSc.IntType))
+    matrix.setValuesCOO(np.full(len(points), 1 / per_pixel))
     return matrix
 
 
