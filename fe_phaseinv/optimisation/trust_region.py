@@ -37,7 +37,8 @@ class Thresholds:
     unsettled : float
         A step on the frozen discretisation that lowers the cost by more than this share thaws it.
     doubtful : float
-        A step is not refused for a change of the cost below this share of it before the discretisation is frozen.
+        A step that promises less than `settled` is not refused for a change of the cost below this share of it before
+        the discretisation is frozen.
     noise : float
         A promise of less than this share of the cost that is not kept is put down to the solver's own noise.
     stall, stalls : float, int
@@ -171,7 +172,8 @@ def _judged(state: State, trial: Point, step: Trial, bounded: bool) -> State:
 def _refused(state: State, step: Trial, bounded: bool, reduction: float, outcome: Outcome | None) -> State:
     """Return the state where a trial point is not better: a shorter radius, but for a doubtful step."""
     scale = state.point.scale
-    if not state.settled and abs(reduction) < THRESHOLDS.doubtful * scale:
+    little = step.decrease < THRESHOLDS.settled * scale
+    if not state.settled and little and abs(reduction) < THRESHOLDS.doubtful * scale:
         return replace(state, accepted=False, settled=True, kept=1.0)
     if state.settled and not bounded and step.decrease < THRESHOLDS.noise * scale:
         outcome = Outcome.CONVERGED

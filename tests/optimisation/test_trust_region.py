@@ -178,19 +178,21 @@ class Noisy:
 
 
 def test_a_doubtful_rejection_freezes_before_it_shrinks():
-    objective = Noisy(0.9)
-    first = start(objective, np.array([1.3]), 1.0)
+    objective = Noisy(0.5)
+    first = start(objective, np.array([0.9]), 0.8)
     states = list(iterate(objective, first, 1e-6, 10))
     doubtful, confirmed = states[:2]
-    assert (doubtful.accepted, doubtful.settled, doubtful.radius) == (False, True, 1.0)
+    assert (doubtful.accepted, doubtful.settled, doubtful.radius) == (False, True, 0.8)
     assert doubtful.point is first.point
     assert objective.frozen[:3] == [None, None, first.point]
     assert confirmed.accepted and confirmed.point.value < first.point.value
     assert states[-1].outcome is Outcome.CONVERGED
 
 
-def test_a_clear_rejection_shrinks_at_once():
-    objective = Noisy(5.0)
+@pytest.mark.parametrize("noise", [0.9, 5.0])
+def test_a_clear_rejection_shrinks_at_once(noise):
+    """By much, or of a step that promised much."""
+    objective = Noisy(noise)
     first = start(objective, np.array([1.3]), 1.0)
     refused = next(iterate(objective, first, 1e-6, 10))
     assert (refused.accepted, refused.settled, refused.radius) == (False, False, pytest.approx(0.25))
