@@ -33,8 +33,8 @@ FEWEST = 2
 _BEGINNING = "first "
 INTERVALS, SOME = "intervals", "some intervals"
 """Stages of the intervals between frames: all, and a few that lead to a start for them."""
-FEW, MANY = 3, 5
-"""Number of those few, where there are so many or more."""
+FEW, MANY = 3, 8
+"""Number of those few, where there are so many or more: of five, three saved nothing."""
 LEAST_DEGREE = 2
 """Of elements that tell derivatives for those of a higher one."""
 COARSE = "coarse"
