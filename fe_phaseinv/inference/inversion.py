@@ -36,6 +36,9 @@ and steps leave; and where most of it is noise."""
 MOST_CORRECTIONS, KEPT = 8, 0.25
 """Trial points with derivatives of a coarser level after which those of the fine one take over, and the share of what
 they promise that steps must keep for them not to."""
+SLOW, CREEPING = 0.5, 0.3
+"""Those of the fine level also take over where a step lowers a cost that is no noise by more than this share of what the
+step before did, and by less than this share of it."""
 CLOSER = 1e-3
 """The same of intervals after a rough fit of which no trajectory could be solved."""
 BEGINNING_TOLERANCE, MOST_IN_BEGINNING = 0.5, 6
@@ -234,7 +237,15 @@ def _is_misled(problem: Problem, progress: Progress) -> bool:
     state = progress.state
     if not _is_levelled(problem, progress.task) or state.outcome is Outcome.CONVERGED:
         return False
-    return state.outcome is Outcome.COLLAPSED or state.kept < KEPT or len(_since_start(progress)) > MOST_CORRECTIONS
+    if state.outcome is Outcome.COLLAPSED or state.kept < KEPT or len(_since_start(progress)) > MOST_CORRECTIONS:
+        return True
+    return not problem.noise and _creeps([entry["cost"] for entry in _since_start(progress)])
+
+
+def _creeps(costs: list[float]) -> bool:
+    """Whether the cost falls a little and hardly less than before, where corrections should become ever smaller."""
+    before, last = (-np.diff(costs))[-2:] if len(costs) > 2 else (0.0, 0.0)
+    return SLOW * before < last < CREEPING * costs[-2] and before > 0
 
 
 def _since_start(progress: Progress) -> list[dict]:

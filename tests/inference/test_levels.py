@@ -124,6 +124,19 @@ def test_ranks_that_share_runs_find_the_same(movie):
     assert found.counts.tangent == alone.counts.tangent
 
 
+@pytest.mark.parametrize(
+    ("costs", "creeping"),
+    [((9, 2, 1.6, 1.3), True), ((9, 2, 1.6, 1.5), False), ((9, 2, 2, 1.7), False), ((9, 6, 3), False), ((9, 8), False)],
+)
+def test_corrections_that_do_not_contract_are_followed_by_exact_ones(movie, costs, creeping):
+    problem = posed(movie)
+    progress = next(p for p in inversion.iterate(problem, max_iterations=12) if p.stage == "search")
+    entries = [progress.history[-1] | {"cost": cost, "iteration": 20 + k} for k, cost in enumerate(costs)]
+    slow = replace(progress, history=(*progress.history[:-1], *entries))
+    following = next(inversion.iterate(problem, max_iterations=40, progress=slow))
+    assert following.task.exact == creeping
+
+
 def test_a_few_of_many_intervals_come_first(movie):
     longer = replace(movie, frames=movie.frames[[0, 1, 2, 1, 2, 1, 2, 1, 2]], times=0.01 * np.arange(9))
     problem = posed(longer)
