@@ -37,8 +37,8 @@ MOST_CORRECTIONS, KEPT = 8, 0.25
 """Trial points with derivatives of a coarser level after which those of the fine one take over, and the share of what
 they promise that steps must keep for them not to."""
 SLOW, CREEPING = 0.5, 0.3
-"""Those of the fine level also take over where a step lowers a cost that is no noise by more than this share of what the
-step before did, and by less than this share of it."""
+"""Those of the fine level also take over where a step lowers a cost that is no noise by more than this share of what
+the step before did, and by less than this share of it."""
 CLOSER = 1e-3
 """The same of intervals after a rough fit of which no trajectory could be solved."""
 BEGINNING_TOLERANCE, MOST_IN_BEGINNING = 0.5, 6
