@@ -4,7 +4,7 @@ The images are a NumPy archive with `ts`, `pixmean64` (averages over 64 x 64 pix
 the first axis) and `c0_cos_modes` (those of the start, c = 1/2 + sum A_ij cos(i pi x) cos(j pi y)), simulated with
 mu_h = log(c/(1-c)) + 3(1-2c), D = 1-c and kappa = 7.5e-4. Prints a JSON line:
 
-python tests/benchmarks/whole_inversion.py IMAGES [CELLS [DEGREE [RTOL]]]
+mpiexec -n 2 python tests/benchmarks/whole_inversion.py IMAGES [CELLS [DEGREE [RTOL]]]
 """
 
 import json
@@ -19,6 +19,7 @@ from fe_phaseinv import (
     ImageSeries,
     InverseProblem,
     Legendre,
+    SeriesEnsemble,
     ideal_entropy,
     rectangle_mesh,
 )
@@ -51,10 +52,11 @@ def measure(path, cells=24, degree=3, rtol=3e-3):
     model = CahnHilliard(Legendre(10) + ideal_entropy, Legendre(10))
     series = images(path)
     began = perf_counter()
-    mesh = rectangle_mesh(series, int(cells), COMM_WORLD)
+    groups = SeriesEnsemble.one_by_one(COMM_WORLD, 1)
+    mesh = rectangle_mesh(series, int(cells), groups.within)
     tolerances = Tolerances(rtol=float(rtol))
     problem = InverseProblem(series, model, mesh, initial=START, degree=int(degree), tolerances=tolerances)
-    solution = problem.solve()
+    solution = InverseProblem.joint([problem], groups).solve()
     seconds, laws = perf_counter() - began, solution.laws
     c, scale = np.linspace(0.08, 0.92, 400), KAPPA / float(laws["gradient_energy"])
     found, true = scale * laws["chemical_potential"](c), np.log(c / (1 - c)) + 3 * (1 - 2 * c)
