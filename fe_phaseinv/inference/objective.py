@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import block_diag
@@ -11,7 +11,7 @@ from scipy.linalg import block_diag
 from fe_phaseinv.forward.bdf import TimeGrid
 from fe_phaseinv.inference.ensemble import SeriesEnsemble
 from fe_phaseinv.inference.experiment import Experiment
-from fe_phaseinv.inference.fit import Fit
+from fe_phaseinv.inference.fit import Fit, Squares
 from fe_phaseinv.laws.coordinates import Coordinates
 from fe_phaseinv.laws.priors import Prior
 from fe_phaseinv.optimisation.trust_region import EXACT
@@ -41,6 +41,8 @@ class Linearisation:
         Whether the grids were given rather than chosen.
     fits : tuple of Fit
         One for each series of this rank's group.
+    squares : tuple of Squares
+        One for each series.
     sensitivity : float
         Sum of the squares of the derivatives of the pixels by the unknowns of the laws, weighted.
     ends : tuple of int
@@ -56,6 +58,7 @@ class Linearisation:
     grids: tuple[tuple[TimeGrid, ...], ...] = ()
     replayed: bool = False
     fits: tuple[Fit, ...] = ()
+    squares: tuple[Squares, ...] = ()
     sensitivity: float = np.inf
     ends: tuple[int, ...] = ()
 
@@ -203,6 +206,13 @@ class Objective:
         squares = self.ensemble.gather([fit and fit.squares for fit in fits])
         if None in squares:
             return Linearisation.on_grids(x)
+        return self._together(x, tuple(fits), tuple(squares), replayed=like is not None)
+
+    def _together(
+        self, x: np.ndarray, fits: tuple[Fit, ...], squares: tuple[Squares, ...], replayed: bool
+    ) -> Linearisation:
+        """Add the prior and the squared differences of all series."""
+        laws, _ = self._split(x)
         value, gradient, hessian = self.prior_at(x)
         chain, sensitivity = self.coordinates.jacobian(laws)[self.coordinates.free], 0.0
         for index, part in enumerate(squares):
@@ -225,8 +235,9 @@ class Objective:
             gradient=gradient,
             hessian=hessian,
             grids=tuple(fit.grids for fit in fits),
-            replayed=like is not None,
-            fits=tuple(fits),
+            replayed=replayed,
+            fits=fits,
+            squares=squares,
             sensitivity=sensitivity if len(laws) else np.inf,
             ends=tuple(self.ends.tolist()),
         )
@@ -247,21 +258,15 @@ class Objective:
     def carried(self, point: Linearisation, before: Objective) -> Linearisation:
         """Return a point that an objective which differs in its prior alone has evaluated. Collective.
 
+        It is to the last bit what this objective would find itself, as it does where an inversion is resumed.
+
         Parameters
         ----------
         point : Linearisation
         before : Objective
             That has evaluated it.
         """
-        value, gradient, hessian = (
-            new - old for new, old in zip(self.prior_at(point.x), before.prior_at(point.x), strict=True)
-        )
-        return replace(
-            point,
-            value=point.value + value,
-            gradient=point.gradient + gradient,
-            hessian=point.hessian + hessian,
-        )
+        return self._together(point.x, point.fits, point.squares, point.replayed)
 
     def _split(self, x: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
         """Give the unknowns of the laws, and those of the start of each series."""
