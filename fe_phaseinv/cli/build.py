@@ -216,8 +216,10 @@ def runs_dealt(case: Case, loaded: Sequence[Loaded], comm: MPI.Comm) -> SeriesEn
     comm : mpi4py.MPI.Comm
     """
     count = len(loaded)
-    small = not _is_by_fields(case) and on_root(
-        comm, lambda: all(_is_small(case, i, loaded[i][0]) for i in range(count))
+    small = (
+        comm.size > 1
+        and not _is_by_fields(case)
+        and on_root(comm, lambda: all(_is_small(case, i, loaded[i][0]) for i in range(count)))
     )
     return (SeriesEnsemble.one_by_one if small else SeriesEnsemble.side_by_side)(comm, count)
 

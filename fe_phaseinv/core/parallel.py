@@ -34,12 +34,7 @@ def on_root(comm: MPI.Comm, call: Callable[..., Any], *args: Any) -> Any:
         Whatever the call raises, interruptions included, on all ranks. Where it cannot be pickled, the other ranks
         raise a RuntimeError with its text.
     """
-    message = own_error = None
-    if comm.rank == 0:
-        try:
-            message = pickle.dumps((call(*args), None))
-        except BaseException as caught:  # every rank must hear of it, or the others wait for ever
-            message, own_error = packed_error(caught), caught
+    message, own_error = _attempted(call, *args) if comm.rank == 0 else (None, None)
     result, error = pickle.loads(comm.bcast(message))
     if error is not None:
         raise own_error or error
@@ -64,28 +59,43 @@ def dealt(comm: MPI.Comm | None, calls: Sequence[Callable[[], Any]]) -> list[Any
     """
     if comm is None:
         return [call() for call in calls]
-    made, own_error = [], None
-    try:
-        made = [call() for call in calls[comm.rank :: comm.size]]
-    except BaseException as caught:  # every rank must hear of it, or the others wait for ever
-        own_error = caught
-    messages = comm.allgather(packed_error(own_error) if own_error else pickle.dumps((made, None)))
-    if own_error is not None:
-        raise own_error
-    parts, errors = zip(*map(pickle.loads, messages), strict=True)
-    for error in filter(None, errors):
-        raise error
+    parts = on_each(comm, lambda: [call() for call in calls[comm.rank :: comm.size]])
     return [parts[number % comm.size][number // comm.size] for number in range(len(calls))]
 
 
-def packed_error(error: BaseException) -> bytes:
-    """Pickle the pair of None and an exception so that it can be unpickled: itself, or else its text.
+def on_each(comm: MPI.Comm, call: Callable[[], Any]) -> list[Any]:
+    """Make a call on each rank, and give the results of all, in the order of the ranks, to all of them. Collective.
 
     Parameters
     ----------
-    error : BaseException
-        The exception; where it cannot be pickled, a RuntimeError with its text stands for it.
+    comm : mpi4py.MPI.Comm
+        The ranks.
+    call : callable
+        Its results are pickled.
+
+    Raises
+    ------
+    BaseException
+        Whatever the call raises on one of the ranks, on all. Where it cannot be pickled, other ranks raise a
+        RuntimeError with its text.
     """
+    message, own_error = _attempted(call)
+    results, errors = zip(*map(pickle.loads, comm.allgather(message)), strict=True)
+    for error in filter(None, (own_error, *errors)):
+        raise error
+    return list(results)
+
+
+def _attempted(call: Callable[..., Any], *args: Any) -> tuple[bytes, BaseException | None]:
+    """Return the pickled pair of the result of a call and of the exception it raised, and this exception itself."""
+    try:
+        return pickle.dumps((call(*args), None)), None
+    except BaseException as caught:  # every rank must hear of it, or the others wait for ever
+        return _packed_error(caught), caught
+
+
+def _packed_error(error: BaseException) -> bytes:
+    """Pickle the pair of None and an exception so that it can be unpickled: itself, or else its text."""
     try:
         message = pickle.dumps((None, error))
         if isinstance(pickle.loads(message)[1], type(error)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from firedrake import Ensemble
 from mpi4py import MPI
 
-from fe_phaseinv.core.parallel import packed_error
+from fe_phaseinv.core.parallel import on_each
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,14 +153,6 @@ class SeriesEnsemble:
         """
         if self.number == 1:
             return [make(index) for index in self.own]
-        made, own_error = [], None
-        try:
-            made = [make(index) for index in self.own]
-        except BaseException as caught:  # every group must hear of it, or the others wait for ever
-            own_error = caught
-        messages = self.comm.allgather(own_error and packed_error(own_error))
-        if own_error is not None:
-            raise own_error
-        for message in filter(None, messages):
-            raise pickle.loads(message)[1]
+        made = []
+        on_each(self.comm, lambda: made.extend(make(index) for index in self.own))  # what is made stays where it is
         return made

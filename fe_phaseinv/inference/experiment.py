@@ -180,7 +180,7 @@ class Experiment:
             modes=modes,
             max_steps=most_steps(self.forward.integrator.tolerances),
         )
-        run = replace(run, given=Given())  # which other ranks have too, as far as it is one at all
+        run = replace(run, given=Given())  # it may hold what cannot be sent to other ranks
         first = [self.forward.tangent(modes)] if sensitivities else []
         if self.field is not None:  # whose own frame comes first
             run = replace(run, states=[run.start, *run.states], sensitivities=[*first, *run.sensitivities])

@@ -73,14 +73,12 @@ class FieldObjective(JointUnknowns):
             other.experiments = tuple(experiment.with_variance(variance) for experiment in self.experiments)
         return other
 
-    def carried(self, point: FieldPoint, before: FieldObjective) -> FieldPoint:
+    def carried(self, point: FieldPoint) -> FieldPoint:
         """Return a point that an objective which differs in its priors alone has evaluated. Collective.
 
         Parameters
         ----------
         point : FieldPoint
-        before : FieldObjective
-            That has evaluated it.
         """
         pairs = list(zip(self.experiments, point.shares, strict=True))
         shares = [one if one.experiment is of else FieldShare.of(of, one.x, one.run) for of, one in pairs]

@@ -123,7 +123,7 @@ class _Run:
             following = task.objective(self.problem)
             return following, self._begin(following, task, point.x, radius, before)
         following = objective.with_prior(task.prior(self.problem), self.problem.variance(task.regularisation))
-        point = following.carried(point, objective)
+        point = following.carried(point)
         state = State(point, following.radius(point, radius), before.state.iteration)
         progress = self.record(task, state, before, new_stage=True)
         return following, replace(progress, choices=before.choices + 1)

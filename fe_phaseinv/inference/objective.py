@@ -255,7 +255,7 @@ class Objective:
         experiments = [experiment.with_variance(variance) for experiment in self.experiments]
         return Objective(experiments, self.coordinates, prior, self.ensemble)
 
-    def carried(self, point: Linearisation, before: Objective) -> Linearisation:
+    def carried(self, point: Linearisation) -> Linearisation:
         """Return a point that an objective which differs in its prior alone has evaluated. Collective.
 
         It is to the last bit what this objective would find itself, as it does where an inversion is resumed.
@@ -263,8 +263,6 @@ class Objective:
         Parameters
         ----------
         point : Linearisation
-        before : Objective
-            That has evaluated it.
         """
         return self._together(point.x, point.fits, point.squares, point.replayed)
 

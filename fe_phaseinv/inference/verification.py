@@ -10,6 +10,7 @@ from fe_phaseinv.core.parallel import extremes
 from fe_phaseinv.inference.field_objective import FieldObjective
 from fe_phaseinv.inference.objective import Linearisation, Objective
 from fe_phaseinv.inference.problem import Problem
+from fe_phaseinv.inference.series import INTERVALS
 
 STEPS = (1.0, 0.5, 0.25, 0.125)
 
@@ -117,7 +118,7 @@ def verify_problem(problem: Problem) -> list[Check]:
         With tight tolerances of the nonlinear solves.
     """
     x = problem.coordinates.from_coefficients(problem.coordinates.start)
-    stage = (*problem.preparations, "intervals")[0]
+    stage = (*problem.preparations, INTERVALS)[0]
     checks = verify(problem.objective(stage, problem.first_regularisation), x)
     if problem.by_fields:
         objective = problem.objective("trajectory", problem.first_regularisation)

@@ -151,3 +151,10 @@ def test_runs_leave_no_factors_behind():
         used.append(resident())
     assert forward.step.factorisations > 60
     assert used[-1] - used[0] < 8
+
+
+@ranks
+def test_a_result_that_cannot_be_sent_is_an_error_on_all_ranks():
+    with pytest.raises((AttributeError, RuntimeError, TypeError), match="pickle"):
+        dealt(COMM_WORLD, [lambda: COMM_WORLD.rank, lambda: lambda: 0])
+    assert dealt(COMM_WORLD, [lambda: 1]) == [1]

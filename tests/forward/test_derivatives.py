@@ -160,7 +160,7 @@ def test_a_point_is_carried_to_another_prior(movie, noise):
     objective = problem(movie, MPI.COMM_SELF, noise=noise)
     other = objective.with_prior(Prior.smooth(only(objective)[0].model.relations, START, (1e-2, 3e-4, 1.0)), 1.0)
     point = objective.at(unknowns(objective))
-    carried, exact = other.carried(point, objective), other.at(point.x, point)
+    carried, exact = other.carried(point), other.at(point.x, point)
     assert carried.value == pytest.approx(exact.value, rel=1e-9)
     np.testing.assert_allclose(carried.gradient, exact.gradient, rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose(carried.hessian, exact.hessian, rtol=1e-6, atol=1e-9)
