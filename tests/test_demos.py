@@ -137,7 +137,7 @@ def test_particles(tmp_path, capsys):
     }
     names = run_shortened(path, path.read_text(), replacements)
     written = json.loads((tmp_path / "result.json").read_text())
-    costs = [entry["cost"] for entry in written["history"] if entry["stage"] == "trajectory"]
+    costs = [entry["cost"] for entry in written["history"] if entry["stage"] == "search"]
     assert len(costs) > 1 and costs[-1] < 0.9 * costs[0]
     assert [images["validation"]["frames"] for images in written["images"]] == [[5], [5]]
     assert f"held-out images: {written['validation']['standardised']:.3f} standard" in capsys.readouterr().out
