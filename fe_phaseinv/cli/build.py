@@ -24,6 +24,7 @@ from fe_phaseinv.data.displacement import Displacement, displacement
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.data.mesh_files import read_mesh
 from fe_phaseinv.data.outline import cells_across, mesh_outline
+from fe_phaseinv.data.statistics import interface_width
 from fe_phaseinv.forward.trajectory import Tolerances
 from fe_phaseinv.inference.ensemble import SeriesEnsemble
 from fe_phaseinv.inference.matern import Matern
@@ -42,6 +43,11 @@ PIXELS_PER_CELL, FEWEST_CELLS = {2: 4.5, 3: 3.5}, {2: 24, 3: 6}
 """Defaults by dimension, from the work-precision table of the README and from tests/benchmarks/stacks.py."""
 CELLS_PER_WAVE = 4
 """The same where the length of the waves is known."""
+CELLS_PER_INTERFACE, FEWEST_COARSE = 1.0, {2: 16, 3: 6}
+"""Those of the coarse level of a box, whose elements have half of the degree."""
+RESOLVED = 4.0
+"""Pixels in the width of an interface from which on there may be fewer of them than on the fine level: narrower ones
+leave the start open, of which fewer tell too little."""
 SMALL = 50_000
 """Nodes of a mesh up to which two ranks solve hardly faster than one, and share runs instead."""
 
@@ -122,11 +128,14 @@ class Built(NamedTuple):
         Tags of the parts of its boundary that have a name.
     displacement : Displacement, optional
         How far the boundary may be from where it is.
+    coarse_mesh : firedrake.MeshGeometry, optional
+        Of the coarse level, where it needs fewer cells.
     """
 
     mesh: Any
     names: dict[str, int]
     displacement: Displacement | None = None
+    coarse_mesh: Any = None
 
 
 def build_mesh(case: Case, index: int, images: ImageSeries, comm: MPI.Comm) -> Built:
@@ -159,7 +168,9 @@ def build_mesh(case: Case, index: int, images: ImageSeries, comm: MPI.Comm) -> B
         return Built(meshes.from_data(data, comm), data.names, movable)
     if not isinstance(domain.mesh, Path):
         make = meshes.periodic_mesh if domain.boundary == "periodic" else meshes.rectangle_mesh
-        return Built(make(images, cells, comm, tetrahedra=_is_by_fields(case)), {})
+        coarse, tetrahedra = coarse_cells(images, cells, case.kernels), _is_by_fields(case)
+        coarse_mesh = make(images, coarse, comm, tetrahedra=tetrahedra) if coarse < cells else None
+        return Built(make(images, cells, comm, tetrahedra=tetrahedra), {}, coarse_mesh=coarse_mesh)
     data = on_root(comm, read_mesh, domain.mesh)
     mesh = meshes.from_data(data, comm)
     _require_inside(domain.mesh, f"{key}.mesh", mesh, images)
@@ -203,6 +214,25 @@ def default_cells(images: ImageSeries, kernels: Sequence[Kernel] = ()) -> int:
         waves = max(images.extent) * max(kernel.wavenumber for kernel in kernels) / (2 * np.pi)
         return max(FEWEST_CELLS[images.dimension], math.ceil(CELLS_PER_WAVE * waves - 1e-9))
     return max(FEWEST_CELLS[images.dimension], math.ceil(max(images.shape) / PIXELS_PER_CELL[images.dimension]))
+
+
+def coarse_cells(images: ImageSeries, cells: int, kernels: Sequence[Kernel] = ()) -> int:
+    """Return the number of elements along the longer side that show the pattern, at most so many.
+
+    Parameters
+    ----------
+    images : ImageSeries
+    cells : int
+        Of the fine level.
+    kernels : sequence of Kernel
+        Sections of laws that tell the length of waves.
+    """
+    widths = np.array([interface_width(frame) for frame in images.only(0).frames])
+    width = np.nan if np.isnan(widths).all() else float(np.nanmedian(widths))
+    if kernels or not width > RESOLVED:
+        return cells
+    needed = math.ceil(CELLS_PER_INTERFACE * max(images.shape) / width)
+    return min(cells, max(FEWEST_COARSE[images.dimension], needed))
 
 
 def runs_dealt(case: Case, loaded: Sequence[Loaded], comm: MPI.Comm) -> SeriesEnsemble:
@@ -260,7 +290,7 @@ def _build_series(
 ) -> Problem:
     """Pose the problem of one series of images."""
     (start, fixed), (key, domain) = starting_laws(case), domain_of(case, index)
-    mesh, names, movable = build_mesh(case, index, images, comm)
+    built = build_mesh(case, index, images, comm)
     settings = Settings(
         initial=start,
         fixed=fixed,
@@ -272,16 +302,17 @@ def _build_series(
         tolerances=tolerances or (case.time.rtol and Tolerances(rtol=case.time.rtol)),
         regularisation=case.prior.strength,
         boundary=domain.boundary,
-        tags=_numbers(key, domain, mesh, names),
+        tags=_numbers(key, domain, built.mesh, built.names),
         heterogeneity=case.heterogeneity and Matern(case.heterogeneity.deviation, case.heterogeneity.length),
         data=given_data(case, index),
         hessian=case.optimizer.hessian,
         loss=case.images[index].loss,
-        displacement=movable,
+        displacement=built.displacement,
+        coarse_mesh=built.coarse_mesh,
         multiple_shooting=case.start is None,
     )
     with refusing_model(case.model, images.source):
-        problem = pose(images, build_model(case), mesh, settings)
+        problem = pose(images, build_model(case), built.mesh, settings)
     _require_data(problem.series[0])
     return problem
 

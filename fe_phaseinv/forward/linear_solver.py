@@ -34,10 +34,13 @@ class LinearSolver:
         Solver with the Jacobian as it was when `prepare` was called; None before where there is nothing to begin with.
     patience : float
         Number of solves that take as long as to prepare.
+    many_at_once : bool
+        Whether many right-hand sides take about as long as a few.
     """
 
     ksp: PETSc.KSP | None
     patience: float
+    many_at_once: bool = True
 
     @property
     def factor(self) -> Factor:
@@ -158,7 +161,7 @@ class KrylovSolver(LinearSolver):
         1 or 2.
     """
 
-    patience = 4.0
+    patience, many_at_once = 4.0, False
 
     def __init__(self, matrix: PETSc.Mat, auxiliary: AuxiliaryOperators, fields: int):
         self.matrix, self.auxiliary, self.fields = matrix, auxiliary, fields

@@ -105,7 +105,14 @@ class Experiment:
         """
         return self
 
-    def fit(self, m: np.ndarray, q: np.ndarray, grids: Sequence[TimeGrid] | None = None) -> Fit:
+    @property
+    def reuses(self) -> bool:
+        """Whether a fit takes derivatives from one nearby."""
+        return self.term is None
+
+    def fit(
+        self, m: np.ndarray, q: np.ndarray, grids: Sequence[TimeGrid] | None = None, near: Fit | None = None
+    ) -> Fit:
         """Compare predictions with the images. Collective.
 
         Parameters
@@ -116,6 +123,8 @@ class Experiment:
             Shares of the modes of an unknown start.
         grids : sequence of TimeGrid, optional
             Steps to take in each segment; chosen where not given.
+        near : Fit, optional
+            Of a point nearby, whose derivatives will do.
 
         Raises
         ------
@@ -123,8 +132,10 @@ class Experiment:
             On all ranks, where the equations cannot be solved, or predictions are not finite: what is missing in them
             is no missing pixel.
         """
-        runs = self.solve(m, q, grids)
-        return self.compared(runs, self.derivatives(runs), self.scalar_derivatives(runs))
+        runs = self.solve(m, q, grids, sensitivities=near is None)
+        if near:
+            return self.compared(runs, near.derivatives, near.scalar_derivatives)
+        return self.compared(runs, tuple(self.derivatives(runs)), self.scalar_derivatives(runs))
 
     def solve(
         self,
@@ -225,7 +236,7 @@ class Experiment:
         ----------
         runs : sequence of Trajectory
         derivatives : iterable of numpy.ndarray, shape (rows, k)
-            Of the local pixels, one frame after the other.
+            Of the local pixels, one frame after the other; a tuple of them is kept.
         of_scalars : mapping of numpy.ndarray, shape (frames, columns)
             By name, those of the model's scalars.
 
@@ -265,6 +276,7 @@ class Experiment:
             states=states,
             predictions=predictions,
             weights=[seen.weight for seen in differences],
+            derivatives=derivatives if isinstance(derivatives, tuple) else (),
             scalars=self._scalars(states),
             scalar_derivatives=dict(of_scalars),
         )

@@ -94,7 +94,7 @@ class FieldObjective(JointUnknowns):
         """
         return self.coordinates.allowed(x[self.laws], step[self.laws])
 
-    def at(self, x: np.ndarray, like: FieldPoint | None = None) -> FieldPoint | NoPoint:
+    def at(self, x: np.ndarray, like: FieldPoint | None = None, near: FieldPoint | None = None) -> FieldPoint | NoPoint:
         """Evaluate the cost, and what its derivatives need. Collective.
 
         Parameters
@@ -103,6 +103,8 @@ class FieldObjective(JointUnknowns):
             Unknowns.
         like : FieldPoint, optional
             A point whose time grids are to be used.
+        near : FieldPoint, optional
+            A point nearby, whose derivatives are not used.
 
         Returns
         -------

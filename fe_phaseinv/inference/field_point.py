@@ -35,6 +35,7 @@ class NoPoint:
     scale: float = np.inf
     sensitivity: float = np.inf
     misfit_rms: float = np.inf
+    fresh: bool = True
 
     def gradient_norm(self) -> float:
         """Return that there is no gradient: NaN."""
@@ -97,6 +98,16 @@ class FieldPoint:
     def misfit_rms(self) -> float:
         """Root mean square difference between prediction and images, weighted."""
         return float(np.sqrt(2 * self.misfit / self.pixels))
+
+    @property
+    def expected_misfit(self) -> float:
+        """The misfit: what a model of the cost expects takes sweeps."""
+        return self.misfit
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the derivatives are its own: they are."""
+        return True
 
     @property
     def scale(self) -> float:

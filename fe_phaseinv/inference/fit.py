@@ -52,6 +52,8 @@ class Fit:
         Frames compared with.
     states, predictions, weights : list of numpy.ndarray
         States, as `StateLayout` has them, the local pixels predicted for them, and the weights of their differences.
+    derivatives : tuple of numpy.ndarray, shape (rows, k)
+        Those of the predictions, where they may serve at points nearby.
     scalars : dict of numpy.ndarray, shape (frames,)
         By name, the model's scalars in these states.
     scalar_derivatives : dict of numpy.ndarray, shape (frames, columns)
@@ -66,5 +68,6 @@ class Fit:
     states: list[np.ndarray]
     predictions: list[np.ndarray]
     weights: list[np.ndarray]
+    derivatives: tuple[np.ndarray, ...] = ()
     scalars: dict[str, np.ndarray] = field(default_factory=dict)
     scalar_derivatives: dict[str, np.ndarray] = field(default_factory=dict)

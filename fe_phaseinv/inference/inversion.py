@@ -17,7 +17,7 @@ from fe_phaseinv.inference.posterior import Laplace
 from fe_phaseinv.inference.problem import Problem
 from fe_phaseinv.inference.progress import Progress, Task
 from fe_phaseinv.inference.series import COARSE, INTERVALS, SOME, beginning
-from fe_phaseinv.optimisation.trust_region import Outcome, State, start
+from fe_phaseinv.optimisation.trust_region import Outcome, State, proposal, start
 from fe_phaseinv.optimisation.trust_region import iterate as minimise
 
 FIRST_RADIUS = 1.0
@@ -28,7 +28,7 @@ FINAL = (Outcome.NO_START, Outcome.INSENSITIVE, Outcome.MAX_ITERATIONS)
 TOLERANCE = {SOME: 0.2, INTERVALS: 0.25, COARSE: 0.1, "search": 1e-2, "trajectory": 1e-6}
 """Promised reduction of the cost, relative to it, at which a stage ends. The search is for priors that follow from a
 trajectory which fits well enough: the strength of that of clean images, the tilt where fields are unknown."""
-CLEAN = {"search": 0.1, "trajectory": 1e-3}
+CLEAN = {"search": 0.1, "trajectory": 5e-3}
 """The same where the misfit is no noise, but what elements and steps leave."""
 CLEAN_COARSELY, NOISY = {"search": 0.1, "trajectory": 5e-3}, {INTERVALS: 0.05, COARSE: 1e-3, "search": 1e-3}
 """The same with derivatives of a coarser level, which cannot tell more where the misfit is no noise, but what elements
@@ -36,6 +36,8 @@ and steps leave; and where most of it is noise."""
 MOST_CORRECTIONS, KEPT = 8, 0.25
 """Trial points with derivatives of a coarser level after which those of the fine one take over, and the share of what
 they promise that steps must keep for them not to."""
+LED = 0.1
+"""Those of the fine level also take over once a step has kept its promise up to this share of it."""
 SLOW, CREEPING = 0.5, 0.3
 """Those of the fine level also take over where a step lowers a cost that is no noise by more than this share of what
 the step before did, and by less than this share of it."""
@@ -79,12 +81,12 @@ def iterate(problem: Problem, *, max_iterations: int = 50, progress: Progress | 
         objective = progress.task.objective(problem)
     while True:
         task, most = progress.task, _most_iterations(progress, max_iterations)
-        least, misled = _tolerance(problem, task), _is_misled(problem, progress)
-        for state in () if misled else minimise(objective, progress.state, least, most, objective.subproblem):
+        least, done = _tolerance(problem, task), _is_misled(problem, progress) or _is_led(problem, progress)
+        for state in () if done else minimise(objective, progress.state, least, most, objective.subproblem):
             progress = run.record(task, state, progress)
             if state.outcome is None:
                 yield progress
-            if _is_misled(problem, progress):
+            if _is_misled(problem, progress) or _is_led(problem, progress):
                 break
         following = _next_task(problem, progress, max_iterations)
         if following is None:
@@ -119,6 +121,8 @@ class _Run:
     ) -> tuple[Objective | FieldObjective, Progress]:
         """Return the objective of a further stage, and the progress at the point that the one before it has reached."""
         radius, point = max(before.state.radius, FIRST_RADIUS), before.state.point
+        if task.exact and not before.task.exact and not _is_misled(self.problem, before):
+            return self._ahead(objective, task, before)
         if {before.stage, task.stage} & {*self.problem.preparations} or task.exact != before.task.exact:
             following = task.objective(self.problem)
             return following, self._begin(following, task, point.x, radius, before)
@@ -127,6 +131,16 @@ class _Run:
         state = State(point, following.radius(point, radius), before.state.iteration)
         progress = self.record(task, state, before, new_stage=True)
         return following, replace(progress, choices=before.choices + 1)
+
+    def _ahead(
+        self, objective: Objective | FieldObjective, task: Task, before: Progress
+    ) -> tuple[Objective | FieldObjective, Progress]:
+        """Begin where the next step of the stage before leads, or where that ended if it is better there."""
+        following, radius = task.objective(self.problem), max(before.state.radius, FIRST_RADIUS)
+        progress = self._begin(following, task, proposal(objective, before.state), radius, before)
+        if progress.state.point.value < before.state.point.value:
+            return following, progress
+        return following, self._begin(following, task, before.state.point.x, radius, before)
 
     def _begin(
         self,
@@ -203,7 +217,16 @@ def _next_task(problem: Problem, progress: Progress, max_iterations: int) -> Tas
     following = _chosen(problem, progress)
     if progress.stage == "trajectory" and (_same(following, progress, problem) or _gives_up(progress)):
         return None
-    return replace(following, stage="trajectory")
+    exact = following.exact or (problem.ends_exactly and not problem.noise)
+    return replace(following, stage="trajectory", exact=exact)
+
+
+def _is_led(problem: Problem, progress: Progress) -> bool:
+    """Whether derivatives of a coarser level have led so near that the next step may have those of the fine one."""
+    state = progress.state
+    if not _is_levelled(problem, progress.task) or problem.noise or not problem.ends_exactly:
+        return False
+    return len(_since_start(progress)) > 1 and state.accepted and abs(state.kept - 1) < LED
 
 
 def _stages(problem: Problem) -> tuple[str, ...]:
@@ -297,7 +320,8 @@ def _better_regularisation(problem: Problem, progress: Progress) -> tuple[float,
     found = posterior(problem, progress)
     if problem.noise and progress.stage != INTERVALS:
         return found.better_regularisation(progress.task.prior(problem), progress.regularisation)
-    return (found.deviation**2,) * len(progress.regularisation)
+    point = progress.state.point
+    return (found.deviation**2 * point.expected_misfit / point.misfit,) * len(progress.regularisation)
 
 
 def _entry(stage: str, state: State, seconds: float) -> dict:

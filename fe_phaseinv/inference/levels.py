@@ -39,7 +39,14 @@ class LevelledExperiment(Experiment):
     own_laws: bool = False
     apart: MPI.Comm | None = None
 
-    def fit(self, m: np.ndarray, q: np.ndarray, grids: Sequence[TimeGrid] | None = None) -> Fit:
+    @property
+    def reuses(self) -> bool:
+        """Whether a fit takes derivatives from one nearby: those of the coarse level alone are soon found."""
+        return self.own_laws
+
+    def fit(
+        self, m: np.ndarray, q: np.ndarray, grids: Sequence[TimeGrid] | None = None, near: Fit | None = None
+    ) -> Fit:
         """Compare predictions with the images. Collective.
 
         Parameters
@@ -50,6 +57,8 @@ class LevelledExperiment(Experiment):
             Shares of the modes of an unknown start.
         grids : sequence of TimeGrid, optional
             Steps to take in each segment, of the fine level, then of the coarse one; chosen where not given.
+        near : Fit, optional
+            Of a point nearby, whose derivatives will do.
 
         Raises
         ------
@@ -57,6 +66,9 @@ class LevelledExperiment(Experiment):
             On all ranks, where the equations cannot be solved on one of the levels.
         """
         coarse, count = self.coarse, len(self.segments)
+        if near:
+            fit = Experiment.fit(self, m, q, grids and grids[:count], near)
+            return replace(fit, grids=(*fit.grids, *near.grids[count:]))
         runs, below = dealt(
             self.apart,
             [
@@ -74,4 +86,4 @@ class LevelledExperiment(Experiment):
             return coarse
         laws = self.forward.step.forms.columns
         pairs = zip(self.derivatives(runs), coarse, strict=True)
-        return (np.hstack([own, others[:, laws:]]) for own, others in pairs)
+        return tuple(np.hstack([own, others[:, laws:]]) for own, others in pairs)

@@ -81,7 +81,14 @@ class MovingExperiment:
             block_diag(hessian, weight * np.eye(len(shares))),
         )
 
-    def fit(self, m: np.ndarray, q: np.ndarray, grids: Sequence[TimeGrid] | None = None) -> Fit:
+    @property
+    def reuses(self) -> bool:
+        """Whether a fit takes derivatives from one nearby: none does, of another mesh."""
+        return False
+
+    def fit(
+        self, m: np.ndarray, q: np.ndarray, grids: Sequence[TimeGrid] | None = None, near: Fit | None = None
+    ) -> Fit:
         """Compare predictions with the images. Collective.
 
         Parameters
@@ -92,6 +99,8 @@ class MovingExperiment:
             Shares of the modes of an unknown start, then of the displacement.
         grids : sequence of TimeGrid, optional
             Steps to take; chosen where not given.
+        near : Fit, optional
+            Of a point nearby, which does not count.
 
         Raises
         ------

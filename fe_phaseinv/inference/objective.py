@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from scipy.linalg import block_diag
+from scipy.linalg import block_diag, pinvh
 
 from fe_phaseinv.forward.bdf import TimeGrid
 from fe_phaseinv.inference.ensemble import SeriesEnsemble
@@ -47,6 +48,8 @@ class Linearisation:
         Sum of the squares of the derivatives of the pixels by the unknowns of the laws, weighted.
     ends : tuple of int
         Where the unknowns of the laws end, and those of each series.
+    base : Linearisation, optional
+        The point whose derivatives it has, where they are not its own.
     """
 
     x: np.ndarray
@@ -61,6 +64,7 @@ class Linearisation:
     squares: tuple[Squares, ...] = ()
     sensitivity: float = np.inf
     ends: tuple[int, ...] = ()
+    base: Linearisation | None = None
 
     @classmethod
     def on_grids(cls, x: np.ndarray, grids: tuple[tuple[TimeGrid, ...], ...] = ()) -> Linearisation:
@@ -77,6 +81,11 @@ class Linearisation:
         return cls(x, np.inf, np.inf, 1, np.full(n, np.nan), np.full((n, n), np.nan), grids)
 
     @property
+    def fresh(self) -> bool:
+        """Whether the derivatives are its own."""
+        return self.base is None
+
+    @property
     def whole(self) -> np.ndarray:
         """Unknowns as they are kept: an array that is the same on any number of ranks."""
         return self.x
@@ -85,6 +94,12 @@ class Linearisation:
     def scale(self) -> float:
         """What a change of the cost is compared with: priors may bring the cost below the misfit, even below zero."""
         return max(abs(self.value), self.misfit)
+
+    @property
+    def expected_misfit(self) -> float:
+        """The misfit, or the cost that its model expects at a minimum, where that is less and a tenth at least."""
+        step = pinvh(self.hessian) @ self.gradient
+        return float(np.clip(self.value - 0.5 * self.gradient @ step, 0.1 * self.misfit, self.misfit))
 
     def gradient_norm(self) -> float:
         """Euclidean norm of the gradient."""
@@ -186,7 +201,7 @@ class Objective:
         values, gradients, hessians = zip(self._prior_of_laws(laws), *shares, strict=True)
         return sum(values), np.concatenate(gradients), block_diag(*hessians)
 
-    def at(self, x: np.ndarray, like: Linearisation | None = None) -> Linearisation:
+    def at(self, x: np.ndarray, like: Linearisation | None = None, near: Linearisation | None = None) -> Linearisation:
         """Evaluate cost, gradient and Gauss-Newton Hessian. Collective.
 
         Parameters
@@ -195,6 +210,8 @@ class Objective:
             Unknowns.
         like : Linearisation, optional
             A point whose time grids are to be used.
+        near : Linearisation, optional
+            A point whose derivatives will do, where all experiments can do with them.
         """
         laws, starts = self._split(x)
         if not self.coordinates.admissible(laws):
@@ -202,14 +219,21 @@ class Objective:
         m = self.coordinates.coefficients(laws)
         if not self.prior.admits(m):
             return Linearisation.on_grids(x)
-        fits = self._fits(m, starts, like)
+        base = near and (near.base or near) if self._reuses else None
+        fits = self._fits(m, starts, like, base)
         squares = self.ensemble.gather([fit and fit.squares for fit in fits])
         if None in squares:
             return Linearisation.on_grids(x)
-        return self._together(x, tuple(fits), tuple(squares), replayed=like is not None)
+        return self._together(x, tuple(fits), tuple(squares), replayed=like is not None, base=base)
 
     def _together(
-        self, x: np.ndarray, fits: tuple[Fit, ...], squares: tuple[Squares, ...], replayed: bool
+        self,
+        x: np.ndarray,
+        fits: tuple[Fit, ...],
+        squares: tuple[Squares, ...],
+        *,
+        replayed: bool,
+        base: Linearisation | None,
     ) -> Linearisation:
         """Add the prior and the squared differences of all series."""
         laws, _ = self._split(x)
@@ -240,6 +264,7 @@ class Objective:
             squares=squares,
             sensitivity=sensitivity if len(laws) else np.inf,
             ends=tuple(self.ends.tolist()),
+            base=base,
         )
 
     def with_prior(self, prior: Prior, variance: float) -> Objective:
@@ -264,7 +289,7 @@ class Objective:
         ----------
         point : Linearisation
         """
-        return self._together(point.x, point.fits, point.squares, point.replayed)
+        return self._together(point.x, point.fits, point.squares, replayed=point.replayed, base=point.base)
 
     def _split(self, x: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
         """Give the unknowns of the laws, and those of the start of each series."""
@@ -275,12 +300,19 @@ class Objective:
         m, chain = self.coordinates.coefficients(laws), self.coordinates.jacobian(laws)
         return self.prior.value(m), chain.T @ self.prior.gradient(m), chain.T @ self.prior.hessian(m) @ chain
 
-    def _fits(self, m: np.ndarray, starts: list[np.ndarray], like: Linearisation | None) -> list[Fit | None]:
+    @cached_property
+    def _reuses(self) -> bool:
+        return all(self.ensemble.gather([experiment.reuses for experiment in self.experiments]))
+
+    def _fits(
+        self, m: np.ndarray, starts: list[np.ndarray], like: Linearisation | None, base: Linearisation | None
+    ) -> list[Fit | None]:
         """Compare the series of this rank's group with their predictions; None from one that fails on."""
         fits = []
         for number, (index, experiment) in enumerate(zip(self.ensemble.own, self.experiments, strict=True)):
             try:
-                fits.append(experiment.fit(m, starts[index], like.grids[number] if like else None))
+                grids, near = like and like.grids[number], base and base.fits[number]
+                fits.append(experiment.fit(m, starts[index], grids, near))
             except StepFailed:
                 return fits + [None] * (len(self.experiments) - len(fits))
         return fits

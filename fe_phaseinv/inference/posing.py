@@ -104,7 +104,7 @@ def pose(images: ImageSeries, model, mesh, settings: Settings) -> Problem:
         _doubt_balance(smoothers[0].pixels)
     rough = (settings.degree + 1) // 2
     series = Series(
-        coarse=discretise(_smoothers(images, mesh, rough, settings), coarse),
+        coarse=discretise(_smoothers(images, settings.coarse_mesh or mesh, rough, settings), coarse),
         fine=discretise(smoothers, fine, settings.heterogeneity is not None),
         frames=frames,
         held_out=held_out,

@@ -98,6 +98,11 @@ class Problem:
         """Whether trajectories can be fitted with derivatives of the coarse discretisation. Collective."""
         return not self.by_fields and all(self.ensemble.gather([one.levelled for one in self.series]))
 
+    @cached_property
+    def ends_exactly(self) -> bool:
+        """Whether trajectories that are fitted so are in the end with derivatives of their own. Collective."""
+        return all(self.ensemble.gather([one.fine.forward.step.linear.many_at_once for one in self.series]))
+
     @property
     def by_fields(self) -> bool:
         """Whether the trajectory is fitted with unknown fields, or whole Hessians."""

@@ -10,11 +10,14 @@ from fe_phaseinv.forward.bdf import TimeGrid
 from fe_phaseinv.forward.model import Counts
 from fe_phaseinv.inference.ensemble import SeriesEnsemble
 from fe_phaseinv.inference.field_objective import FieldObjective
+from fe_phaseinv.inference.field_point import FieldPoint
 from fe_phaseinv.inference.objective import Linearisation, Objective
 from fe_phaseinv.inference.problem import Problem
 from fe_phaseinv.laws.priors import Prior
 from fe_phaseinv.optimisation.trust_region import State
 
+UNBOUNDED = ("gradient_norm", "promised")
+"""Numbers of a state that may be infinite."""
 SAME_COST = 1e-6
 """Relative difference from the recorded cost up to which a resumed point is the recorded one."""
 
@@ -103,24 +106,27 @@ class Progress:
     def to_dict(self) -> dict:
         """Return plain values from which `resume` goes on. Collective."""
         point, state = self.state.point, self.state
-        grids = [[{"times": grid.times, "orders": grid.orders} for grid in series] for series in point.grids]
         return {
             **asdict(self.task),
             "seconds": self.seconds,
             "counts": asdict(self.counts),
             "cost": point.value,
             "choices": self.choices,
-            "x": point.whole.tolist(),
-            "replayed": point.replayed,
-            "grids": self.ensemble.gather(grids),
+            **self._evaluated(point),
+            "base": None if point.fresh else self._evaluated(point.base),
             "radius": state.radius,
             "iteration": state.iteration,
             "settled": state.settled,
             "stalls": state.stalls,
             "kept": state.kept,
-            "gradient_norm": state.gradient_norm if np.isfinite(state.gradient_norm) else None,
+            **{name: _finite(getattr(state, name)) for name in UNBOUNDED},
             "history": list(self.history),
         }
+
+    def _evaluated(self, point: Linearisation | FieldPoint) -> dict:
+        """Return plain values that tell where a point is, and how it was evaluated. Collective."""
+        grids = [[{"times": grid.times, "orders": grid.orders} for grid in series] for series in point.grids]
+        return {"x": point.whole.tolist(), "replayed": point.replayed, "grids": self.ensemble.gather(grids)}
 
 
 def resume(problem: Problem, saved: dict) -> Progress:
@@ -140,17 +146,13 @@ def resume(problem: Problem, saved: dict) -> Progress:
     """
     task = Task(saved["stage"], tuple(saved["regularisation"]), tuple(saved["tilt"]), saved["exact"], saved["closer"])
     objective = task.objective(problem)
-    x = objective.local(np.array(saved["x"]))
-    grids = [tuple(TimeGrid(tuple(g["times"]), tuple(g["orders"])) for g in series) for series in saved["grids"]]
-    if len(x) != len(objective) or len(grids) != problem.ensemble.count:
-        raise ValueError(f"{len(x)} unknowns and {len(grids)} series of images")
-    own = tuple(grids[index] for index in problem.ensemble.own)
-    point = objective.at(x, Linearisation.on_grids(x, own) if saved["replayed"] else None)
+    base = saved["base"] and _evaluated(problem, objective, saved["base"])
+    point = _evaluated(problem, objective, saved, base)
     if not abs(point.value - saved["cost"]) <= SAME_COST * point.scale:
         raise ValueError(f"a cost of {point.value:.9g} where {saved['cost']:.9g} is recorded")
-    norm = np.inf if saved["gradient_norm"] is None else saved["gradient_norm"]
     numbers = {key: saved[key] for key in ("radius", "iteration", "settled", "stalls", "kept")}
-    state = State(point, gradient_norm=norm, **numbers)
+    numbers |= {key: np.inf if saved[key] is None else saved[key] for key in UNBOUNDED}
+    state = State(point, **numbers)
     return Progress(
         ensemble=problem.ensemble,
         task=task,
@@ -160,3 +162,23 @@ def resume(problem: Problem, saved: dict) -> Progress:
         counts=Counts(**saved["counts"]),
         choices=saved["choices"],
     )
+
+
+def _evaluated(
+    problem: Problem,
+    objective: Objective | FieldObjective,
+    saved: dict,
+    base: Linearisation | FieldPoint | None = None,
+) -> Linearisation | FieldPoint:
+    """Evaluate a point as it was, with the derivatives of another one where they were. Collective."""
+    x = objective.local(np.array(saved["x"]))
+    grids = [tuple(TimeGrid(tuple(g["times"]), tuple(g["orders"])) for g in series) for series in saved["grids"]]
+    if len(x) != len(objective) or len(grids) != problem.ensemble.count:
+        raise ValueError(f"{len(x)} unknowns and {len(grids)} series of images")
+    own = tuple(grids[index] for index in problem.ensemble.own)
+    return objective.at(x, Linearisation.on_grids(x, own) if saved["replayed"] else None, base)
+
+
+def _finite(number: float) -> float | None:
+    """Return a number as JSON has it; None of one that is infinite."""
+    return number if np.isfinite(number) else None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import numpy as np
+from firedrake import MeshGeometry
 
 from fe_phaseinv.data.displacement import Displacement
 from fe_phaseinv.forward.trajectory import Tolerances
@@ -42,6 +43,9 @@ class Settings:
     degree : int
         Of the elements; the coarse level, of intervals and of derivatives that need not be exact, has half of it,
         rounded up.
+    coarse_mesh : firedrake.MeshGeometry, optional
+        That of the coarse level, of the same domain with the same tags, on the same ranks; the mesh itself where not
+        given. Its cells need only show the pattern; those of the mesh decide how exact the laws are.
     tolerances : Tolerances, optional
         Accuracy in time; looser by default for noisy images than for clean ones. Intervals are solved with larger ones.
     regularisation : float or "auto"
@@ -92,6 +96,7 @@ class Settings:
     held_out: bool = False
     first_frame: int = 0
     degree: int = 3
+    coarse_mesh: MeshGeometry | None = None
     tolerances: Tolerances | None = None
     regularisation: float | Literal["auto"] = "auto"
     boundary: Boundary = "no-flux"
@@ -117,6 +122,8 @@ class Settings:
             _require(name, held, some and increasing, "increasing indices of frames, counted from 0")
         _require("first_frame", self.first_frame, _is_index(self.first_frame), "the index of a frame, from 0")
         _require("degree", self.degree, _is_index(self.degree) and self.degree > 0, "a positive integer")
+        mesh = self.coarse_mesh
+        _require("coarse_mesh", mesh, mesh is None or isinstance(mesh, MeshGeometry), "a mesh")
         of_kind = self.tolerances is None or isinstance(self.tolerances, Tolerances)
         _require("tolerances", self.tolerances, of_kind, "Tolerances(...)")
         given = self.regularisation

@@ -22,18 +22,21 @@ class Point(Protocol):
     sensitivity : float
         Sum of the squares of the derivatives of what the function compares by the unknowns that it is to tell apart, in
         units of the value; infinite where nobody knows it.
+    fresh : bool
+        Whether the derivatives are those at x, not those of a point nearby.
     """
 
     x: np.ndarray
     value: float
     scale: float
     sensitivity: float
+    fresh: bool
 
 
 class Objective(Protocol):
     """What is minimised."""
 
-    def at(self, x: np.ndarray, like: Point | None = None) -> Point:
+    def at(self, x: np.ndarray, like: Point | None = None, near: Point | None = None) -> Point:
         """Evaluate at a point. Collective.
 
         Parameters
@@ -42,6 +45,8 @@ class Objective(Protocol):
             Unknowns.
         like : Point, optional
             A point on whose discretisation to evaluate; it is chosen anew where not given.
+        near : Point, optional
+            A point whose derivatives will do, if that saves work.
 
         Returns
         -------
@@ -151,6 +156,8 @@ class State:
         Whether the last trial point was.
     kept : float
         Decrease of the cost at the last trial point, as a share of what the model promised.
+    promised : float
+        Decrease that the model promised of the step to the best point.
     outcome : Outcome, optional
         None while there is more to do.
     """
@@ -163,4 +170,5 @@ class State:
     gradient_norm: float = np.inf
     accepted: bool = True
     kept: float = 1.0
+    promised: float = np.inf
     outcome: Outcome | None = None

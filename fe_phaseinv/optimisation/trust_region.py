@@ -24,6 +24,13 @@ class Thresholds:
     ----------
     accept : float
         A step is taken where the cost falls by more than this share of what the model promised.
+    serve : float
+        Derivatives of a point serve at the next one where the step to it has kept its promise up to this share, and at
+        those after it as long as each step promises less than this share of what the one before did (the chord method;
+        Shamanskii, Ukr. Math. J. 19, 133 (1967)).
+    vain : float
+        Where a step that derivatives of another point have told is refused, and promised less than so many times the
+        tolerance, there is no need for others.
     shrink, grow : float
         The region shrinks where it falls by less than the one share, and may grow where it falls by more than the other
         (Nocedal and Wright, algorithm 4.1).
@@ -53,6 +60,8 @@ class Thresholds:
     """
 
     accept: float = 1e-3
+    serve: float = 0.1
+    vain: float = 4.0
     shrink: float = 0.25
     grow: float = 0.75
     shrunk: float = 0.25
@@ -108,6 +117,20 @@ def iterate(
         yield state
 
 
+def proposal(objective: Objective, state: State, subproblem: Subproblem = EXACT) -> np.ndarray:
+    """Return where the next step leads. Collective.
+
+    Parameters
+    ----------
+    objective : Objective
+    state : State
+        Where it begins.
+    subproblem : Subproblem
+    """
+    step = subproblem.solve(state.point, state)
+    return state.point.x + step.cut(objective.share(state.point.x, step.step)).step
+
+
 @dataclass(frozen=True, eq=False)
 class _Method:
     """What is the same for all trial points of a minimisation."""
@@ -121,14 +144,26 @@ class _Method:
     def advance(self, state: State) -> State:
         """Try a step, unless there is no need or hope."""
         point = state.point
+        if not (state.accepted or point.fresh):
+            return self._refreshed(state)
         step, bounded = self._step(state)
         outcome = self._outcome_before(state, step, bounded)
         if outcome is not None:
             return replace(state, accepted=False, outcome=_checked(outcome, point))
         small = step.decrease < THRESHOLDS.settled * point.scale and not bounded
         state = replace(state, iteration=state.iteration + 1, settled=state.settled or small)
-        trial = self.objective.at(point.x + step.step, like=point if state.settled else None)
-        return _judged(state, trial, step, bounded)
+        lately = abs(state.kept - 1) if point.fresh else step.decrease / state.promised
+        serves = not bounded and lately < THRESHOLDS.serve
+        near = point if serves else None
+        trial = self.objective.at(point.x + step.step, point if state.settled else None, near)
+        judged = _judged(state, trial, step, bounded)
+        vain = not (point.fresh or judged.accepted) and step.decrease < THRESHOLDS.vain * self.tolerance * point.scale
+        return replace(judged, outcome=_checked(Outcome.CONVERGED, point)) if vain else judged
+
+    def _refreshed(self, state: State) -> State:
+        """Take derivatives of the point's own, once a step that those of another one have told is refused."""
+        point = self.objective.at(state.point.x, state.point)
+        return replace(state, point=point, iteration=state.iteration + 1, accepted=True)
 
     def _step(self, state: State) -> tuple[Trial, bool]:
         """Return a step, and whether the region or the unknowns bound it."""
@@ -164,6 +199,7 @@ def _judged(state: State, trial: Point, step: Trial, bounded: bool) -> State:
         radius=THRESHOLDS.grown * state.radius if growing else shorter,
         gradient_norm=step.gradient_norm,
         accepted=True,
+        promised=step.decrease,
         settled=state.settled and reduction < THRESHOLDS.unsettled * scale,
         outcome=_checked(outcome, trial),
     )

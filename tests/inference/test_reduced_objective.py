@@ -95,7 +95,7 @@ class Frozen:
     def share(self, x, step):
         return self.objective.share(x, step)
 
-    def at(self, x, like=None):
+    def at(self, x, like=None, near=None):
         return self.objective.at(x, self.point)
 
 

@@ -71,6 +71,7 @@ def test_hessians_of_other_names_are_refused():
 class Point:
     x: np.ndarray
     sensitivity: float = np.inf
+    fresh: bool = True
 
     @property
     def value(self):
@@ -96,7 +97,7 @@ class Rosenbrock:
     def share(self, x, step):
         return 1.0
 
-    def at(self, x, like=None):
+    def at(self, x, like=None, near=None):
         self.evaluations += 1
         return Point(x)
 

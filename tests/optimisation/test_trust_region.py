@@ -17,6 +17,7 @@ class Point:
     gradient: np.ndarray
     hessian: np.ndarray
     sensitivity: float = np.inf
+    fresh: bool = True
     misfit: float = 0.0
 
     @property
@@ -34,7 +35,7 @@ class LeastSquares:
     def share(self, x, step):
         return 1.0
 
-    def at(self, x, like=None):
+    def at(self, x, like=None, near=None):
         if x[0] > self.limit:
             self.refused += 1
             return Point(x, np.inf, np.nan * x, np.nan * np.outer(x, x))
@@ -171,7 +172,7 @@ class Noisy:
     def share(self, x, step):
         return 1.0
 
-    def at(self, x, like=None):
+    def at(self, x, like=None, near=None):
         self.frozen.append(like)
         jump = self.noise if like is None and len(self.frozen) > 1 else 0.0
         return Point(x, 1 + 0.5 * float(x @ x) + jump, x.copy(), np.eye(len(x)))
@@ -207,10 +208,36 @@ def test_small_promises_freeze():
     assert state.accepted and state.settled
 
 
+class Lazy(LeastSquares):
+    """Takes the derivatives of a point nearby where it may; counts its own."""
+
+    own = 0
+
+    def at(self, x, like=None, near=None):
+        point = super().at(x, like)
+        self.own += near is None
+        if near:
+            jacobian = near.jacobian
+            point = Point(x, point.value, jacobian.T @ self.residuals(x), jacobian.T @ jacobian, fresh=False)
+        point.jacobian = near.jacobian if near else self.jacobian(x)
+        return point
+
+
+def test_derivatives_serve_as_long_as_promises_are_kept():
+    mild = Lazy(lambda x: x + 0.05 * x**2, lambda x: np.diag(1 + 0.1 * x))
+    states = run(mild, [0.5, -0.3], radius=10.0)
+    assert states[-1].outcome is Outcome.CONVERGED and mild.own == 1 < len(states) - 1
+    assert states[-1].point.x == pytest.approx([0, 0], abs=1e-5) and not states[-1].point.fresh
+    curved, plain = (kind(rosenbrock().residuals, rosenbrock().jacobian) for kind in (Lazy, LeastSquares))
+    ends = [run(objective, [-1.2, 1.0])[-1] for objective in (curved, plain)]
+    assert all(end.point.x == pytest.approx([1, 1], abs=1e-4) for end in ends)
+    assert curved.own > 2 and curved.own <= ends[1].iteration + 1
+
+
 class Rough(LeastSquares):
     """A cost whose value, but not its derivatives, carries noise, as from iterative solves."""
 
-    def at(self, x, like=None):
+    def at(self, x, like=None, near=None):
         point = super().at(x, like)
         point.value *= 1 + 1e-7 * np.sin(1e9 * x[0])
         return point
@@ -247,7 +274,7 @@ class Promising:
     def share(self, x, step):
         return 1.0
 
-    def at(self, x, like=None):
+    def at(self, x, like=None, near=None):
         return Point(x, 1 - self.kept * 0.02 * x[0], np.array([-0.02]), np.array([[self.hessian]]))
 
 
@@ -268,7 +295,7 @@ def test_short_steps_that_keep_their_promise_are_no_convergence():
 class Negative(LeastSquares):
     """A cost that a logarithm brings below zero, next to squares that matter."""
 
-    def at(self, x, like=None):
+    def at(self, x, like=None, near=None):
         point = super().at(x, like)
         return Point(x, point.value - 0.5 * self.below, point.gradient, point.hessian, misfit=point.value)
 
@@ -287,7 +314,7 @@ def test_costs_of_any_sign_converge(below):
 class Blind(LeastSquares):
     """Residuals with sensitivities that are known, and smaller by some factor, plus a weak prior."""
 
-    def at(self, x, like=None):
+    def at(self, x, like=None, near=None):
         r, jacobian = self.residuals(x), self.jacobian(x)
         gradient, hessian = jacobian.T @ r + 1e-6 * x, jacobian.T @ jacobian + 1e-6 * np.eye(len(x))
         return Point(x, 0.5 * r @ r + 0.5e-6 * x @ x, gradient, hessian, np.sum(jacobian**2))
