@@ -28,9 +28,8 @@ class Thresholds:
         Derivatives of a point serve at the next one where the step to it has kept its promise up to this share, and at
         those after it as long as each step promises less than this share of what the one before did (the chord method;
         Shamanskii, Ukr. Math. J. 19, 133 (1967)).
-    vain : float
-        Where a step that derivatives of another point have told is refused, and promised less than so many times the
-        tolerance, there is no need for others.
+    rough : float
+        So many times the tolerance is what counts for steps that derivatives of another point tell.
     shrink, grow : float
         The region shrinks where it falls by less than the one share, and may grow where it falls by more than the other
         (Nocedal and Wright, algorithm 4.1).
@@ -61,7 +60,7 @@ class Thresholds:
 
     accept: float = 1e-3
     serve: float = 0.1
-    vain: float = 4.0
+    rough: float = 4.0
     shrink: float = 0.25
     grow: float = 0.75
     shrunk: float = 0.25
@@ -157,8 +156,9 @@ class _Method:
         near = point if serves else None
         trial = self.objective.at(point.x + step.step, point if state.settled else None, near)
         judged = _judged(state, trial, step, bounded)
-        vain = not (point.fresh or judged.accepted) and step.decrease < THRESHOLDS.vain * self.tolerance * point.scale
-        return replace(judged, outcome=_checked(Outcome.CONVERGED, point)) if vain else judged
+        if point.fresh or judged.accepted or judged.outcome is not None:
+            return judged
+        return replace(judged, radius=state.radius)  # the derivatives are to blame, not the region
 
     def _refreshed(self, state: State) -> State:
         """Take derivatives of the point's own, once a step that those of another one have told is refused."""
@@ -174,7 +174,8 @@ class _Method:
 
     def _outcome_before(self, state: State, step: Trial, bounded: bool) -> Outcome | None:
         """Return why a step need not be tried, if so."""
-        if step.decrease <= self.tolerance * state.point.scale and not bounded:
+        tolerance = self.tolerance * (1.0 if state.point.fresh else THRESHOLDS.rough)
+        if step.decrease <= tolerance * state.point.scale and not bounded:
             return Outcome.CONVERGED
         if state.radius < self.least_radius:
             return Outcome.COLLAPSED
