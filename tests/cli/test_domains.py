@@ -9,7 +9,7 @@ from firedrake import Function, SpatialCoordinate, assemble, cos, dot, dx, grad
 from firedrake.petsc import PETSc
 from mpi4py.MPI import COMM_WORLD
 
-from fe_phaseinv.cli.build import build_mesh
+from fe_phaseinv.cli.build import build_mesh, coarse_cells
 from fe_phaseinv.cli.case import read_case
 from fe_phaseinv.cli.command import main
 from fe_phaseinv.cli.images import load_images
@@ -213,3 +213,24 @@ def test_a_forward_run_in_a_ball():
         assert energies[0] > 1.02 * energies[1] > 1.02 * energies[2]
         ends.append(fields[-1])
     np.testing.assert_allclose(ends[1], ends[0], atol=1e-6)
+
+
+@pytest.mark.parametrize(("wave", "cells", "expected"), [(48, 40, 16), (15, 40, 21), (15, 18, 18), (10, 40, 40)])
+def test_the_coarse_level_has_the_cells_that_the_pattern_needs(wave, cells, expected):
+    """One for each width of an interface, of which that of waves is the length over pi."""
+    x = np.arange(96) + 0.5
+    frame = np.broadcast_to(0.5 + 0.4 * np.sin(2 * np.pi * x / wave), (96, 96))
+    images = ImageSeries(np.array([frame, frame]), [0, 1], (1, 1))
+    assert coarse_cells(images, cells) == expected
+
+
+def test_a_fine_mesh_of_the_picture_comes_with_a_coarse_one(folder):
+    case = read_case(folder / "case.toml", ["domain.mesh=rectangle", "domain.cells=20"])
+    x = (np.arange(N) + 0.5) / N
+    images = ImageSeries(np.broadcast_to(0.5 + 0.3 * np.cos(np.pi * x), (3, N, N)), [0, 0.01, 0.02], (1, 1))
+    built = build_mesh(case, 0, images, COMM_WORLD)
+    assert [mesh.num_cells() for mesh in (built.mesh, built.coarse_mesh)] == [400, 256]
+    alone = build_mesh(
+        read_case(folder / "case.toml", ["domain.mesh=rectangle", "domain.cells=12"]), 0, images, COMM_WORLD
+    )
+    assert alone.coarse_mesh is None

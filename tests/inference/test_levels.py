@@ -46,8 +46,10 @@ def points(problem):
 
 
 @pytest.mark.parallel([1, 3])
-def test_predictions_are_fine_and_derivatives_coarse(movie):
-    problem = posed(movie, COMM_WORLD)
+@pytest.mark.parametrize("cells", [None, 5])
+def test_predictions_are_fine_and_derivatives_coarse(movie, cells):
+    problem = posed(movie, COMM_WORLD, coarse_mesh=cells and rectangle_mesh(movie, cells, COMM_WORLD))
+    assert problem.series[0].coarse.forward.space.dim() == (2 * (cells or 6) + 1) ** 2
     levelled, found, exact = points(problem)
     assert found.misfit == pytest.approx(exact.misfit, rel=1e-6)
     series = problem.series[0]

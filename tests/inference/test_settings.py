@@ -31,6 +31,7 @@ MODEL = CahnHilliard(Legendre(3) + ideal_entropy, Legendre(2))
         ({"first_frame": -1}, "first_frame: found -1"),
         ({"degree": 0}, "degree: found 0; accepted: a positive integer"),
         ({"degree": 2.0}, "degree: found 2.0"),
+        ({"coarse_mesh": 12}, "coarse_mesh: found 12; accepted: a mesh"),
         ({"regularisation": -1.0}, 'regularisation: found -1.0; accepted: "auto" or a finite number >= 0'),
         ({"regularisation": "strong"}, "regularisation: found 'strong'"),
         ({"tags": [1]}, "tags: found .*; accepted: nothing, unless boundary is 'from-images'"),
