@@ -217,7 +217,7 @@ def _next_task(problem: Problem, progress: Progress, max_iterations: int) -> Tas
     following = _chosen(problem, progress)
     if progress.stage == "trajectory" and (_same(following, progress, problem) or _gives_up(progress)):
         return None
-    exact = following.exact or (problem.ends_exactly and not problem.noise)
+    exact = following.exact or (problem.levelled and problem.ends_exactly and not problem.noise)
     return replace(following, stage="trajectory", exact=exact)
 
 

@@ -169,7 +169,7 @@ def test_series_are_dealt_to_groups():
 
 
 class Failing(Experiment):
-    def fit(self, m, q, grids=None):
+    def fit(self, m, q, grids=None, near=None):
         raise StepFailed("as it was told")
 
 
