@@ -25,6 +25,8 @@ from fe_phaseinv.solvers.direct import StepFailed
 MOST_STEPS, USUAL = 120, 3e-3
 """Trial laws with which more steps must be tried between two frames, at this relative tolerance, are taken for
 failed."""
+MOST_KEPT = 5e8
+"""Bytes of derivatives of pixels on each rank up to which they are kept for points nearby."""
 
 
 def most_steps(tolerances: Tolerances) -> float:
@@ -107,8 +109,11 @@ class Experiment:
 
     @property
     def reuses(self) -> bool:
-        """Whether a fit takes derivatives from one nearby."""
-        return self.term is None
+        """Whether a fit takes derivatives from one nearby, which is to keep them: where they are not too many."""
+        frames = sum(len(segment.frames) for segment in self.segments)
+        columns = self.forward.step.forms.columns + self.modes
+        kept = 8 * np.prod(self.pixels.images.shape) * self.pixels.images.channels * frames * columns
+        return self.term is None and kept <= MOST_KEPT * self.pixels.comm.size
 
     def fit(
         self, m: np.ndarray, q: np.ndarray, grids: Sequence[TimeGrid] | None = None, near: Fit | None = None
@@ -135,7 +140,9 @@ class Experiment:
         runs = self.solve(m, q, grids, sensitivities=near is None)
         if near:
             return self.compared(runs, near.derivatives, near.scalar_derivatives)
-        return self.compared(runs, tuple(self.derivatives(runs)), self.scalar_derivatives(runs))
+        derivatives = self.derivatives(runs)
+        kept = tuple(derivatives) if self.reuses else derivatives
+        return self.compared(runs, kept, self.scalar_derivatives(runs))
 
     def solve(
         self,

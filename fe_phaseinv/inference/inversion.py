@@ -30,9 +30,8 @@ TOLERANCE = {SOME: 0.2, INTERVALS: 0.25, COARSE: 0.1, "search": 1e-2, "trajector
 trajectory which fits well enough: the strength of that of clean images, the tilt where fields are unknown."""
 CLEAN = {"search": 0.1, "trajectory": 5e-3}
 """The same where the misfit is no noise, but what elements and steps leave."""
-CLEAN_COARSELY, NOISY = {"search": 0.1, "trajectory": 5e-3}, {INTERVALS: 0.05, COARSE: 1e-3, "search": 1e-3}
-"""The same with derivatives of a coarser level, which cannot tell more where the misfit is no noise, but what elements
-and steps leave; and where most of it is noise."""
+NOISY = {INTERVALS: 0.05, COARSE: 1e-3, "search": 1e-3}
+"""The same where most of it is noise."""
 MOST_CORRECTIONS, KEPT = 8, 0.25
 """Trial points with derivatives of a coarser level after which those of the fine one take over, and the share of what
 they promise that steps must keep for them not to."""
@@ -138,7 +137,7 @@ class _Run:
         """Begin where the next step of the stage before leads, or where that ended if it is better there."""
         following, radius = task.objective(self.problem), max(before.state.radius, FIRST_RADIUS)
         progress = self._begin(following, task, proposal(objective, before.state), radius, before)
-        if progress.state.point.value < before.state.point.value:
+        if progress.state.point.misfit < before.state.point.misfit:
             return following, progress
         return following, self._begin(following, task, before.state.point.x, radius, before)
 
@@ -250,8 +249,6 @@ def _tolerance(problem: Problem, task: Task) -> float:
         return CLOSER
     if problem.noise:
         return NOISY.get(task.stage, tolerance(task.stage))
-    if _is_levelled(problem, task):
-        return CLEAN_COARSELY[task.stage]
     return CLEAN.get(task.stage, tolerance(task.stage))
 
 

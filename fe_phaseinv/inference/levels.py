@@ -42,7 +42,7 @@ class LevelledExperiment(Experiment):
     @property
     def reuses(self) -> bool:
         """Whether a fit takes derivatives from one nearby: those of the coarse level alone are soon found."""
-        return self.own_laws
+        return self.own_laws and super().reuses
 
     def fit(
         self, m: np.ndarray, q: np.ndarray, grids: Sequence[TimeGrid] | None = None, near: Fit | None = None
@@ -67,7 +67,7 @@ class LevelledExperiment(Experiment):
         """
         coarse, count = self.coarse, len(self.segments)
         if near:
-            fit = Experiment.fit(self, m, q, grids and grids[:count], near)
+            fit = super().fit(m, q, grids and grids[:count], near)
             return replace(fit, grids=(*fit.grids, *near.grids[count:]))
         runs, below = dealt(
             self.apart,

@@ -143,12 +143,12 @@ class _Method:
     def advance(self, state: State) -> State:
         """Try a step, unless there is no need or hope."""
         point = state.point
-        if not (state.accepted or point.fresh):
-            return self._refreshed(state)
         step, bounded = self._step(state)
         outcome = self._outcome_before(state, step, bounded)
         if outcome is not None:
             return replace(state, accepted=False, outcome=_checked(outcome, point))
+        if not (state.accepted or point.fresh):
+            return self._refreshed(state)
         small = step.decrease < THRESHOLDS.settled * point.scale and not bounded
         state = replace(state, iteration=state.iteration + 1, settled=state.settled or small)
         lately = abs(state.kept - 1) if point.fresh else step.decrease / state.promised
@@ -163,7 +163,10 @@ class _Method:
     def _refreshed(self, state: State) -> State:
         """Take derivatives of the point's own, once a step that those of another one have told is refused."""
         point = self.objective.at(state.point.x, state.point)
-        return replace(state, point=point, iteration=state.iteration + 1, accepted=True)
+        state = replace(state, iteration=state.iteration + 1)
+        if not np.isfinite(point.value):
+            return replace(state, outcome=Outcome.COLLAPSED)
+        return replace(state, point=point, accepted=True)
 
     def _step(self, state: State) -> tuple[Trial, bool]:
         """Return a step, and whether the region or the unknowns bound it."""
