@@ -24,7 +24,7 @@ from fe_phaseinv.data.displacement import Displacement, displacement
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.data.mesh_files import read_mesh
 from fe_phaseinv.data.outline import cells_across, mesh_outline
-from fe_phaseinv.data.statistics import interface_width
+from fe_phaseinv.data.statistics import median_interface_width
 from fe_phaseinv.forward.trajectory import Tolerances
 from fe_phaseinv.inference.ensemble import SeriesEnsemble
 from fe_phaseinv.inference.matern import Matern
@@ -227,8 +227,7 @@ def coarse_cells(images: ImageSeries, cells: int, kernels: Sequence[Kernel] = ()
     kernels : sequence of Kernel
         Sections of laws that tell the length of waves.
     """
-    widths = np.array([interface_width(frame) for frame in images.only(0).frames])
-    width = np.nan if np.isnan(widths).all() else float(np.nanmedian(widths))
+    width = median_interface_width(images.only(0).frames)
     if kernels or not width > RESOLVED:
         return cells
     needed = math.ceil(CELLS_PER_INTERFACE * max(images.shape) / width)

@@ -11,7 +11,7 @@ from fe_phaseinv.data.filters import undetermined
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.data.pixel_faults import FEWEST, faulty, outlying
 from fe_phaseinv.data.registration import measure_shifts
-from fe_phaseinv.data.statistics import interface_width, noise_deviation
+from fe_phaseinv.data.statistics import median_interface_width, noise_deviation
 
 WIDTHS, MEAN_FLOOR = 5.0, 1e-3
 """The mean drifts where it differs by so many standard errors; these are at least this share of the contrast."""
@@ -258,8 +258,7 @@ def _white_start(images: ImageSeries) -> Iterator[Finding]:
 
 
 def _thin(images: ImageSeries) -> Iterator[Finding]:
-    widths = [interface_width(frame) for frame in images.frames]
-    width = np.nanmedian(widths) if np.isfinite(widths).any() else np.inf
+    width = median_interface_width(images.frames)
     if width < THIN:
         yield Finding(
             "thin interfaces",

@@ -155,3 +155,20 @@ def interface_width(picture: np.ndarray) -> float:
     squares = sum(np.nan_to_num(np.diff(picture, axis=axis, append=np.nan)) ** 2 for axis in range(picture.ndim))
     steepest = np.percentile(squares[np.isfinite(picture)], STEEPEST)
     return float(np.sqrt(max(1.0, (high - low) ** 2 / steepest - 2 * np.pi * blur**2))) if steepest else np.nan
+
+
+def median_interface_width(frames: np.ndarray) -> float:
+    """Return the median over frames of how many pixels wide interfaces are.
+
+    Parameters
+    ----------
+    frames : numpy.ndarray, shape (time, y, x) or (time, z, y, x)
+        Pixels, NaN where there is no data.
+
+    Returns
+    -------
+    float
+        NaN where noise hides the slopes in all of them.
+    """
+    widths = [interface_width(frame) for frame in frames]
+    return float(np.nanmedian(widths)) if np.isfinite(widths).any() else np.nan
