@@ -140,9 +140,7 @@ class Experiment:
         runs = self.solve(m, q, grids, sensitivities=near is None)
         if near:
             return self.compared(runs, near.derivatives, near.scalar_derivatives)
-        derivatives = self.derivatives(runs)
-        kept = tuple(derivatives) if self.reuses else derivatives
-        return self.compared(runs, kept, self.scalar_derivatives(runs))
+        return self.compared(runs, self.derivatives(runs), self.scalar_derivatives(runs))
 
     def solve(
         self,
@@ -243,7 +241,7 @@ class Experiment:
         ----------
         runs : sequence of Trajectory
         derivatives : iterable of numpy.ndarray, shape (rows, k)
-            Of the local pixels, one frame after the other; a tuple of them is kept.
+            Of the local pixels, one frame after the other; kept where the experiment reuses them.
         of_scalars : mapping of numpy.ndarray, shape (frames, columns)
             By name, those of the model's scalars.
 
@@ -252,6 +250,7 @@ class Experiment:
         StepFailed
             On all ranks, where predictions or derivatives are not finite.
         """
+        derivatives = tuple(derivatives) if self.reuses else derivatives
         states = [state for run in runs for state in run.states]
         frames = tuple(frame for segment in self.segments for frame in segment.frames)
         predictions, differences, gradient, hessian = [], [], 0.0, 0.0
@@ -283,7 +282,7 @@ class Experiment:
             states=states,
             predictions=predictions,
             weights=[seen.weight for seen in differences],
-            derivatives=derivatives if isinstance(derivatives, tuple) else (),
+            derivatives=derivatives if self.reuses else (),
             scalars=self._scalars(states),
             scalar_derivatives=dict(of_scalars),
         )

@@ -80,12 +80,12 @@ def iterate(problem: Problem, *, max_iterations: int = 50, progress: Progress | 
         objective = progress.task.objective(problem)
     while True:
         task, most = progress.task, _most_iterations(progress, max_iterations)
-        least, done = _tolerance(problem, task), _is_misled(problem, progress) or _is_led(problem, progress)
-        for state in () if done else minimise(objective, progress.state, least, most, objective.subproblem):
+        least, over = _tolerance(problem, task), _is_over(problem, progress)
+        for state in () if over else minimise(objective, progress.state, least, most, objective.subproblem):
             progress = run.record(task, state, progress)
             if state.outcome is None:
                 yield progress
-            if _is_misled(problem, progress) or _is_led(problem, progress):
+            if _is_over(problem, progress):
                 break
         following = _next_task(problem, progress, max_iterations)
         if following is None:
@@ -216,14 +216,18 @@ def _next_task(problem: Problem, progress: Progress, max_iterations: int) -> Tas
     following = _chosen(problem, progress)
     if progress.stage == "trajectory" and (_same(following, progress, problem) or _gives_up(progress)):
         return None
-    exact = following.exact or (problem.levelled and problem.ends_exactly and not problem.noise)
-    return replace(following, stage="trajectory", exact=exact)
+    return replace(following, stage="trajectory", exact=following.exact or problem.ends_exactly)
+
+
+def _is_over(problem: Problem, progress: Progress) -> bool:
+    """Whether derivatives of a coarser level have done what they can."""
+    return _is_misled(problem, progress) or _is_led(problem, progress)
 
 
 def _is_led(problem: Problem, progress: Progress) -> bool:
     """Whether derivatives of a coarser level have led so near that the next step may have those of the fine one."""
     state = progress.state
-    if not _is_levelled(problem, progress.task) or problem.noise or not problem.ends_exactly:
+    if not (_is_levelled(problem, progress.task) and problem.ends_exactly):
         return False
     return len(_since_start(progress)) > 1 and state.accepted and abs(state.kept - 1) < LED
 

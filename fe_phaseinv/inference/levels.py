@@ -86,4 +86,4 @@ class LevelledExperiment(Experiment):
             return coarse
         laws = self.forward.step.forms.columns
         pairs = zip(self.derivatives(runs), coarse, strict=True)
-        return tuple(np.hstack([own, others[:, laws:]]) for own, others in pairs)
+        return (np.hstack([own, others[:, laws:]]) for own, others in pairs)

@@ -100,8 +100,9 @@ class Problem:
 
     @cached_property
     def ends_exactly(self) -> bool:
-        """Whether trajectories that are fitted so are in the end with derivatives of their own. Collective."""
-        return all(self.ensemble.gather([one.fine.forward.step.linear.many_at_once for one in self.series]))
+        """Whether trajectories of clean images that are fitted so end with derivatives of their own. Collective."""
+        clean = self.levelled and not self.noise
+        return clean and all(self.ensemble.gather([one.fine.forward.step.linear.many_at_once for one in self.series]))
 
     @property
     def by_fields(self) -> bool:

@@ -112,8 +112,8 @@ class Progress:
             "counts": asdict(self.counts),
             "cost": point.value,
             "choices": self.choices,
-            **self._evaluated(point),
-            "base": None if point.fresh else self._evaluated(point.base),
+            **self._recorded(point),
+            "base": None if point.fresh else self._recorded(point.base),
             "radius": state.radius,
             "iteration": state.iteration,
             "settled": state.settled,
@@ -123,7 +123,7 @@ class Progress:
             "history": list(self.history),
         }
 
-    def _evaluated(self, point: Linearisation | FieldPoint) -> dict:
+    def _recorded(self, point: Linearisation | FieldPoint) -> dict:
         """Return plain values that tell where a point is, and how it was evaluated. Collective."""
         grids = [[{"times": grid.times, "orders": grid.orders} for grid in series] for series in point.grids]
         return {"x": point.whole.tolist(), "replayed": point.replayed, "grids": self.ensemble.gather(grids)}

@@ -126,8 +126,15 @@ def proposal(objective: Objective, state: State, subproblem: Subproblem = EXACT)
         Where it begins.
     subproblem : Subproblem
     """
-    step = subproblem.solve(state.point, state)
-    return state.point.x + step.cut(objective.share(state.point.x, step.step)).step
+    return state.point.x + _allowed(objective, state, subproblem)[0].step
+
+
+def _allowed(objective: Objective, state: State, subproblem: Subproblem) -> tuple[Trial, bool]:
+    """Return a step, and whether the region or the unknowns bound it."""
+    whole = subproblem.solve(state.point, state)
+    share = objective.share(state.point.x, whole.step)
+    step = whole.cut(share)
+    return step, not (step.length < THRESHOLDS.bounded * state.radius and share == 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +150,7 @@ class _Method:
     def advance(self, state: State) -> State:
         """Try a step, unless there is no need or hope."""
         point = state.point
-        step, bounded = self._step(state)
+        step, bounded = _allowed(self.objective, state, self.subproblem)
         outcome = self._outcome_before(state, step, bounded)
         if outcome is not None:
             return replace(state, accepted=False, outcome=_checked(outcome, point))
@@ -167,13 +174,6 @@ class _Method:
         if not np.isfinite(point.value):
             return replace(state, outcome=Outcome.COLLAPSED)
         return replace(state, point=point, accepted=True)
-
-    def _step(self, state: State) -> tuple[Trial, bool]:
-        """Return a step, and whether the region or the unknowns bound it."""
-        whole = self.subproblem.solve(state.point, state)
-        share = self.objective.share(state.point.x, whole.step)
-        step = whole.cut(share)
-        return step, not (step.length < THRESHOLDS.bounded * state.radius and share == 1)
 
     def _outcome_before(self, state: State, step: Trial, bounded: bool) -> Outcome | None:
         """Return why a step need not be tried, if so."""

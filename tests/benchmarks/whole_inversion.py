@@ -29,6 +29,7 @@ from fe_phaseinv import (
     ideal_entropy,
     rectangle_mesh,
 )
+from fe_phaseinv.cli.build import SMALL
 from fe_phaseinv.forward.trajectory import Tolerances
 from fe_phaseinv.inference.problem import Problem
 
@@ -77,8 +78,9 @@ def measure(path: str, pixels: int, cells: int, degree: int, rtol: float, coarse
     model = CahnHilliard(Legendre(10) + ideal_entropy, Legendre(10))
     series = images(path, pixels)
     began = perf_counter()
-    small = 2 * (degree * cells) ** 2 < 1e5
-    groups = (SeriesEnsemble.one_by_one if small else SeriesEnsemble.side_by_side)(COMM_WORLD, 1)
+    groups = (SeriesEnsemble.one_by_one if (degree * cells) ** 2 <= SMALL else SeriesEnsemble.side_by_side)(
+        COMM_WORLD, 1
+    )
     mesh, coarse_mesh = (rectangle_mesh(series, count, groups.within) for count in (cells, coarse_cells))
     asked = {"degree": degree, "tolerances": Tolerances(rtol=rtol), "initial": START}
     problem = InverseProblem(series, model, mesh, coarse_mesh=coarse_mesh, **asked)
