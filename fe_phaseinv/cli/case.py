@@ -43,7 +43,7 @@ from fe_phaseinv.laws.relations import Relation
 from fe_phaseinv.models.built_in import BUILT_IN
 from fe_phaseinv.models.declarations import FunctionLaw, NumberLaw
 from fe_phaseinv.models.interface import Model
-from fe_phaseinv.output.reading import read_result
+from fe_phaseinv.output.reading import read_result, result_file
 
 
 def _of_model(section: Callable[[type[Model]], type | None]) -> Callable[[str | Path], type | None]:
@@ -181,7 +181,7 @@ def _started(case: Case) -> Case:
     """Return a case with laws that start where those of the result are that it names."""
     if case.start is None:
         return case
-    path = case.start / "result.json" if case.start.is_dir() else case.start
+    path = result_file(case.start)
     found, laws = read_result(path), {}
     if found.get("model") != case.model_class.name:
         raise InputError(path, "model", found.get("model"), f"the result of a case with model = {toml(case.model)}")

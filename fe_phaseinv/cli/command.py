@@ -15,6 +15,7 @@ from firedrake.petsc import PETSc
 
 from fe_phaseinv.cli.check import check
 from fe_phaseinv.cli.compare import compare_results
+from fe_phaseinv.cli.compare_models import compare_models_of
 from fe_phaseinv.cli.invert import invert_case
 from fe_phaseinv.cli.look import look
 from fe_phaseinv.cli.mesh import mesh
@@ -115,6 +116,11 @@ def _parser() -> argparse.ArgumentParser:
     sub = _add(commands, "compare", compare_results, "compare two results, apart from what no image can tell")
     for name, text in (("first", "result.json of an inversion"), ("second", "that of another one of the same model")):
         sub.add_argument(name, type=Path, help=text)
+    text = "say which of several models the same images speak for, and how strongly"
+    sub = _add(commands, "compare-models", compare_models_of, text)
+    sub.add_argument(
+        "results", type=Path, nargs="+", metavar="RESULT", help="result.json of an inversion, or its folder"
+    )
     return parser
 
 

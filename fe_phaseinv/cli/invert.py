@@ -64,7 +64,7 @@ def invert_case(options: argparse.Namespace, session: Session) -> int:
             log.info(sentence)
         for outline in filter(None, (images.outline for images in result.images)):
             log.info(outline.sentence())
-        for verdict in filter(None, result.goodness):
+        for verdict in filter(None, (*result.goodness, result.refinement)):
             log.info(verdict.sentence())
     log.info("after %d iterations: %s", progress.state.iteration, outcome.value)
     return DONE if outcome is Outcome.CONVERGED else NOT_CONVERGED

@@ -1,4 +1,4 @@
-"""How a series of images is solved, on its mesh and on displaced ones."""
+"""How a series of images is solved, on its mesh and on displaced ones, and by what its errors are measured."""
 
 from __future__ import annotations
 
@@ -42,3 +42,19 @@ class Moving:
 
     mesh: MovingMesh
     discretise: Callable[[MeshGeometry], Discretisation]
+
+
+@dataclass(frozen=True, eq=False)
+class Probes:
+    """What the errors of a discretisation are measured with.
+
+    Parameters
+    ----------
+    elements : Discretisation
+        Of a higher degree on the same mesh.
+    steps : Discretisation
+        Of a lower degree, where that shows what other steps change, or else the same.
+    """
+
+    elements: Discretisation
+    steps: Discretisation

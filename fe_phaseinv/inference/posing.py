@@ -18,7 +18,7 @@ from fe_phaseinv.forward.given import BoundaryData
 from fe_phaseinv.forward.model import ForwardModel
 from fe_phaseinv.forward.parameters import CoefficientLayout
 from fe_phaseinv.forward.trajectory import QUIET, Tolerances
-from fe_phaseinv.inference.discretisation import Discretisation, Moving
+from fe_phaseinv.inference.discretisation import Discretisation, Moving, Probes
 from fe_phaseinv.inference.drive import data_in_time, mean_at
 from fe_phaseinv.inference.ensemble import SeriesEnsemble
 from fe_phaseinv.inference.problem import Problem
@@ -71,6 +71,7 @@ def pose(images: ImageSeries, model, mesh, settings: Settings) -> Problem:
     fine = settings.tolerances or _tolerances(images)
     coarse = _coarser(fine)
     smoothers = _smoothers(images, mesh, settings.degree, settings)
+    rough_smoothers = _smoothers(images, settings.coarse_mesh or mesh, (settings.degree + 1) // 2, settings)
     data = data_in_time(images, model, smoothers[0], (settings.first_frame, *followed), settings.data)
 
     def discretise(
@@ -100,17 +101,21 @@ def pose(images: ImageSeries, model, mesh, settings: Settings) -> Problem:
         moved, held = MovingMesh(mesh, settings.displacement), [one.held(settings.first_frame) for one in smoothers]
         return Moving(moved, lambda there: discretise(_moved(held, there), fine, displaced=moved.fields))
 
+    def probes(by_coarse: bool) -> Probes:
+        elements = discretise(_smoothers(images, mesh, settings.degree + 1, settings), fine)
+        return Probes(elements, discretise(rough_smoothers if by_coarse else smoothers, fine))
+
     if model.conserved and settings.boundary == "no-flux":
         _doubt_balance(smoothers[0].pixels)
-    rough = (settings.degree + 1) // 2
     series = Series(
-        coarse=discretise(_smoothers(images, settings.coarse_mesh or mesh, rough, settings), coarse),
+        coarse=discretise(rough_smoothers, coarse),
         fine=discretise(smoothers, fine, settings.heterogeneity is not None),
         frames=frames,
         held_out=held_out,
         first_frame=settings.first_frame,
         term=settings.term,
         moving=moving() if settings.displacement and not settings.held_out else None,
+        probes=None if settings.heterogeneity or settings.displacement else probes,
     )
     return Problem(
         series=(series,),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 from scipy.linalg import eigh, pinvh
@@ -51,6 +50,8 @@ class Laplace:
         By law, how much of each direction the prior determines rather than the images.
     deviation : float
         Standard deviation of a pixel that it rests on.
+    covariance : numpy.ndarray, shape (n, n)
+        Of the coefficients; zero for those that were not free.
     """
 
     parameters: CoefficientLayout
@@ -59,6 +60,7 @@ class Laplace:
     shares: np.ndarray
     prior_shares: dict[str, np.ndarray]
     deviation: float
+    covariance: np.ndarray
 
     @classmethod
     def at(
@@ -85,17 +87,15 @@ class Laplace:
         count = len(coordinates)
         m, chain = coordinates.coefficients(point.x[:count]), coordinates.jacobian(point.x[:count])
         by_prior = prior.hessian(m)
-        whole, mixed, rest = (point.hessian[a, b] for a, b in _blocks(count))
-        # Modes of a start that no pixel shows have no curvature, and no part in the laws.
-        marginal = whole - mixed @ pinvh(rest) @ mixed.T
-        shares, vectors = eigh(chain.T @ by_prior @ chain, 0.5 * (marginal + marginal.T))
+        shares, vectors = eigh(chain.T @ by_prior @ chain, marginal(point.hessian, count))
         shares, directions = np.clip(shares, SMALLEST_SHARE, 1.0), chain @ vectors
         of_laws = {
             name: np.sum(directions[part] * (by_prior[part, part] @ directions[part]), axis=0)
             for name, part in parameters.slices.items()
         }
         deviation = noise or np.sqrt(2 * point.misfit / max(point.pixels - np.sum(1 - shares), 1.0))
-        return cls(parameters, m, directions, shares, of_laws, float(deviation))
+        covariance = deviation**2 * directions @ directions.T
+        return cls(parameters, m, directions, shares, of_laws, float(deviation), covariance)
 
     @property
     def by_prior(self) -> dict[str, float]:
@@ -111,17 +111,14 @@ class Laplace:
             Of the variance of what the images tell of a direction, at least one.
         """
         squares = 1 / ((1 - self.shares) / factor + self.shares)
+        directions = self.directions * np.sqrt(squares)
         return replace(
             self,
-            directions=self.directions * np.sqrt(squares),
+            directions=directions,
             shares=self.shares * squares,
             prior_shares={name: shares * squares for name, shares in self.prior_shares.items()},
+            covariance=self.deviation**2 * directions @ directions.T,
         )
-
-    @cached_property
-    def covariance(self) -> np.ndarray:
-        """Covariance of the coefficients, shape (n, n); zero for those that were not free."""
-        return self.deviation**2 * self.directions @ self.directions.T
 
     def known(self, functional: np.ndarray) -> tuple[float, float]:
         """Return how well a linear function of the coefficients is known.
@@ -139,8 +136,8 @@ class Laplace:
             Of the images in what is known along the direction in which the function changes at the least cost.
         """
         along = (functional @ self.directions) ** 2
-        total = float(along.sum())
-        return self.deviation * np.sqrt(total), float(1 - self.shares @ along / total) if total else 0.0
+        total, variance = float(along.sum()), float(functional @ self.covariance @ functional)
+        return np.sqrt(max(variance, 0.0)), float(1 - self.shares @ along / total) if total else 0.0
 
     def moved(self, tilt: np.ndarray) -> float:
         """Return by how many standard deviations a tilt of the prior moves the laws.
@@ -231,7 +228,16 @@ class Laplace:
         return QUANTILE * np.sqrt(np.maximum(variance, 0))
 
 
-def _blocks(count: int) -> list[tuple[slice, slice]]:
-    """Where the laws' block of a Hessian is, the one beside it, and that of the other unknowns."""
+def marginal(hessian: np.ndarray, count: int) -> np.ndarray:
+    """Return the Hessian of the first unknowns with all others eliminated, shape (count, count).
+
+    Parameters
+    ----------
+    hessian : numpy.ndarray, shape (n, n), or what has its blocks
+    count : int
+        Number of the first unknowns, those of the laws.
+    """
     laws, others = slice(count), slice(count, None)
-    return [(laws, laws), (laws, others), (others, others)]
+    # Modes of a start that no pixel shows have no curvature, and no part in the laws.
+    found = hessian[laws, laws] - hessian[laws, others] @ pinvh(hessian[others, others]) @ hessian[laws, others].T
+    return 0.5 * (found + found.T)

@@ -121,6 +121,16 @@ class Problem:
         given = self.settings.regularisation
         return (FIRST_REGULARISATION if given == "auto" else given,) * len(self.parameters.relations)
 
+    def coefficients(self, x: np.ndarray) -> np.ndarray:
+        """Return the coefficients of all laws.
+
+        Parameters
+        ----------
+        x : numpy.ndarray, shape (n,)
+            Unknowns, those of the laws first.
+        """
+        return self.coordinates.coefficients(x[: len(self.coordinates)])
+
     def variance(self, regularisation: Sequence[float]) -> float:
         """Return the variance of a pixel by which the priors of fields are weighted against the misfit.
 

@@ -55,6 +55,18 @@ class Residuals:
             sums += np.nansum(flat, axis=1), np.isfinite(flat).sum(axis=1)
         return sums[0] / np.maximum(sums[1], 1)
 
+    def correlation(self, axis: int, lag: int) -> float:
+        """Return the correlation of values that are some places apart, zero where there are none.
+
+        Parameters
+        ----------
+        axis, lag : int
+            Along which, and how far.
+        """
+        first, second = (np.moveaxis(self.values, axis, 0)[part] for part in (slice(lag, None), slice(-lag or None)))
+        products = (first * second)[np.isfinite(first * second)]
+        return float(products.mean() / max(self.variance, SMALLEST)) if products.size else 0.0
+
     @cached_property
     def counts(self) -> np.ndarray:
         """Number of pixels with data by frame, shape (time,)."""
@@ -116,12 +128,34 @@ class Residuals:
         changes : numpy.ndarray, of the shape of the values
             What a change of the laws makes of the predictions, such as that from frame to frame.
         """
-        used = np.isfinite(self.values) & np.isfinite(changes)
-        left, changes = np.where(used, self.values, 0.0), np.where(used, changes, 0.0)
+        independent = np.sum(np.where(np.isfinite(self.values), np.nan_to_num(changes), 0.0) ** 2)
+        return float(self.covariance_of(changes[None])[0, 0] / max(independent, SMALLEST))
+
+    def covariance_of(self, influences: np.ndarray) -> np.ndarray:
+        """Return the covariance of the sums of the products of residuals with influences.
+
+        Where these lie in the pattern is left open: it is the mean over all shifts of the influences.
+
+        Parameters
+        ----------
+        influences : numpy.ndarray, shape (k, time, pictures, y, x) or (k, time, pictures, z, y, x)
+            What residuals are multiplied by; zero where they have no data.
+
+        Returns
+        -------
+        numpy.ndarray, shape (k, k)
+        """
+        used = np.isfinite(self.values)
+        counts = np.maximum(used.sum(axis=self.axes, keepdims=True), 1)
+        left = np.conj(fftn(np.where(used, self.values, 0.0) / np.sqrt(counts), axes=self.axes))
         frames = tuple(range(self.values.ndim - self.dimension))
-        told = np.sum(np.conj(fftn(left, axes=self.axes)) * fftn(changes, axes=self.axes), axis=frames)
-        independent = np.sum(used.sum(axis=self.axes) * np.sum(changes**2, axis=self.axes))
-        return float(np.sum(np.abs(told) ** 2) / told.size / max(independent, SMALLEST))
+        told = np.array(
+            [
+                np.sum(left * fftn(np.where(used, np.nan_to_num(one), 0.0), axes=self.axes), axis=frames).ravel()
+                for one in influences
+            ]
+        )
+        return np.real(told.conj() @ told.T) / told.shape[1]
 
     @property
     def _local_median(self) -> np.ndarray:

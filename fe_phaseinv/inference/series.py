@@ -13,7 +13,7 @@ from mpi4py import MPI
 from fe_phaseinv.core.parallel import total
 from fe_phaseinv.data.images import ImageSeries
 from fe_phaseinv.forward.model import Counts
-from fe_phaseinv.inference.discretisation import Discretisation, Moving
+from fe_phaseinv.inference.discretisation import Discretisation, Moving, Probes
 from fe_phaseinv.inference.experiment import Experiment
 from fe_phaseinv.inference.levels import LevelledExperiment
 from fe_phaseinv.inference.moving_experiment import MovingExperiment
@@ -95,6 +95,8 @@ class Series:
         Where the trajectory has an unknown boundary.
     beside : mpi4py.MPI.Comm, optional
         Ranks with the same series on meshes of their own, which share its runs.
+    probes : callable, optional
+        Makes what the errors of the fine discretisation are measured with; given whether the coarse elements will do.
     """
 
     coarse: Discretisation
@@ -105,6 +107,7 @@ class Series:
     term: Callable | None = None
     moving: Moving | None = None
     beside: MPI.Comm | None = None
+    probes: Callable[[bool], Probes] | None = None
 
     @property
     def only_predicted(self) -> bool:
@@ -183,7 +186,7 @@ class Series:
         """
         how, count = self.coarse, beginning(stage)
         if stage == COARSE:
-            return replace(self._coarse, weight=weight, beside=self.beside)
+            return replace(self._coarse, weight=weight)
         if count:
             segments = [trajectory(how.smoother, self.first_frame, self.frames[:count], limits=self.limits)]
         else:
@@ -217,7 +220,7 @@ class Series:
             still.segments,
             field=still.field,
             weight=weight,
-            coarse=replace(self._coarse, weight=weight),
+            coarse=replace(self._coarse, weight=weight, beside=None),
             own_laws=self.images.noise > 0,
             apart=self.beside,
         )
@@ -235,7 +238,17 @@ class Series:
     @cached_property
     def _coarse(self) -> Experiment:
         """The same, with a start that is as smooth, in modes of the same pixels."""
-        return self._compared(self.coarse, self.coarse.smoother.as_smooth_as(self.fine.smoother, self.first_frame))
+        return self.as_smooth(self.coarse)
+
+    def as_smooth(self, how: Discretisation) -> Experiment:
+        """Return the comparison of the trajectory on another level, with a start as smooth as on the fine one.
+
+        Parameters
+        ----------
+        how : Discretisation
+        """
+        starts = how.smoother.as_smooth_as(self.fine.smoother, self.first_frame)
+        return replace(self._compared(how, starts), beside=self.beside)
 
     def _compared(self, how: Discretisation, starts: Starts) -> Experiment:
         fit, field = (starts, self.first_frame, self.followed), None

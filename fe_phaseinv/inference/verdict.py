@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from warnings import warn
 
 import numpy as np
@@ -61,7 +62,9 @@ def _judged(series: Series, frames: Sequence[int], predicted: np.ndarray, known:
     )
 
 
-def held_against(posterior: Laplace | None, goodness: Sequence[Goodness | None]) -> Laplace | None:
+def held_against(
+    posterior: Laplace | None, goodness: Sequence[Goodness | None], counted: Laplace | None = None
+) -> Laplace | None:
     """Widen a posterior by how far misfits are from independent noise; None where they leave too much unexplained.
 
     Parameters
@@ -69,10 +72,35 @@ def held_against(posterior: Laplace | None, goodness: Sequence[Goodness | None])
     posterior : Laplace, optional
     goodness : sequence of Goodness or None
         Of all series.
+    counted : Laplace, optional
+        The same with errors of elements and correlated residuals counted, to be taken in its place.
     """
     if posterior is None or not goodness:
         return posterior
-    return None if any(one and one.hopeless for one in goodness) else posterior.widened(inflation(goodness))
+    if any(one and one.hopeless for one in goodness):
+        return None
+    return counted or posterior.widened(inflation(goodness))
+
+
+def widened(
+    goodness: Sequence[Goodness | None], posterior: Laplace | None, counted: Laplace | None
+) -> tuple[Goodness | None, ...]:
+    """Return verdicts that know how much wider bands are where errors of elements and correlations are counted.
+
+    Parameters
+    ----------
+    goodness : sequence of Goodness or None
+        Of all series.
+    posterior : Laplace, optional
+        Of independent noise.
+    counted : Laplace, optional
+        The same with these errors counted.
+    """
+    if posterior is None or counted is None:
+        return tuple(goodness)
+    before, after = (np.diag(one.covariance) for one in (posterior, counted))
+    factor = max(1.0, float(np.median(after[before > 0] / before[before > 0])))
+    return tuple(one and replace(one, inflation=factor) for one in goodness)
 
 
 def inflation(goodness: Sequence[Goodness | None]) -> float:

@@ -1,4 +1,4 @@
-"""Figures of a result; the one module that draws."""
+"""Figures of a result."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import numpy as np
 from fe_phaseinv.laws.bases import ConstantBasis
 from fe_phaseinv.laws.relations import Law
 from fe_phaseinv.models.declarations import WAVENUMBER, FunctionLaw
-from fe_phaseinv.output.fitted import Fitted, Tracked
+from fe_phaseinv.output.fitted import Fitted, Tracked, plane
 from fe_phaseinv.output.formulas import tex
+from fe_phaseinv.output.residual_figure import draw_residuals
 from fe_phaseinv.output.result import POINTS, Result, numbered
 from fe_phaseinv.output.summary import band, law_summary
 from fe_phaseinv.output.truth import true_law, true_number
@@ -40,12 +41,8 @@ def figures(result: Result) -> dict[str, Callable]:
         Each of them returns a figure of matplotlib, and may fail alone.
     """
     noises = [one and one.noise for one in result.goodness] or [None] * len(result.images)
-    series = zip(numbered("frames", result.images).items(), noises, strict=True)
-    frames = {
-        label: partial(_draw_frames, channel, noise)
-        for (name, images), noise in series
-        for label, channel in numbered(f"{name}-channel" if len(images.channels) > 1 else name, images.channels).items()
-    }
+    frames = _by_channel("frames", result, noises, _draw_frames)
+    frames |= _by_channel("residuals", result, noises, draw_residuals) if all(noises) else {}
     drawn = {"laws": partial(draw_laws, result)} if _functions(result, 1) else {}
     drawn |= {"surfaces": partial(_draw_surfaces, result)} if _functions(result, 2) else {}
     drawn |= {**frames, "history": partial(_draw_history, result)}
@@ -53,6 +50,15 @@ def figures(result: Result) -> dict[str, Callable]:
     drawn |= {name: partial(_draw_scalars, scalars) for name, scalars in series if scalars}
     maps = numbered("heterogeneity", result.images).items()
     return drawn | {name: partial(_draw_map, images) for name, images in maps if images.map is not None}
+
+
+def _by_channel(name: str, result: Result, noises: Sequence[float | None], draw: Callable) -> dict[str, Callable]:
+    """Return how to draw each channel of each series, given the noise of the series."""
+    return {
+        label: partial(draw, channel, noise)
+        for (one, images), noise in zip(numbered(name, result.images).items(), noises, strict=True)
+        for label, channel in numbered(f"{one}-channel" if len(images.channels) > 1 else one, images.channels).items()
+    }
 
 
 def rendered(figure, kind: str) -> bytes:
@@ -203,7 +209,7 @@ def _draw_frames(fitted: Fitted, noise: float | None):
             _size(float(np.sqrt(np.nanmean(images[2] ** 2))), noise),
         )
         for axes, image, title, scale in zip(row, images, titles, (seen, seen, error), strict=True):
-            axes.imshow(_plane(image), origin="lower", extent=extent, **scale)
+            axes.imshow(plane(image), origin="lower", extent=extent, **scale)
             axes.set_title(title, fontsize="medium")
             axes.set_facecolor(MISSING)
             axes.locator_params(nbins=3)
@@ -218,11 +224,6 @@ def _draw_frames(fitted: Fitted, noise: float | None):
 def _size(rms: float, noise: float | None) -> str:
     """Say how large differences are, and in units of the noise where that is known or estimated."""
     return f"difference, rms {rms:.2g}" + (f", {rms / noise:.2g} x noise" if noise else "")
-
-
-def _plane(image: np.ndarray) -> np.ndarray:
-    """Return an image, or the middle one of a stack."""
-    return image if image.ndim == 2 else image[len(image) // 2]
 
 
 def _where(images: Fitted) -> str:
@@ -243,9 +244,9 @@ def _draw_map(images: Fitted):
     from matplotlib.figure import Figure
 
     extent, (lx, ly) = _shown_extent(images)
-    drawn = {"exp(h)": np.exp(_plane(images.map.value))}
+    drawn = {"exp(h)": np.exp(plane(images.map.value))}
     if images.map.deviation is not None:
-        drawn["standard deviation of h"] = _plane(images.map.deviation)
+        drawn["standard deviation of h"] = plane(images.map.deviation)
     titles = f"the kinetics here, over their mean{_where(images)}", "how well h is known"
     figure = Figure(figsize=(4.6 * len(drawn), 0.9 + 3.7 * ly / lx), layout="compressed")
     row = figure.subplots(1, len(drawn), squeeze=False)[0]

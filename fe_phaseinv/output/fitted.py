@@ -147,3 +147,13 @@ class Tracked:
             return known
         width = QUANTILE * self.deviation
         return known | {"lower": self.value - width, "upper": self.value + width}
+
+
+def plane(image: np.ndarray) -> np.ndarray:
+    """Return an image, or the middle one of a stack.
+
+    Parameters
+    ----------
+    image : numpy.ndarray, shape (ny, nx) or (nz, ny, nx)
+    """
+    return image if image.ndim == 2 else image[len(image) // 2]

@@ -38,6 +38,16 @@ def read_result(path: str | os.PathLike) -> dict[str, Any]:
     return content
 
 
+def result_file(path: Path) -> Path:
+    """Return the result.json of a result that is named by this file or by its folder.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    """
+    return path / "result.json" if path.is_dir() else path
+
+
 @dataclass(frozen=True)
 class Compared:
     """What is compared of a law: `key` names its values in a result; the freedom of scale multiplies them by s^power.

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from warnings import warn
 
 import numpy as np
 
-from fe_phaseinv.core.errors import DataWarning
 from fe_phaseinv.data.images import ImageSeries
+from fe_phaseinv.inference.bands import bands
+from fe_phaseinv.inference.evidence import Evidence
 from fe_phaseinv.inference.field_fit import FieldFit
 from fe_phaseinv.inference.field_posterior import map_deviation
 from fe_phaseinv.inference.fit import Fit
 from fe_phaseinv.inference.goodness import Goodness
 from fe_phaseinv.inference.identifiability import Identifiability, identifiability
-from fe_phaseinv.inference.inversion import posterior
 from fe_phaseinv.inference.outlines import moved
 from fe_phaseinv.inference.posterior import Laplace
 from fe_phaseinv.inference.problem import Problem
 from fe_phaseinv.inference.progress import Progress
+from fe_phaseinv.inference.refinement import Refinement
 from fe_phaseinv.inference.series import Series
-from fe_phaseinv.inference.verdict import doubts, held_against, inflation, judged, status
+from fe_phaseinv.inference.verdict import doubts, inflation, status
 from fe_phaseinv.laws.bases import ConstantBasis
 from fe_phaseinv.laws.relations import Law
 from fe_phaseinv.models.declarations import WAVENUMBER
@@ -74,6 +74,10 @@ class Result:
         For each series, whether what is left of it is noise; None for one that is held out.
     units : tuple of str
         Names of the units of length and time; empty where the images are in units of their own.
+    refinement : Refinement or None
+        What a finer level tells of the laws, which are corrected for it.
+    evidence : Evidence or None
+        What the images say for the model.
     """
 
     model: Model
@@ -94,6 +98,8 @@ class Result:
     warnings: tuple[str, ...] = ()
     goodness: tuple[Goodness | None, ...] = ()
     units: tuple[str, str] = ("", "")
+    refinement: Refinement | None = None
+    evidence: Evidence | None = None
 
     def unit(self, name: str) -> str:
         """Return the unit of a law in the names of those of length and time, such as "um^2/h".
@@ -209,23 +215,22 @@ def collect(
         raise ValueError(f"the model could not be solved at the laws reached (stage {progress.stage!r})")
     point, outcome, work = progress.state.point, progress.state.outcome, progress.counts
     fitted = [_fitted(*pair) for pair in zip(problem.series, point.fits, strict=True)]
-    laplace = _posterior(problem, progress) if uncertainty else None
-    told = [one.compared for one in fitted]
-    goodness = judged(problem, progress.stage, told, laplace)
-    laplace = held_against(laplace, goodness)
+    known = bands(problem, progress, [one.compared for one in fitted], uncertainty)
+    laplace, goodness = known.posterior, known.goodness
     maps = _maps(problem, progress, laplace)
     outlines = moved(problem, progress, laplace and np.sqrt(inflation(goodness)) * laplace.deviation)
     own = zip(fitted, maps, outlines, strict=True)
     images = problem.ensemble.gather([replace(one, map=found, outline=outline) for one, found, outline in own])
     free = problem.coordinates.free
-    tracked = [_tracked(*pair, free, laplace) for pair in zip(problem.series, point.fits, strict=True)]
+    own = zip(problem.series, point.fits, map(known.scalars, problem.ensemble.own), strict=True)
+    tracked = [_tracked(*each, free, laplace) for each in own]
     return Result(
         model=problem.model,
         status=status(outcome, goodness),
         iterations=progress.state.iteration,
         cost=point.value,
         misfit_rms=point.misfit_rms,
-        laws=problem.parameters.laws(problem.coordinates.coefficients(point.x[: len(problem.coordinates)])),
+        laws=problem.parameters.laws(laplace.coefficients if laplace else problem.coefficients(point.x)),
         posterior=laplace,
         identifiability=identifiability(laplace, problem.model) if laplace else None,
         images=tuple(images),
@@ -242,18 +247,9 @@ def collect(
         units=problem.ensemble.gather([(one.images.unit, one.images.time_unit) for one in problem.series])[0],
         warnings=(*warnings, *doubts(goodness, [one.source for one in images])),
         goodness=goodness,
+        refinement=known.refinement,
+        evidence=known.evidence,
     )
-
-
-def _posterior(problem: Problem, progress: Progress) -> Laplace | None:
-    """Return the uncertainty of the laws; None, and a doubt, where they are not determined."""
-    try:
-        return posterior(problem, progress)
-    except ValueError as error:  # linear algebra that fails, too, as where neither images nor prior know a law
-        warn(
-            f"the laws have no bands, since images and prior do not determine them ({error})", DataWarning, stacklevel=2
-        )
-        return None
 
 
 def numbered(name: str, items: Sequence[Any]) -> dict[str, Any]:
@@ -302,10 +298,19 @@ def _held(series: Series, images: ImageSeries, frames: Sequence[int], predicted:
     return Held(tuple(held), float(sum(each @ each for each in seen)), count, images.noise) if count else None
 
 
-def _tracked(series: Series, fit: Fit | FieldFit, free: np.ndarray, posterior: Laplace | None) -> dict[str, Tracked]:
+def _tracked(
+    series: Series,
+    fit: Fit | FieldFit,
+    corrections: Mapping[str, np.ndarray],
+    free: np.ndarray,
+    posterior: Laplace | None,
+) -> dict[str, Tracked]:
     times = series.images.times[list(fit.frames)]
     deviations = {name: _deviation(fit.scalar_derivatives.get(name), free, posterior) for name in fit.scalars}
-    return {name: Tracked(times, value, deviations[name]) for name, value in fit.scalars.items()}
+    return {
+        name: Tracked(times, value + corrections.get(name, 0.0), deviations[name])
+        for name, value in fit.scalars.items()
+    }
 
 
 def _deviation(derivative: np.ndarray | None, free: np.ndarray, posterior: Laplace | None) -> np.ndarray | None:

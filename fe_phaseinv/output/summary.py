@@ -16,12 +16,15 @@ import numpy as np
 from fe_phaseinv.core.version import __version__
 from fe_phaseinv.inference.goodness import Goodness
 from fe_phaseinv.inference.identifiability import Identifiability
+from fe_phaseinv.inference.refinement import Refinement
 from fe_phaseinv.laws.bases import ConstantBasis
 from fe_phaseinv.laws.relations import Law, Relation
 from fe_phaseinv.output.fitted import Fitted, Held, Tracked
 from fe_phaseinv.output.reading import compared
 from fe_phaseinv.output.result import POINTS, Result
 
+COLUMNS = ("value", "slope", "slope_lower", "slope_upper", "lower", "upper")
+"""What curves.csv has of a law."""
 PACKAGES = ("firedrake", "pyadjoint-ad", "petsc4py", "numpy", "scipy")
 
 
@@ -47,6 +50,10 @@ def summary(result: Result) -> dict[str, Any]:
     if result.validation is not None:
         content["validation"] = _validation(result.validation)
     content["goodness"] = _goodness(result.goodness)
+    if result.refinement is not None:
+        content["refinement"] = _refinement(result.refinement)
+    if result.evidence is not None:
+        content["evidence"] = vars(result.evidence)
     return _plain(content | {key: getattr(result, key) for key in after} | {"versions": _versions()})
 
 
@@ -79,7 +86,7 @@ def table(laws: dict[str, dict[str, Any]], shown: str) -> str:
             continue
         if "z" in law:
             columns["z" if law["argument"] == shown else law["argument"]] = law["z"]
-        for key in [key for key in ("value", "slope", "lower", "upper") if key in law]:
+        for key in [key for key in COLUMNS if key in law]:
             values = np.array(law[key], float)
             columns[name if key == "value" else f"{name}_{key}"] = np.broadcast_to(values, POINTS)
     return _csv(columns)
@@ -128,6 +135,7 @@ def law_summary(result: Result, law: Law) -> dict[str, Any]:
     entry = {"argument": relation.argument, "z": z, "value": law(z)}
     if result.model.declared(relation.name).has_slope:
         entry["slope"] = law.slope(z)
+        entry |= {f"slope_{end}": values for end, values in band(result, law, z, slope=True).items()}
     return entry | band(result, law, z) | coefficients | structure(relation)
 
 
@@ -180,6 +188,12 @@ def _goodness(every: tuple[Goodness | None, ...]) -> dict[str, Any] | list[dict[
     """Return what result.json says of the misfit, held against the noise: of several series a list."""
     contents = [one and vars(one) | {"words": one.sentence()} for one in every]
     return contents if len(contents) > 1 else (contents or [{}])[0]
+
+
+def _refinement(found: Refinement) -> dict[str, Any]:
+    """Return what result.json says of the errors of elements and steps that the laws are corrected for."""
+    names = ("degree", "explained")
+    return {name: getattr(found, name) for name in names} | {"words": found.sentence()}
 
 
 def _identifiability(found: Identifiability | None) -> dict[str, Any] | None:

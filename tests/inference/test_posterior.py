@@ -166,6 +166,7 @@ def test_the_freedom_of_a_crystal_is_measured_by_a_slope():
     found, _ = posterior(TRUTH)
     relation = Relation("chemical_potential", Powers(5), argument="eta")
     crystal = PhaseFieldCrystal(relation, Relation("direct_correlation", Legendre(4), argument="k"))
-    measured = identifiability(replace(found, directions=np.ones((10, 1)), shares=np.full(1, 0.2)), crystal).gauge
+    one = {"directions": np.ones((10, 1)), "shares": np.full(1, 0.2), "covariance": np.full((10, 10), NOISE**2)}
+    measured = identifiability(replace(found, **one), crystal).gauge
     assert (measured.measure, measured.relative) == ("mu_h'(0)", False)
     assert (measured.deviation, measured.share) == pytest.approx((NOISE, 0.8))
