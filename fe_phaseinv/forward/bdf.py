@@ -50,17 +50,17 @@ class TimeGrid:
             if not 1 <= order <= min(step, MAX_ORDER):
                 raise ValueError(f"orders: found {order} for step {step}; accepted: 1 to {min(step, MAX_ORDER)}")
 
-    def bisected(self) -> TimeGrid:
-        """Return the grid with two steps for each, of the same order."""
-        middles = [0.5 * (before + after) for before, after in pairwise(self.times)]
-        times = [time for pair in zip(self.times[:-1], middles, strict=True) for time in pair]
-        orders = [order for order in self.orders for _ in range(2)]
-        return TimeGrid((*times, self.times[-1]), tuple(orders))
+    def refined(self, parts: int) -> TimeGrid:
+        """Return a grid with several steps for each, of the largest order as soon as enough states are known.
 
-    @property
-    def typical_order(self) -> float:
-        """Median of the orders."""
-        return float(np.median(self.orders))
+        Parameters
+        ----------
+        parts : int
+            How many.
+        """
+        ends = np.linspace(self.times[:-1], self.times[1:], parts, endpoint=False).T.ravel()
+        orders = np.minimum(np.arange(1, len(ends) + 1), max(self.orders))
+        return TimeGrid((*ends.tolist(), self.times[-1]), tuple(orders.tolist()))
 
     def require(self, times: Sequence[float], max_order: int) -> None:
         """Refuse a grid on which a run cannot give the states at some times.

@@ -1,10 +1,10 @@
 """How errors of elements and steps move the laws, and what is left of the images without them.
 
-The changes of the predictions with finer elements, and with smaller steps, extrapolated by their order, are seen
-through the inverse of the Gauss-Newton Hessian as a bias of the laws: they are corrected for it, and a share of the
-correction widens their bands. What neither explains is taken for an error of the images or the equations that is
-correlated as it is seen to be: the covariance of the laws is that of misspecified least squares, inverse Hessian times
-covariance of the gradient times inverse Hessian (White, Econometrica 50, 1 (1982)).
+The changes of the predictions with finer elements, and with smaller steps, are seen through the inverse of the
+Gauss-Newton Hessian as a bias of the laws: they are corrected for it, and a share of the correction widens their bands.
+What neither explains is taken for an error of the images or the equations that is correlated as it is seen to be: the
+covariance of the laws is that of misspecified least squares, inverse Hessian times covariance of the gradient times
+inverse Hessian (White, Econometrica 50, 1 (1982)).
 """
 
 from __future__ import annotations
@@ -35,6 +35,10 @@ from fe_phaseinv.solvers.direct import StepFailed
 
 NONE = np.zeros(0)
 """Shares of the modes of a start that is given."""
+PARTS = 4
+"""Of each step, where errors of steps are measured: those of the second order shrink to a sixteenth."""
+CLEAR = 9.0
+"""Increase of the squared misfit, in units of that of a pixel, with which errors are not what images show."""
 REMAINS = 0.3
 """Standard deviation of a correction, as a share of it, for elements and steps each: tests/benchmarks/coverage.py."""
 
@@ -47,10 +51,13 @@ class Refinement:
     ----------
     degree : int
         Of the finer elements.
+    shown : tuple of bool
+        Whether the images show the errors of elements, and those of steps: as those of a simulation with the same
+        elements do not.
     shifts : numpy.ndarray, shape (2, n)
-        By how much the unknowns of the laws change with the elements, and with the steps.
+        By how much the unknowns of the laws change with the elements, and with the steps; zero where they do not.
     explained : float
-        Share of the squared misfit that both take away.
+        Share of the squared misfit that this takes away.
     told : numpy.ndarray, shape (n, n), or None
         Covariance of the unknowns of the laws by what is left then; None where that is white.
     by_prior : numpy.ndarray, shape (n, n)
@@ -60,6 +67,7 @@ class Refinement:
     """
 
     degree: int
+    shown: tuple[bool, bool]
     shifts: np.ndarray
     explained: float
     told: np.ndarray | None
@@ -86,8 +94,14 @@ class Refinement:
 
     def sentence(self) -> str:
         """Return it in words."""
+        names = [name for name, shown in zip(("elements", "steps"), self.shown, strict=True) if shown]
+        if not names:
+            return (
+                "The images show no errors of elements and steps, as if simulated with the same ones; the laws are not "
+                "corrected for them."
+            )
         return (
-            f"Errors of elements and steps, measured with degree {self.degree} and steps of half the size, explain "
+            f"Errors of {' and '.join(names)}, measured with degree {self.degree} and a quarter of the steps, explain "
             f"{100 * self.explained:.0f} % of the squared misfit; the laws are corrected for them."
         )
 
@@ -124,24 +138,33 @@ def refine(problem: Problem, progress: Progress) -> Refinement | None:
 def _refinement(problem: Problem, progress: Progress, compared: list[_Compared]) -> Refinement:
     point, gather, laws = progress.state.point, problem.ensemble.gather, slice(len(problem.coordinates))
     inverse = pinvh(point.hessian)
-    steps = -sum(gather([one.forces() for one in compared])) @ inverse
-    step = steps.sum(axis=0)
-    left = [one.left(step) for one in compared]
-    squares, white = (
-        np.sum(gather([np.nansum(one.values**2) for one in left])),
-        all(gather([one.white for one in left])),
-    )
-    pairs = zip(compared, left, strict=True)
+    shifts = -sum(gather([one.forces() for one in compared])) @ inverse
+    shown, left, squares = _shown(problem, point, compared, shifts)
+    white, pairs = all(gather([one.white for one in left])), zip(compared, left, strict=True)
     told = None if white else sum(gather([one.told(residuals, inverse[:, laws]) for one, residuals in pairs]))
     _, _, of_priors = progress.task.objective(problem).prior_at(point.x)
     return Refinement(
         degree=gather([one.degree for one in compared])[0],
-        shifts=steps[:, laws],
+        shown=shown,
+        shifts=(np.array(shown)[:, None] * shifts)[:, laws],
         explained=float(1 - squares / max(2 * point.misfit, SMALLEST)),
         told=told,
         by_prior=inverse[laws] @ of_priors @ inverse[:, laws],
-        scalars=tuple(gather([one.of_scalars(step) for one in compared])),
+        scalars=tuple(gather([one.of_scalars(shown, shifts) for one in compared])),
     )
+
+
+def _shown(
+    problem: Problem, point: Linearisation, compared: list[_Compared], shifts: np.ndarray
+) -> tuple[tuple[bool, bool], list[Residuals], float]:
+    """Say which errors the images show, unless these clearly do not: both, with what is left then and its square."""
+    tried = []
+    for shown in ((True, True), (True, False), (False, True), (False, False)):
+        left = [one.left(shown, shifts) for one in compared]
+        squares = float(np.sum(problem.ensemble.gather([np.nansum(one.values**2) for one in left])))
+        tried.append((shown, left, squares))
+    enough = min(squares for *_, squares in tried) + CLEAR * 2 * point.misfit / point.pixels
+    return next(each for each in tried if each[-1] <= enough)
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,8 +181,8 @@ class _Compared:
         Of the finer elements.
     changes : numpy.ndarray, shape (2, frames, rows)
         Of the local pixels.
-    scalars : numpy.ndarray, shape (scalars, frames)
-        Both changes together of the model's scalars.
+    scalars : numpy.ndarray, shape (2, scalars, frames)
+        Of the model's scalars.
     """
 
     experiment: Experiment
@@ -187,12 +210,12 @@ class _Compared:
         other = series.as_smooth(probes.steps)
         try:
             by_elements = _seen(_with(probes.elements, series, experiment, start), m, NONE, grid)
-            by_steps = _seen(other, m, start, grid.bisected()) - _seen(other, m, start, grid)
+            by_steps = _seen(other, m, start, grid.refined(PARTS)) - _seen(other, m, start, grid)
         except StepFailed:
             return None
         known = len(own) - len(by_elements)  # the start is that of the fit
         by_elements = np.pad(by_elements - own[known:], ((known, 0), (0, 0)))
-        both = np.array([by_elements, by_steps / (1 - 0.5**grid.typical_order)])
+        both = np.array([by_elements, by_steps])
         chain = problem.coordinates.jacobian(laws)[problem.coordinates.free]
         into = np.zeros((len(chain) + len(start), len(point.x)))
         into[: len(chain), : len(laws)] = chain
@@ -204,7 +227,7 @@ class _Compared:
             into=into,
             degree=probes.elements.forward.degree,
             changes=both[..., :rows],
-            scalars=both[..., rows:].sum(axis=0).T,
+            scalars=np.swapaxes(both[..., rows:], 1, 2),
         )
 
     def forces(self) -> np.ndarray:
@@ -213,10 +236,11 @@ class _Compared:
         parts = zip(fit.derivatives, fit.weights, np.swapaxes(self.changes, 0, 1), strict=True)
         return self.experiment.weight * total(comm, sum((w * both) @ rows for rows, w, both in parts)) @ self.into
 
-    def left(self, step: np.ndarray) -> Residuals:
-        """Return what is left of the images once the unknowns have changed with the predictions. Collective."""
-        channels, columns, found = self.fit.channels, self.into @ step, []
-        parts = zip(self.fit.frames, self.fit.predictions, self.changes.sum(axis=0), self.fit.derivatives, strict=True)
+    def left(self, shown: tuple[bool, bool], shifts: np.ndarray) -> Residuals:
+        """Return what is left of the images once predictions have changed, and the unknowns with them. Collective."""
+        channels, columns, found = self.fit.channels, self.into @ (shown @ shifts), []
+        changes = np.tensordot(shown, self.changes, 1)
+        parts = zip(self.fit.frames, self.fit.predictions, changes, self.fit.derivatives, strict=True)
         for frame, predicted, change, rows in parts:
             seen = channels.compare(frame, predicted + change + rows @ columns)
             weighted = np.sqrt(self.experiment.weight * seen.weight) * seen.residual
@@ -234,10 +258,10 @@ class _Compared:
         moved = [[self._pictures(column) for column in np.ascontiguousarray(part.T)] for part in parts]
         return left.covariance_of(np.swapaxes(moved, 0, 1))
 
-    def of_scalars(self, step: np.ndarray) -> dict[str, np.ndarray]:
+    def of_scalars(self, shown: tuple[bool, bool], shifts: np.ndarray) -> dict[str, np.ndarray]:
         """Return by how much scalars change, with elements and steps and with the laws."""
-        columns, by = self.into @ step, self.fit.scalar_derivatives
-        pairs = zip(self.fit.scalars, self.scalars, strict=True)
+        columns, by = self.into @ (shown @ shifts), self.fit.scalar_derivatives
+        pairs = zip(self.fit.scalars, np.tensordot(shown, self.scalars, 1), strict=True)
         return {name: change + by[name] @ columns[: by[name].shape[1]] for name, change in pairs}
 
     def _pictures(self, rows: np.ndarray) -> np.ndarray:

@@ -192,7 +192,7 @@ def _goodness(every: tuple[Goodness | None, ...]) -> dict[str, Any] | list[dict[
 
 def _refinement(found: Refinement) -> dict[str, Any]:
     """Return what result.json says of the errors of elements and steps that the laws are corrected for."""
-    names = ("degree", "explained")
+    names = ("degree", "shown", "explained")
     return {name: getattr(found, name) for name in names} | {"words": found.sentence()}
 
 

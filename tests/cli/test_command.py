@@ -653,7 +653,7 @@ def test_doubts_are_said_once_and_recorded(folder, finished, tmp_path, monkeypat
         raise np.linalg.LinAlgError("singular")
 
     monkeypatch.setattr("fe_phaseinv.cli.invert.iterate", doubtful)
-    monkeypatch.setattr("fe_phaseinv.output.result.posterior", failing)
+    monkeypatch.setattr("fe_phaseinv.inference.bands.posterior", failing)
     output = tmp_path / "out"
     shutil.copytree(finished, output)
     capsys.readouterr()

@@ -96,10 +96,10 @@ def test_a_start_that_is_unknown_stays(movie):
     assert found.shifts.shape == (2, len(problem.coordinates)) and np.isfinite(found.shifts).all()
 
 
-def test_every_step_is_halved():
-    grid = TimeGrid((0.0, 1.0, 3.0, 4.0), (1, 2, 2))
-    assert grid.bisected() == TimeGrid((0.0, 0.5, 1.0, 2.0, 3.0, 3.5, 4.0), (1, 1, 2, 2, 2, 2))
-    assert grid.typical_order == 2
+def test_every_step_is_divided():
+    """The order grows at once: the start of an adaptive grid is of the first order."""
+    grid = TimeGrid((0.0, 1.0, 3.0, 4.0), (1, 1, 3))
+    assert grid.refined(2) == TimeGrid((0.0, 0.5, 1.0, 2.0, 3.0, 3.5, 4.0), (1, 2, 3, 3, 3, 3))
 
 
 def test_what_white_noise_tells():

@@ -28,7 +28,8 @@ from fe_phaseinv.output.formulas import tex
 from fe_phaseinv.output.result import Result, _tracked
 from fe_phaseinv.output.summary import summary
 
-FILES = {"result.json", "curves.csv"} | {f"{n}.{k}" for n in ("laws", "frames", "history") for k in ("png", "pdf")}
+FIGURES = ("laws", "frames", "residuals", "history")
+FILES = {"result.json", "curves.csv"} | {f"{n}.{k}" for n in FIGURES for k in ("png", "pdf")}
 RELATIONS = (
     Relation("chemical_potential", Legendre(3), known=ideal_entropy),
     Relation("diffusivity", Legendre(2), positive),
@@ -55,7 +56,7 @@ def made(relations=RELATIONS, coefficients=COEFFICIENTS, posterior=True, truth=T
     count = len(coefficients)
     by_prior = {relation.name: np.full(count, 0.1) for relation in relations}
     shares = np.linspace(0, 1, count + 2)[1:-1]
-    laplace = Laplace(parameters, coefficients, 3 * np.eye(count), shares, by_prior, 0.01)
+    laplace = Laplace(parameters, coefficients, 3 * np.eye(count), shares, by_prior, 0.01, 9e-4 * np.eye(count))
     y, x = np.mgrid[0:6, 0:8] / 8
     observed = 0.5 + 0.4 * np.sin(5 * x + 3 * y) * np.array([0.5, 1.0])[:, None, None]
     observed[:, 0, 0] = np.nan
@@ -108,7 +109,7 @@ def test_summary_has_the_promised_keys():
     ]
     laws = content["laws"]
     keys = {"argument", "z", "value", "lower", "upper", "coefficients", "basis", "transform", "known"}
-    assert laws["chemical_potential"].keys() == keys | {"slope"}
+    assert laws["chemical_potential"].keys() == keys | {"slope", "slope_lower", "slope_upper"}
     assert laws["diffusivity"].keys() == keys
     assert laws["gradient_energy"].keys() == {"value", "lower", "upper"}
     assert laws["chemical_potential"]["basis"] == {"name": "Legendre", "size": 3, "interval": [0.0, 1.0]}
@@ -198,8 +199,9 @@ def test_several_series_are_numbered(tmp_path):
     (images,) = result.images
     several = (images, replace(images, source="others.npz", range=(0.05, 0.8)))
     result = replace(result, images=several, goodness=2 * result.goodness)
-    frames = {f"frames-{number}.{kind}" for number in (1, 2) for kind in ("png", "pdf")}
-    assert {path.name for path in write(tmp_path, result)} == FILES - {"frames.png", "frames.pdf"} | frames
+    each = {f"{name}-{n}.{kind}" for name in ("frames", "residuals") for n in (1, 2) for kind in ("png", "pdf")}
+    alone = {f"{name}.{kind}" for name in ("frames", "residuals") for kind in ("png", "pdf")}
+    assert {path.name for path in write(tmp_path, result)} == FILES - alone | each
     content = summary(result)
     assert [series["source"] for series in content["images"]] == ["images.npz", "others.npz"]
     assert content["images"][0].keys() == {"source", "frames", "misfit_rms"}
@@ -267,10 +269,10 @@ def test_bands_of_scalars_come_from_those_of_the_laws():
     derivative = np.array([[0.0, 0.0, 0.0, 0.0, 2.0], [3.0, 4.0, 0.0, 0.0, 0.0]])
     fit = SimpleNamespace(frames=(1, 3), scalars={"v": np.array([5.0, 6.0])}, scalar_derivatives={"v": derivative})
     series = SimpleNamespace(images=SimpleNamespace(times=np.arange(4.0)))
-    found = _tracked(series, fit, free, made().posterior)["v"]
-    assert found.times.tolist() == [1, 3] and found.value.tolist() == [5, 6]
+    found = _tracked(series, fit, {"v": np.array([1.0, -1.0])}, free, made().posterior)["v"]
+    assert found.times.tolist() == [1, 3] and found.value.tolist() == [6, 5]
     np.testing.assert_allclose(found.deviation, [0.06, 0.15])
-    assert _tracked(series, fit, free, None)["v"].columns.keys() == {"times", "value"}
+    assert _tracked(series, fit, {}, free, None)["v"].columns.keys() == {"times", "value"}
 
 
 def test_scalars_of_several_series_are_lists_by_name():
