@@ -39,7 +39,7 @@ PARTS = 4
 """Of each step, where errors of steps are measured: those of the second order shrink to a sixteenth."""
 CLEAR = 9.0
 """Increase of the squared misfit, in units of that of a pixel, with which errors are not what images show."""
-REMAINS = 0.3
+REMAINS = 0.1
 """Standard deviation of a correction, as a share of it, for elements and steps each: tests/benchmarks/coverage.py."""
 
 
