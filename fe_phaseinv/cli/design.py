@@ -90,7 +90,7 @@ def _refusing(source: Path, key: str, case: Case):
 def _describe(case: Case, problem: Problem, loaded: list[Planned]) -> str:
     """Say which frames may be taken, and what is known."""
     count, taken = (sum(map(len, each)) for each in zip(*((one.frames, one.taken) for one in loaded), strict=True))
-    laws = "where the case has them start" if case.start is None else f"those of {case.start}"
+    laws = "those that the case starts from" if case.start is None else f"those of {case.start}"
     known = f"{taken} frames are known, to which the result was fitted" if taken else "no frame is known yet"
     return (
         f"{problem.model.name}: {count - taken} frames that may be taken, noise of {problem.noise:.3g}; {known}. "

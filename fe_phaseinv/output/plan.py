@@ -84,13 +84,20 @@ class Plan:
 
     @property
     def sets(self) -> dict[str, tuple[int, ...]]:
-        """Sets of candidates to be compared, by what they are called."""
-        chosen = {f"best {self.choose} ({name})": choice.chosen for name, choice in self.choices.items()}
-        every = tuple(range(len(self.candidates)))
-        return chosen | {
-            f"{self.choose} evenly spaced": self.candidates.evenly(self.choose),
-            f"all {len(every)}": every,
-        }
+        """Sets of candidates to be compared: those chosen, by their criteria, as many evenly spaced ones, and all."""
+        chosen = {name: choice.chosen for name, choice in self.choices.items()}
+        return chosen | {"even": self.candidates.evenly(self.choose), "all": tuple(range(len(self.candidates)))}
+
+    def title(self, name: str) -> str:
+        """Return one of the sets in words.
+
+        Parameters
+        ----------
+        name : str
+            Of the set.
+        """
+        others = {"even": f"{self.choose} evenly spaced", "all": f"all {len(self.candidates)}"}
+        return others.get(name, f"best {self.choose} ({name})")
 
     def time(self, number: int) -> float:
         """Return the time of a candidate, as its images have it.
@@ -162,16 +169,15 @@ class Plan:
         return said
 
     def _of_sets(self) -> list[str]:
-        known, plan = self.candidates.deviations(), self.candidates
-        rows = {name: plan.deviations(chosen) for name, chosen in self.sets.items()}
-        width = max(map(len, known))
-        head = f"{'deviation expected of':{width + 2}}" + "".join(f"{name:>20}" for name in rows)
-        lines = [
-            f"{self._symbol(name):{max(width, 19) + 2}}"
-            + "".join(f"{_percent(row[name]):>20}" for row in rows.values())
-            for name in known
-        ]
-        return [head, *lines]
+        """Return a table of the deviations that are expected, a row for each law."""
+        columns = {name: self.candidates.deviations(chosen) for name, chosen in self.sets.items()}
+        first = {"deviation expected of": ""} | {self._symbol(aim.name): aim.name for aim in self.candidates.aims}
+        width = max(map(len, first)) + 2
+        heads, *rows = (
+            [text, *(_percent(column[law]) if law else self.title(name) for name, column in columns.items())]
+            for text, law in first.items()
+        )
+        return [f"{text:{width}}" + "".join(f"{cell:>20}" for cell in cells) for text, *cells in (heads, *rows)]
 
     def _of_lengths(self) -> list[str]:
         last = self.candidates.elapsed.max()
@@ -241,6 +247,7 @@ def plan(
         Where the prior leaves laws open.
     """
     candidates = among(problem, told)
+    choose = min(choose, len(candidates))
     beyond = max(choose, BEYOND)
     choices = {criterion: candidates.choice(choose, criterion, beyond=beyond) for criterion in CRITERIA}
     compared = [_compared(own, candidates, choices["D"])]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -49,8 +50,7 @@ def draw_plan(plan: Plan):
     frames, information, variance = rows[0].subplots(1, 3)
     _draw_frames(frames, plan)
     _draw_returns(information, plan, "D", plan.candidates.gain, "information / nats")
-    _draw_returns(variance, plan, "A", plan.candidates.deviation, "deviation of the laws, rms")
-    variance.set_yscale("log")
+    _draw_returns(variance, plan, "A", plan.candidates.deviation, "deviation of the laws, rms / %", 100.0)
     if aims:
         panels = rows[1].subplots(1, len(aims), squeeze=False)[0]
         for axes, aim in zip(panels, aims, strict=True):
@@ -62,7 +62,6 @@ def draw_plan(plan: Plan):
 def _draw_frames(axes, plan: Plan) -> None:
     """Draw the information of each frame by itself over time, and which were chosen."""
     elapsed, alone = plan.candidates.elapsed, np.array(plan.alone)
-    axes.vlines(elapsed, 0, alone, color=LEARNT, lw=1)
     axes.plot(elapsed, alone, "o", color=LEARNT, ms=4, label="each by itself")
     for (name, choice), colour in zip(plan.choices.items(), (STAGE_COLOURS[0], STAGE_COLOURS[2]), strict=True):
         chosen = list(choice.chosen)
@@ -70,17 +69,23 @@ def _draw_frames(axes, plan: Plan) -> None:
         axes.plot(elapsed[chosen], alone[chosen], MARKS[name], color=colour, ms=10, mfc="none", mew=2, label=label)
     unit = f" / {plan.time_unit}" if plan.time_unit else ""
     axes.set_title("what a frame would tell / nats", fontsize="medium")
-    axes.set(xlabel=f"time since the start{unit}", ylim=(0, 1.15 * alone.max()))
-    axes.legend(frameon=False, fontsize="small", loc="lower right")
+    axes.set_xlabel(f"time since the start{unit}")
+    axes.legend(frameon=False, fontsize="small")
     axes.grid(alpha=0.3)
 
 
-def _draw_returns(axes, plan: Plan, name: str, value, title: str) -> None:
+def _draw_returns(axes, plan: Plan, name: str, of: Callable, title: str, unit: float = 1.0) -> None:
     """Draw a criterion over the number of frames, each next one chosen where it adds most."""
+
+    def value(chosen: Sequence[int]) -> float:
+        return unit * of(chosen)
+
     choice, colour = plan.choices[name], STAGE_COLOURS[0 if name == "D" else 2]
     counts = np.arange(1, len(choice.values) + 1)
-    axes.plot(counts, choice.values, "o-", color=colour, ms=4, label="one by one")
-    axes.plot(len(choice.chosen), choice.value, MARKS[name], color=colour, ms=10, mfc="none", mew=2, label="exchanged")
+    axes.plot(counts, unit * np.array(choice.values), "o-", color=colour, ms=4, label="one by one")
+    axes.plot(
+        len(choice.chosen), value(choice.chosen), MARKS[name], color=colour, ms=10, mfc="none", mew=2, label="exchanged"
+    )
     even = plan.candidates.evenly(plan.choose)
     axes.plot(len(even), value(even), "x", color=TRUE, ms=8, mew=2, label="evenly spaced")
     axes.axhline(value(range(len(plan.candidates))), color=TRUE, lw=1, ls=":", label=f"all {len(plan.candidates)}")
@@ -97,8 +102,9 @@ def _draw_widths(axes, plan: Plan, aim: Aim) -> None:
     styles = ((STAGE_COLOURS[0], "-"), (STAGE_COLOURS[2], "-"), (TRUE, "--"), (TRUE, ":"))
     for (name, chosen), (colour, line) in zip(plan.sets.items(), styles, strict=True):
         width = 100 * QUANTILE * aim.deviations(plan.candidates.covariance(chosen))
-        axes.plot(z, width, color=colour, ls=line, label=name)
+        axes.plot(z, width, color=colour, ls=line, label=plan.title(name))
     symbol, argument = tex(plan.model.symbol(aim.name)) + ("'" if aim.slope else ""), tex(relation.argument)
-    axes.set_title(f"expected 95 % band of ${symbol}({argument})$, +- % of it", fontsize="medium")
-    axes.set(xlabel=f"${argument}$", yscale="log", xlim=z[[0, -1]])
-    axes.grid(alpha=0.3, which="both")
+    axes.set_title(f"expected 95 % band of ${symbol}({argument})$, +- % of its size", fontsize="medium")
+    axes.set(xlabel=f"${argument}$", xlim=z[[0, -1]])
+    axes.set_ylim(0, 1.05 * axes.dataLim.y1)
+    axes.grid(alpha=0.3)

@@ -77,7 +77,7 @@ def test_files(tmp_path, monkeypatch):
     plan = made()
     assert [path.name for path in write_plan(tmp_path, plan)] == ["design.json", "design.png", "design.pdf"]
     found = json.loads((tmp_path / "design.json").read_text())
-    assert found["sets"]["all 5"]["information"] == pytest.approx(plan.candidates.gain(range(5)))
+    assert found["sets"]["all"]["information"] == pytest.approx(plan.candidates.gain(range(5)))
     assert found["choices"]["A"]["value"] == pytest.approx(plan.candidates.deviation(plan.choices["A"].chosen))
     assert found["lengths"][0].keys() == {"law", "whole", "few"} and found["words"] == plan.sentences()
 
@@ -86,4 +86,4 @@ def test_figure():
     figure = draw_plan(made())
     figure.canvas.draw()
     titles = [axes.get_title() for axes in figure.axes]
-    assert len(titles) == 5 and "expected 95 % band of $D(c)$, +- % of it" in titles
+    assert len(titles) == 5 and "expected 95 % band of $D(c)$, +- % of its size" in titles
