@@ -52,9 +52,9 @@ initial = 2e-3
 """
 
 
-def simulate(truth, start, times, pixels=PIXELS):
+def simulate(truth, start, times):
     """Frames of Cahn-Hilliard with zero flux on the unit square."""
-    n = 2 * pixels
+    n = 2 * PIXELS
     noise = gaussian_filter(np.random.default_rng(start["seed"]).standard_normal((n, n)), 5, mode="reflect")
     c0 = start["mean"] + 0.03 * (noise - noise.mean()) / noise.std()
     difference = n * sp.diags([-1.0, 1.0], [0, 1], (n - 1, n))
@@ -81,7 +81,7 @@ def simulate(truth, start, times, pixels=PIXELS):
         return -(gradient.T @ (by_potential + by_mobility)).tocsc()
 
     run = solve_ivp(rate, (0, times[-1]), c0.ravel(), "BDF", times, jac=jacobian, rtol=1e-6, atol=1e-8)
-    frames = run.y.T.reshape(-1, pixels, 2, pixels, 2).mean((2, 4))
+    frames = run.y.T.reshape(-1, PIXELS, 2, PIXELS, 2).mean((2, 4))
     return ImageSeries(frames, np.array(times, float), (1.0, 1.0))
 
 

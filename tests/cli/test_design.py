@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from mpi4py import MPI
 
 from fe_phaseinv.cli.build import build_problem
 from fe_phaseinv.cli.candidates import load_candidates, planned
@@ -151,9 +150,9 @@ def test_design(folder, capfd):
     else:
         assert out == ""
     found = json.loads((folder / "out" / "design.json").read_text())
-    case_alone = planned(path, read_case(path))
-    pairs = [(one.images, one.frames) for one in load_candidates(case_alone)]
-    plan = candidates(build_problem(case_alone, pairs, SeriesEnsemble.together(MPI.COMM_SELF, 1)))
+    again = planned(path, read_case(path))
+    pairs = [(one.images, one.frames) for one in load_candidates(again)]
+    plan = candidates(build_problem(again, pairs, SeriesEnsemble.together(WORLD, 1)))
     assert found["sets"]["all"]["information"] == pytest.approx(plan.gain(range(4)), rel=1e-3)
     assert found["sets"]["all"]["deviations"] == pytest.approx(plan.deviations(range(4)), rel=1e-2)
     assert found["choices"]["D"]["chosen"] == list(plan.choice(2).chosen)
