@@ -13,13 +13,16 @@ from fe_phaseinv.forward.trajectory import Tolerances
 from fe_phaseinv.inference.ensemble import SeriesEnsemble
 from fe_phaseinv.inference.field_experiment import FieldExperiment
 from fe_phaseinv.inference.field_objective import FieldObjective
+from fe_phaseinv.inference.informations import candidates, told
 from fe_phaseinv.inference.matern import Matern
 from fe_phaseinv.inference.objective import Objective
+from fe_phaseinv.inference.optimal_design import Candidates
 from fe_phaseinv.inference.posterior import Laplace
 from fe_phaseinv.inference.problem import Problem
 from fe_phaseinv.inference.progress import Progress
 from fe_phaseinv.inference.reduced_objective import ReducedObjective
 from fe_phaseinv.inference.settings import Settings
+from fe_phaseinv.inference.variations import Variation, varied
 from fe_phaseinv.inference.verification import Check, verify, verify_fields
 from fe_phaseinv.inverse_problem import InverseProblem
 from fe_phaseinv.laws.bases import Basis, ConstantBasis, EvenPowers, Hermite, Legendre, Powers
@@ -51,6 +54,7 @@ __all__ = [
     "Basis",
     "BoundaryData",
     "CahnHilliard",
+    "Candidates",
     "Check",
     "ConstantBasis",
     "Coordinates",
@@ -98,6 +102,8 @@ __all__ = [
     "TensorProduct",
     "TimeGrid",
     "Tolerances",
+    "Variation",
+    "candidates",
     "coefficient_functions",
     "density_entropy",
     "from_images",
@@ -111,6 +117,8 @@ __all__ = [
     "read_states",
     "rectangle_mesh",
     "run_on_tape",
+    "told",
+    "varied",
     "verify",
     "verify_fields",
     "write_states",

@@ -120,13 +120,16 @@ def test_scripts(tmp_path, monkeypatch):
     (script,) = snippets("README.md", "python")
     names = run_shortened(ROOT / "README.md", script, SHORTENED | {'"out"': f'"{tmp_path}"'})
     assert (tmp_path / "laws.pdf").stat().st_size > 1000
-    watched, solved, penalised, on_tape, together = snippets("in_python.md", "python")
+    watched, solved, planned, penalised, on_tape, together = snippets("in_python.md", "python")
     exec(watched.replace("iterate()", "iterate(max_iterations=1)"), names)
     solution = names["solution"]
     bands = posterior(solution.problem, solution.progress)
     names["solution"] = replace(solution, result=replace(solution.result, posterior=bands))
     exec(solved, names)
     assert np.all(names["lower"] < names["upper"])
+    exec(planned, names)
+    plan = names["plan"]
+    assert len(names["best"].chosen) == 2 and names["best"].value <= (1 + 1e-9) * plan.deviation(plan.evenly(2))
     exec(penalised, names)
     assert names["penalised"].problem.settings.term is names["term"]
     with set_working_tape(Tape()):

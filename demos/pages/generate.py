@@ -114,7 +114,12 @@ def sections(kind):
 
 
 def section(key, kind, level):
-    return f"{level} `[{key}]`\n\n{kind.__doc__}\n\n{table(kind)}"
+    text = f"{level} `[{key}]`\n\n{kind.__doc__}\n\n{table(kind)}"
+    if level == "##":
+        inside = {f"{key}.{spec.name}": part for spec in fields(kind) for part in sections(spec.type)}
+        others = [part for spec in fields(Case) for part in sections(spec.type)]
+        text += "".join(section(name, part, "###") for name, part in inside.items() if part not in others)
+    return text
 
 
 def table(kind):

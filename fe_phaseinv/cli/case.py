@@ -13,6 +13,7 @@ from fe_phaseinv.cli.models import model_class, refusing_model
 from fe_phaseinv.cli.reading import Reader, item_names, override
 from fe_phaseinv.cli.schema import (
     KERNEL_SIZES,
+    Design,
     Domain,
     Drive,
     Field,
@@ -90,6 +91,7 @@ class Case:
     optimizer: Optimizer = declared("The optimiser", Optimizer())
     uncertainty: Uncertainty = declared("The uncertainty", Uncertainty())
     simulate: Simulate = declared("The forward run", Simulate())
+    design: Design = declared("What to measure next", Design())
 
     @property
     def model_class(self) -> type[Model]:

@@ -16,6 +16,7 @@ from firedrake.petsc import PETSc
 from fe_phaseinv.cli.check import check
 from fe_phaseinv.cli.compare import compare_results
 from fe_phaseinv.cli.compare_models import compare_models_of
+from fe_phaseinv.cli.design import design
 from fe_phaseinv.cli.invert import invert_case
 from fe_phaseinv.cli.look import look
 from fe_phaseinv.cli.mesh import mesh
@@ -100,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
         ("invert", invert_case, "learn the laws from the images of a case"),
         ("simulate", simulate, "run the laws of a case forward; writes images that invert can read"),
         ("check", check, "validate a case, then prove the derivatives on it"),
+        ("design", design, "tell which frames and experiments would tell most of the laws: what to measure next"),
         ("look", look, "show what the images of a case are, and what is doubtful about them; nothing is solved"),
     ):
         sub = _add(commands, name, command, text)

@@ -18,6 +18,7 @@ from fe_phaseinv.cli.build import build_problem, runs_dealt
 from fe_phaseinv.cli.case import Case, read_case
 from fe_phaseinv.cli.images import Loaded, load_images, warn_of_images
 from fe_phaseinv.cli.models import parts
+from fe_phaseinv.cli.schema import Design
 from fe_phaseinv.cli.session import WORLD, Session
 from fe_phaseinv.core.errors import InputError, read_toml, refusing_unreadable
 from fe_phaseinv.core.parallel import on_root
@@ -65,7 +66,7 @@ def pose_case(
     inputs : dict
         What tells it from others, wherever its files lie.
     """
-    on_root(WORLD, _require_folder, folder, case)
+    on_root(WORLD, require_folder, folder, case)
     loaded = on_root(WORLD, load, case)
     groups = runs_dealt(case, loaded, WORLD) if inverting else SeriesEnsemble.side_by_side(WORLD, len(loaded))
     problem = build_problem(case, loaded, groups)
@@ -168,8 +169,18 @@ def read_progress(problem: Problem, folder: Path, inputs: dict[str, Any]) -> Pro
     return progress
 
 
-def _require_folder(folder: Path, case: Case) -> None:
-    """Refuse a folder that cannot be written, in which a run writes, or that holds another case's result."""
+def require_folder(folder: Path, case: Case) -> None:
+    """Refuse a folder that cannot be written, in which a run writes, or that holds another case's result.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+    case : Case
+
+    Raises
+    ------
+    InputError
+    """
     existing = next(path for path in (folder, *folder.absolute().parents) if os.path.exists(path))
     if not existing.is_dir():
         raise InputError(folder, "--output", f"{existing} is a file", WRITABLE)
@@ -231,6 +242,7 @@ def _without_files(case: Case) -> Case:
         images=images,
         domain=_without_mesh(case.domain),
         optimizer=replace(case.optimizer, max_iterations=1),
+        design=Design(),
     )
 
 

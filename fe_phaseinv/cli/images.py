@@ -43,7 +43,7 @@ def load_images(case: Case) -> list[Loaded]:
     InputError
         Where file, frames or values are not what the case says.
     """
-    return [_load_series(case, index) for index in range(len(case.images))]
+    return [load_series(case, index) for index in range(len(case.images))]
 
 
 class Used(NamedTuple):
@@ -134,13 +134,29 @@ def load_starts(case: Case) -> list[Loaded]:
         Where file, frames, values or times are not what the case says, or something is to be taken from frames that
         there are not.
     """
-    load = _load_series if case.simulate.times is None else _load_start
-    return [load(case, index) for index in range(len(case.images))]
+    times = case.simulate.times
+    if times is None:
+        return load_images(case)
+    every = range(len(case.images))
+    return [at_times(case, index, read_images(case, index), times, "simulate.times") for index in every]
 
 
-def _load_series(case: Case, index: int) -> Loaded:
+def load_series(case: Case, index: int) -> Loaded:
+    """Read and check one series of images, as `load_images` does.
+
+    Parameters
+    ----------
+    case : Case
+    index : int
+        Of the series.
+
+    Raises
+    ------
+    InputError
+        Where file, frames or values are not what the case says.
+    """
     section, key = case.images[index], case.names[index]
-    images = _read(case, index)
+    images = read_images(case, index)
     count = len(images.times)
     chosen = range(count) if section.frames is None else section.frames
     _require_frames(images, f"{key}.frames", chosen)
@@ -160,31 +176,65 @@ def _load_series(case: Case, index: int) -> Loaded:
     return images, frames
 
 
-def _load_start(case: Case, index: int) -> Loaded:
-    section, times = case.images[index], case.simulate.times
-    images = _read(case, index)
-    _require_frames(images, f"{case.names[index]}.initial", [section.initial])
-    before = images.times[section.initial]
-    if not times or times[0] <= before or np.any(np.diff(times) <= 0):
-        raise InputError(
-            images.source, "simulate.times", list(times), f"increasing times after {before:g}, the initial"
-        )
+def at_times(
+    case: Case, index: int, images: ImageSeries, times: Sequence[float], key: str, taken: Sequence[int] = ()
+) -> Loaded:
+    """Return a series at times of its own: the initial frame stands for those there, but for some that are taken.
+
+    Parameters
+    ----------
+    case : Case
+    index : int
+        Of the series.
+    images : ImageSeries
+        All frames of its file.
+    times : sequence of float
+    key : str
+        Of the times, for errors.
+    taken : sequence of int
+        Frames that stay, after the initial one.
+
+    Raises
+    ------
+    InputError
+        Where the times do not increase after the initial one, or something is to be taken from frames that there are
+        not.
+    """
+    initial = case.images[index].initial
+    _require_frames(images, f"{case.names[index]}.initial", [initial])
+    before = images.times[initial]
+    if not len(times) or times[0] <= before or np.any(np.diff(times) <= 0):
+        raise InputError(images.source, key, list(times), f"increasing times after {before:g}, the initial")
     where, domain = domain_of(case, index)
     if domain.boundary == "from-images":
-        accepted = '"no-flux" or "periodic", where simulate.times are given'
+        accepted = f'"no-flux" or "periodic", where {key} are given'
         raise InputError(images.source, f"{where}.boundary", '"from-images"', accepted)
     where, drive = case.drive_of(index)
     if drive is not None and drive.rate is None and isinstance(drive.mean, str):
-        accepted = "[[time, mean], ...] or a rate, where simulate.times are given"
+        accepted = f"[[time, mean], ...] or a rate, where {key} are given"
         raise InputError(images.source, f"{where}.mean", '"from-images"', accepted)
-    images = images.select(range(section.initial + 1)).continued(times)
-    frames = tuple(range(section.initial + 1, len(images.times)))
-    _check(case, index, images, images.select([section.initial, *frames]))
+    every = sorted({*times, *images.times[list(taken)].tolist()})
+    kept = images.select([*range(initial + 1), *taken])
+    images = kept.at([*images.times[: initial + 1], *every], initial)
+    frames = tuple(range(initial + 1, len(images.times)))
+    _check(case, index, images, images.select([initial, *frames]))
     return images, frames
 
 
-def _read(case: Case, index: int) -> ImageSeries:
-    """Read a series as its section says: what of the file, which window, and how noisy it is."""
+def read_images(case: Case, index: int) -> ImageSeries:
+    """Read a series as its section says: what of the file, which window, and how noisy it is.
+
+    Parameters
+    ----------
+    case : Case
+    index : int
+        Of the series.
+
+    Raises
+    ------
+    InputError
+        Where file or values are not what the section says.
+    """
     section, key = case.images[index], case.names[index]
     images = ImageSeries.load(section.file, **{name: getattr(section, name) for name in READING})
     if section.crop is not None:

@@ -299,3 +299,36 @@ class Uncertainty:
     """How the uncertainty of the laws is found."""
 
     method: str = declared('A Gaussian at the optimum, or "none"', "laplace", choices=("laplace", "none"))
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment to compare, like that of the (first) images but for what is given here."""
+
+    name: str = declared("What it is called; what differs by default", "")
+    times: tuple[float, ...] = declared("Times of the frames to choose from; those of the images' by default", ())
+    mean: float | None = declared("Mean of the first field at the start, whose pattern stays", None)
+    speed: float | None = declared(
+        "How many times as fast is what is given in time; the frames are sooner by as much", None, above=0
+    )
+    pixels: int | None = declared("Pixels along the longer side, the noise of each being the same", None, least=2)
+    noise: float | None = declared("Standard deviation of the noise of a pixel", None, above=0)
+
+
+@dataclass(frozen=True)
+class Design:
+    """What fe-phaseinv design compares."""
+
+    times: tuple[float, ...] | None = declared(
+        "Times of the frames to choose from; by default those of the images, or where the case starts from a result, "
+        "to which these are known, of the other frames of the file",
+        None,
+    )
+    count: int | None = declared("How many there are, as many apart from each other", None, above=0, instead_of="times")
+    last: float | None = declared("Time of the last of them; that of the last frame by default", None)
+    choose: int = declared("How many frames to choose", 4, above=0)
+    noise: float | None = declared(
+        "Standard deviation of the noise of a pixel that is expected; that of the images by default", None, above=0
+    )
+    within: float = declared("Relative deviation within which the laws are to be known", 0.05, above=0)
+    experiments: tuple[Experiment, ...] = declared("Experiments to compare", ())

@@ -55,7 +55,7 @@ def _template(
         if section:
             below = f"{name}.{spec.name}" if name else spec.name
             starts, text = spec.metadata.get("starts", {}), f"{spec.metadata['says']}." if name == "laws" else None
-            inside += _template(section, below, starts, optional=optional or spec.default is None, says=text)
+            inside += _template(section, below, starts, optional=optional or spec.default in (None, ()), says=text)
             continue
         if "by_model" in spec.metadata:
             continue

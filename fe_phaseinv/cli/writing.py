@@ -6,7 +6,7 @@ import json
 import os
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 
 def toml(value: Any, folder: Path | None = None) -> str:
@@ -47,7 +47,8 @@ def lines(section: Any, name: str = "", *, listed: bool = False, folder: Path | 
     specs = () if isinstance(section, dict) else fields(section)
     values = section if isinstance(section, dict) else {spec.name: getattr(section, spec.name) for spec in specs}
     replaced = {spec.metadata.get("instead_of") for spec in specs if values[spec.name] is not None}
-    given = {key: value for key, value in values.items() if value is not None and key not in replaced}
+    none = {spec.name for spec in specs if values[spec.name] == () and _lists_sections(spec.type)}
+    given = {key: value for key, value in values.items() if value is not None and key not in replaced | none}
     inside = {key: _sections(value) for key, value in given.items() if _sections(value)}
     written = [f"{key} = {toml(value, folder)}" for key, value in given.items() if key not in inside]
     if name and written:
@@ -62,3 +63,8 @@ def _sections(value: Any) -> tuple[Any, ...]:
     """Return the sections that a value is, or of which it is a list."""
     items = value if isinstance(value, tuple) else (value,)
     return tuple(item for item in items if is_dataclass(item) or isinstance(item, dict))
+
+
+def _lists_sections(kind: Any) -> bool:
+    """Whether the values of a type are lists of sections, of which an empty one is written as nothing."""
+    return get_origin(kind) is tuple and is_dataclass(get_args(kind)[0])

@@ -52,19 +52,37 @@ class Pieces:
             raise InputError(self.source, "frames", chosen, f"increasing indices from 0 to {known[-1]}")
         return self._changed(lambda values: values[chosen], times=self.times[chosen])
 
-    def continued(self, times: Sequence[float]) -> Self:
-        """Return the series with its last frame again at later times, from which a forward run can start.
+    def at(self, times: Sequence[float], otherwise: int = 0) -> Self:
+        """Return the series at some times: its frames there, and one of them where it has none.
 
         Parameters
         ----------
         times : sequence of float
-            Increasing, after that of the last frame.
+            Increasing.
+        otherwise : int
+            Number of the frame that stands for others, as for those that a forward run is to give.
         """
+        frames = {time: number for number, time in enumerate(self.times.tolist())}
+        chosen = [frames.get(float(time), otherwise) for time in times]
+        return self._changed(lambda values: values[chosen], times=np.array(times, float))
 
-        def repeat(values: NDArray) -> NDArray:
-            return np.concatenate([values, np.repeat(values[-1:], len(times), axis=0)])
+    def resampled(self, count: int) -> Self:
+        """Return the series in other pixels, each with the value of that in which its middle lies.
 
-        return self._changed(repeat, times=np.concatenate([self.times, times]))
+        Parameters
+        ----------
+        count : int
+            Number of pixels along the longer side.
+        """
+        axes = tuple(range(-self.dimension, 0))
+        places = [_middles(size, max(1, round(size * count / max(self.shape)))) for size in self.shape]
+
+        def taken(values: NDArray) -> NDArray:
+            for axis, chosen in zip(axes, places, strict=True):
+                values = values.take(chosen, axis)
+            return values
+
+        return self._changed(taken, coverage=None if self.coverage is None else taken(self.coverage))
 
     def crop(self, x: tuple[float, float], y: tuple[float, float], z: tuple[float, float] | None = None) -> Self:
         """Return the series of the window (x[0], x[1]) x (y[0], y[1]), its bounds moved to the nearest edges of pixels.
@@ -175,3 +193,8 @@ class Pieces:
                 coverage = average(self.coverage)
         noise = self.noise / factor ** (self.dimension / 2)
         return replace(self, frames=frames, coverage=coverage, weights=weights, noise=noise)
+
+
+def _middles(before: int, after: int) -> NDArray:
+    """Return the number of the pixel, of some in a row, in which the middle of each of others lies."""
+    return ((np.arange(after) + 0.5) * before / after).astype(int)

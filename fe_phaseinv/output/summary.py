@@ -54,7 +54,7 @@ def summary(result: Result) -> dict[str, Any]:
         content["refinement"] = _refinement(result.refinement)
     if result.evidence is not None:
         content["evidence"] = vars(result.evidence)
-    return _plain(content | {key: getattr(result, key) for key in after} | {"versions": _versions()})
+    return plain(content | {key: getattr(result, key) for key in after} | {"versions": _versions()})
 
 
 def _images(images: Fitted) -> dict[str, Any]:
@@ -214,12 +214,17 @@ def _versions() -> dict[str, str]:
     return versions | {"python": platform.python_version()}
 
 
-def _plain(value: Any) -> Any:
-    """Return a value as strict JSON knows it."""
+def plain(value: Any) -> Any:
+    """Return a value as strict JSON knows it: null for what is not finite.
+
+    Parameters
+    ----------
+    value : mapping, sequence, numpy.ndarray, number or text
+    """
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -431,6 +431,24 @@ def test_select_refuses(frames):
     assert message == f"frames: found {frames}; accepted: increasing indices from 0 to 2"
 
 
+def test_at_times():
+    """One frame stands for those that there are not, with its weights."""
+    images = series().with_sigma([0.1, 0.2, 0.4]).at([0.0, 0.5, 1.0, 3.0], otherwise=2)
+    np.testing.assert_array_equal(images.frames, LEVELS[[0, 1, 2, 2]] / 255)
+    np.testing.assert_array_equal(images.times, [0.0, 0.5, 1.0, 3.0])
+    sigma = [images.noise / np.sqrt(images.precision(frame)[0, 0]) for frame in range(4)]
+    assert sigma == pytest.approx([0.1, 0.2, 0.4, 0.4])
+
+
+def test_resampled():
+    """Other pixels have the values of those in which their middles lie, and the same place."""
+    finer, coarser = series(coverage=np.tile([1, 0.7], (6, 4))).resampled(16), series().resampled(4)
+    np.testing.assert_array_equal(finer.frames, LEVELS.repeat(2, 1).repeat(2, 2) / 255)
+    np.testing.assert_array_equal(finer.coverage, np.tile([1, 1, 0.7, 0.7], (12, 4)))
+    np.testing.assert_array_equal(coarser.frames, LEVELS[:, 1::2, 1::2] / 255)
+    assert (finer.extent, finer.pixel, coarser.shape) == ((2.0, 1.5), (0.125, 0.125), (3, 4))
+
+
 def test_crop():
     """A window is moved to the edges of pixels, and keeps its place."""
     images = series().crop((-0.55, 0.3), (3.0, 4.1))

@@ -8,9 +8,11 @@ from mpi4py import MPI
 
 from fe_phaseinv.data import meshes
 from fe_phaseinv.forward.trajectory import Tolerances
+from fe_phaseinv.inference.informations import told
 from fe_phaseinv.inference.matern import Matern
 from fe_phaseinv.inference.posing import pose
 from fe_phaseinv.inference.settings import Settings
+from fe_phaseinv.inference.variations import Variation, varied
 from fe_phaseinv.inference.verification import verify, verify_fields
 from fe_phaseinv.laws.bases import Legendre
 from fe_phaseinv.laws.relations import ideal_entropy
@@ -91,6 +93,18 @@ def test_derivatives_by_laws_and_an_unknown_start(filling, stage):
     assert [check.name for check in checks if not check.holds] == []
     (fit,) = objective.at(x).fits
     assert fit.scalar_derivatives["v"].shape == (len(fit.scalars["v"]), problem.coordinates.free.sum())
+
+
+def test_a_faster_drive_reaches_the_same_mean_sooner(filling):
+    problem = posed(replace(filling, noise=0.05))
+    own = told(problem, problem.series[0])
+    faster = varied(problem, 0, own, Variation(speed=2.0))
+    assert faster.information.times == pytest.approx([0.005, 0.01])
+    ends = [one.experiment.forward.data(time)[0] for one, time in ((own, 0.02), (faster, 0.01))]
+    assert ends[0] == pytest.approx(ends[1])
+    shift = Variation(mean=0.4)
+    with pytest.raises(ValueError, match="mean: found 0.4; accepted: none, for driven-reaction is given its mean"):
+        varied(problem, 0, own, shift)
 
 
 @pytest.mark.slow
