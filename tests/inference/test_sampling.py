@@ -215,6 +215,7 @@ def test_the_cost_alone_is_that_of_a_point(movie, noise, exact):
     assert cost == pytest.approx(point.value, rel=1e-7)  # without derivatives Newton's method has other factors
     moved = x + 1e-3
     assert objective.cost(moved, point) == pytest.approx(objective.at(moved, point).value, rel=1e-7)
-    assert objective.cost(x) == cost
+    # Where ranks share a mesh, a run that is repeated differs in the last bit.
+    assert objective.cost(x) == pytest.approx(cost, rel=0 if MPI.COMM_WORLD.size == 1 else 1e-13, abs=0)
     x[0] = -1e9
     assert objective.cost(x) == objective.at(x).value == np.inf
