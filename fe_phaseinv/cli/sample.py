@@ -31,6 +31,7 @@ from fe_phaseinv.output.reading import read_result
 from fe_phaseinv.output.result import collect
 from fe_phaseinv.output.samples import FEWEST_STATES, Chains, Draws, Sampled, export
 from fe_phaseinv.output.samples_figure import draw_bands, draw_mixing
+from fe_phaseinv.solvers.direct import StepFailed
 
 SEED = 20210
 """Of all random numbers: the same draws and chains on any number of ranks."""
@@ -55,13 +56,21 @@ def sample(options: argparse.Namespace, session: Session) -> int:
     -------
     int
         The exit status.
+
+    Raises
+    ------
+    InputError
+        Where the folder is not that of a finished inversion, or its samples are not of this one.
     """
     folder, count = options.folder, -(-options.samples // options.chains)
     on_root(WORLD, _require, options)
     case = on_root(WORLD, _finished, folder)
     problem, inputs = pose_case(case, folder, deal=draws_dealt)
     progress = read_progress(problem, folder, inputs)
-    density = PosteriorDensity.at_end(problem, progress)
+    try:
+        density = PosteriorDensity.at_end(problem, progress)
+    except StepFailed as failure:
+        raise InputError(folder / PROGRESS, "file", str(failure), FINISHED) from failure
     known = {"x": progress.state.point.x.tolist(), "regularisation": list(progress.regularisation), "seed": SEED}
     asked = known | {"method": options.method, "chains": options.chains, "warm_up": options.warm_up}
     records = {DRAWN: known} | ({STATES: asked} if count else {})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,6 +15,7 @@ from fe_phaseinv.inference.problem import Problem
 from fe_phaseinv.inference.progress import Progress
 from fe_phaseinv.inference.sampling import Gaussian, Target
 from fe_phaseinv.laws.coordinates import Coordinates
+from fe_phaseinv.solvers.direct import StepFailed
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,9 +29,9 @@ class PosteriorDensity:
     ----------
     objective : Objective
     point : Linearisation
-        Its minimiser.
+        Near its minimiser, with derivatives that tell the reference.
     laplace : Laplace
-        The approximation there.
+        The approximation with which the samples are compared.
     like : Linearisation, optional
         A point whose time grids are used everywhere; they are chosen at each point where not given.
     """
@@ -44,6 +45,9 @@ class PosteriorDensity:
     def at_end(cls, problem: Problem, progress: Progress, frozen: bool = False) -> PosteriorDensity:
         """Return the density at whose maximum an inversion has ended. Collective.
 
+        The derivatives there are found anew, on the fine level: those of the end may be a coarse level's, or of a point
+        nearby, and are good enough for laws but not for hundreds of modes of a start.
+
         Parameters
         ----------
         problem : Problem
@@ -51,9 +55,17 @@ class PosteriorDensity:
             Of a trajectory without unknown fields.
         frozen : bool
             Whether the time grids at its end are used everywhere.
+
+        Raises
+        ------
+        StepFailed
+            Where the model cannot be solved with these derivatives.
         """
-        point = progress.state.point
-        return cls(progress.task.objective(problem), point, posterior(problem, progress), point if frozen else None)
+        end, task = progress.state.point, progress.task
+        point = replace(task, exact=True).objective(problem).at(end.x)
+        if not np.isfinite(point.value):
+            raise StepFailed("the model could not be solved at the end of the inversion with all derivatives")
+        return cls(task.objective(problem), point, posterior(problem, progress), end if frozen else None)
 
     @property
     def variance(self) -> float:
@@ -67,18 +79,22 @@ class PosteriorDensity:
 
     @cached_property
     def of_unknowns(self) -> Target:
-        """The density of the unknowns, about the Gaussian of the Gauss-Newton Hessian in them; calls are collective."""
-        reference = Gaussian.of_precision(self.point.x, self.point.hessian / self.variance)
-        return Target(reference, self._log_density, self._log_gradient)
+        """The density of the unknowns, about the minimum of the Gauss-Newton model; calls are collective."""
+        x, laws = self.point.x, slice(len(self.coordinates))
+        there = Gaussian.of_precision(x, self.point.hessian / self.variance)
+        step = -there.factor @ (there.factor.T @ self.point.gradient) / self.variance
+        share = self.coordinates.allowed(x[laws], step[laws])
+        return Target(replace(there, mean=x + share * step), self._log_density, self._log_gradient)
 
     @cached_property
     def of_coefficients(self) -> Target:
         """The density of the free coefficients and the modes, about Laplace's approximation; calls are collective."""
-        laws = self.point.x[: len(self.coordinates)]
+        reference = self.of_unknowns.reference
+        laws = reference.mean[: len(self.coordinates)]
         chain = self.coordinates.jacobian(laws)[self.coordinates.free]
-        jacobian = block_diag(chain, np.eye(len(self.point.x) - len(laws)))
-        mean = np.r_[self.coordinates.coefficients(laws)[self.coordinates.free], self.point.x[len(laws) :]]
-        reference = self.of_unknowns.reference.mapped(mean, jacobian)
+        jacobian = block_diag(chain, np.eye(len(reference.mean) - len(laws)))
+        mean = np.r_[self.coordinates.coefficients(laws)[self.coordinates.free], reference.mean[len(laws) :]]
+        reference = reference.mapped(mean, jacobian)
         return Target(reference, lambda y: -self.objective.cost(self._unknowns(y), self.like) / self.variance)
 
     def from_unknowns(self, x: np.ndarray) -> np.ndarray:

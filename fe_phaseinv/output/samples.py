@@ -54,6 +54,11 @@ class Draws:
         return self._smoothed[0]
 
     @property
+    def holds(self) -> bool:
+        """Whether the weights can be relied on."""
+        return self.k_hat < HOLDS
+
+    @property
     def weights(self) -> np.ndarray:
         """Pareto-smoothed weights, shape (draws,), of sum one."""
         return self._smoothed[1]
@@ -78,7 +83,7 @@ class Draws:
     def content(self) -> dict[str, Any]:
         """Return what sampling.json says of them."""
         sizes = {"draws": len(self.log_weights), "failed": self.failed, "effective": self.effective}
-        return sizes | {"k_hat": self.k_hat, "holds": self.k_hat < HOLDS}
+        return sizes | {"k_hat": self.k_hat, "holds": self.holds}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -244,11 +249,11 @@ class Sampled:
 
     def doubts(self) -> list[str]:
         """Return what is doubtful about Laplace's approximation, and about the samples, a sentence each."""
-        doubts, k_hat = [], self.draws.k_hat
-        if not k_hat < HOLDS:
+        doubts = []
+        if not self.draws.holds:
             doubts.append(
-                f"k-hat of Laplace's approximation is {k_hat:.2f}, above {HOLDS}: neither its bands nor those of "
-                "weighted draws can be relied on"
+                f"k-hat of Laplace's approximation is {self.draws.k_hat:.2f}, above {HOLDS}: the weighted draws tell "
+                "nothing, and only chains tell whether its bands hold"
             )
         if self.chains is not None:
             told = [_mixing(part)["r_hat"] for part in self.told(self.chains.coefficients).values()]

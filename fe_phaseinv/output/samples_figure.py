@@ -17,7 +17,7 @@ NAMES = {"laplace": "Laplace", "importance": "weighted draws", "samples": "chain
 
 
 def draw_bands(sampled: Sampled):
-    """Draw each law of one argument with the 95 % bands of Laplace's approximation and of samples.
+    """Draw each law of one argument with the 95 % bands of Laplace's approximation, of chains and of reliable draws.
 
     Parameters
     ----------
@@ -28,10 +28,11 @@ def draw_bands(sampled: Sampled):
     result = sampled.result
     bases = {name: law.relation.basis for name, law in result.laws.items()}
     names = [name for name, basis in bases.items() if basis.arguments == 1]
+    drawn = [kind for kind in NAMES if kind != "importance" or sampled.draws.holds]
     figure = Figure(figsize=(max(4.6, 3.5 * len(names)), 3.4), layout="constrained")
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
-        z = result.points(name)
-        bands, symbol = sampled.bands(name, z), tex(result.model.symbol(name))
+        z, symbol = result.points(name), tex(result.model.symbol(name))
+        bands = {kind: ends for kind, ends in sampled.bands(name, z).items() if kind in drawn}
         if isinstance(bases[name], ConstantBasis):
             _draw_number(axes, bands)
             axes.set_title(f"${symbol}$")

@@ -170,9 +170,10 @@ class Quadratic:
         return self.at(x).value if self.coordinates.admissible(x) else np.inf
 
 
-def quadratic(deviation=1.0):
+def quadratic(deviation=1.0, off=0.0):
+    """Density of a quadratic cost, seen from a point that is off its minimum."""
     objective = Quadratic()
-    point = objective.at(objective.coordinates.from_coefficients(objective.coordinates.start))
+    point = objective.at(objective.coordinates.from_coefficients(objective.coordinates.start) + off)
     return PosteriorDensity(objective, point, SimpleNamespace(deviation=deviation))
 
 
@@ -193,6 +194,12 @@ def test_draws_from_laplace_have_equal_weights_where_it_is_exact():
     assert np.ptp(weights) < 1e-9
     draws = np.array([density.from_free(target.reference.at(reference_draw(target, 1, n))) for n in range(2000)])
     np.testing.assert_allclose(draws.std(axis=0), 0.5 * WIDTHS, rtol=0.08)
+
+
+def test_the_reference_is_about_the_minimum_where_the_end_is_near_it():
+    off, least = np.array([-0.01, 0.005, 0.01]), quadratic().point.x
+    apart = [np.abs(quadratic(off=share * off).of_unknowns.reference.mean - least).max() for share in (1.0, 0.1)]
+    assert apart[0] < 0.05 * np.abs(off).max() and apart[1] < 0.02 * apart[0]
 
 
 def test_gradients_of_the_density_against_differences():
