@@ -42,7 +42,7 @@ class PosteriorDensity:
     like: Linearisation | None = None
 
     @classmethod
-    def at_end(cls, problem: Problem, progress: Progress, frozen: bool = False) -> PosteriorDensity:
+    def at_end(cls, problem: Problem, progress: Progress) -> PosteriorDensity:
         """Return the density at whose maximum an inversion has ended. Collective.
 
         The derivatives there are found anew, on the fine level: those of the end may be a coarse level's, or of a point
@@ -53,19 +53,17 @@ class PosteriorDensity:
         problem : Problem
         progress : Progress
             Of a trajectory without unknown fields.
-        frozen : bool
-            Whether the time grids at its end are used everywhere.
 
         Raises
         ------
         StepFailed
             Where the model cannot be solved with these derivatives.
         """
-        end, task = progress.state.point, progress.task
-        point = replace(task, exact=True).objective(problem).at(end.x)
+        task = progress.task
+        point = replace(task, exact=True).objective(problem).at(progress.state.point.x)
         if not np.isfinite(point.value):
             raise StepFailed("the model could not be solved at the end of the inversion with all derivatives")
-        return cls(task.objective(problem), point, posterior(problem, progress), end if frozen else None)
+        return cls(task.objective(problem), point, posterior(problem, progress))
 
     @property
     def variance(self) -> float:
