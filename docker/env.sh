@@ -94,12 +94,15 @@ image_tools() { pip install --constraint "$env/freeze.txt" tifffile imagecodecs 
 # What xarray reads netCDF with.
 netcdf_tools() { pip install --constraint "$env/freeze.txt" "h5netcdf==1.*"; }
 
+# What samples of the posterior are judged and exported with; netCDF files need the stage before.
+sampling_tools() { pip install --constraint "$env/freeze.txt" "arviz-base==0.8.*" "arviz-stats==0.8.*"; }
+
 # What only the pages need. The versions of all that is there stay.
 docs_tools() { pip install --constraint "$env/freeze.txt" "sphinx==9.*" "myst-parser==5.*" "numpydoc==1.*" "jupytext==1.*" furo; }
 
 setup() {
   system_packages
-  [ -e "$env/.stages/netcdf_tools" ] && return
+  [ -e "$env/.stages/sampling_tools" ] && return
   mkdir -p "$env/.stages"
   exec 9>"$env/.stages/lock"
   flock 9
@@ -115,6 +118,7 @@ setup() {
   stage side_by_side pip install "pytest-xdist==3.*"
   stage image_tools image_tools
   stage netcdf_tools netcdf_tools
+  stage sampling_tools sampling_tools
   flock -u 9
   exec 9>&-
 }

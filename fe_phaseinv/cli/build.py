@@ -48,8 +48,6 @@ CELLS_PER_INTERFACE, FEWEST_COARSE = 1.0, {2: 16, 3: 6}
 RESOLVED = 4.0
 """Pixels in the width of an interface from which on there may be fewer of them than on the fine level: narrower ones
 leave the start open, of which fewer tell too little."""
-SMALL = 50_000
-"""Nodes of a mesh up to which two ranks solve hardly faster than one, and share runs instead."""
 
 
 def load_truth(case: Case) -> dict[str, Any] | None:
@@ -168,7 +166,7 @@ def build_mesh(case: Case, index: int, images: ImageSeries, comm: MPI.Comm) -> B
         return Built(meshes.from_data(data, comm), data.names, movable)
     if not isinstance(domain.mesh, Path):
         make = meshes.periodic_mesh if domain.boundary == "periodic" else meshes.rectangle_mesh
-        coarse, tetrahedra = coarse_cells(images, cells, case.kernels), _is_by_fields(case)
+        coarse, tetrahedra = coarse_cells(images, cells, case.kernels), is_by_fields(case)
         coarse_mesh = make(images, coarse, comm, tetrahedra=tetrahedra) if coarse < cells else None
         return Built(make(images, cells, comm, tetrahedra=tetrahedra), {}, coarse_mesh=coarse_mesh)
     data = on_root(comm, read_mesh, domain.mesh)
@@ -179,12 +177,17 @@ def build_mesh(case: Case, index: int, images: ImageSeries, comm: MPI.Comm) -> B
 
 def _is_open(case: Case, domain: Domain, images: ImageSeries) -> bool:
     """Whether it is left to the inversion where an outline is: a mask alone does not tell it well."""
-    alone = build_model(case).kernel is None and not _is_by_fields(case)
+    alone = build_model(case).kernel is None and not is_by_fields(case)
     return domain.outline == "learnt" and domain.boundary == "no-flux" and images.coverage is None and alone
 
 
-def _is_by_fields(case: Case) -> bool:
-    """Whether maps or whole Hessians are asked for."""
+def is_by_fields(case: Case) -> bool:
+    """Whether maps or whole Hessians are asked for.
+
+    Parameters
+    ----------
+    case : Case
+    """
     return case.heterogeneity is not None or case.optimizer.hessian != "gauss-newton"
 
 
@@ -232,33 +235,6 @@ def coarse_cells(images: ImageSeries, cells: int, kernels: Sequence[Kernel] = ()
         return cells
     needed = math.ceil(CELLS_PER_INTERFACE * max(images.shape) / width)
     return min(cells, max(FEWEST_COARSE[images.dimension], needed))
-
-
-def runs_dealt(case: Case, loaded: Sequence[Loaded], comm: MPI.Comm) -> SeriesEnsemble:
-    """Return groups of ranks for an inversion: where meshes are small, of one rank each, that share runs. Collective.
-
-    Parameters
-    ----------
-    case : Case
-    loaded : sequence of tuple
-        From `load_images`.
-    comm : mpi4py.MPI.Comm
-    """
-    count = len(loaded)
-    small = (
-        comm.size > 1
-        and not _is_by_fields(case)
-        and on_root(comm, lambda: all(_is_small(case, i, loaded[i][0]) for i in range(count)))
-    )
-    return (SeriesEnsemble.one_by_one if small else SeriesEnsemble.side_by_side)(comm, count)
-
-
-def _is_small(case: Case, index: int, images: ImageSeries) -> bool:
-    """Whether the mesh of a series has few nodes, as far as one can tell without it."""
-    _, domain = domain_of(case, index)
-    degree, cells = domain.degree or DEGREE, domain.cells or default_cells(images, case.kernels)
-    vertices = len(read_mesh(domain.mesh).points) if isinstance(domain.mesh, Path) else cells**images.dimension
-    return vertices * degree**images.dimension <= SMALL
 
 
 def build_problem(

@@ -21,11 +21,14 @@ from fe_phaseinv.cli.invert import invert_case
 from fe_phaseinv.cli.look import look
 from fe_phaseinv.cli.mesh import mesh
 from fe_phaseinv.cli.new import new
+from fe_phaseinv.cli.sample import sample
 from fe_phaseinv.cli.session import BAD_INPUT, FAILED, INTERRUPTED, WORLD, Session, log, session
 from fe_phaseinv.cli.simulate import simulate
 from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.core.version import __version__
+from fe_phaseinv.inference.sampling import ACCEPTANCE
 from fe_phaseinv.models.built_in import BUILT_IN
+from fe_phaseinv.output.samples import FEWEST_DRAWS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -111,10 +114,11 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for the results")
         if name == "invert":
             sub.add_argument("--resume", action="store_true", help="go on where an earlier run of this case stopped")
+    _add_sample(commands)
     sub = _add(commands, "mesh", mesh, "mesh the domain that the pixels with data of a series show")
     sub.add_argument("images", type=Path, help="images with pixels that are NaN outside the domain")
     sub.add_argument("--output", type=Path, required=True, metavar="FILE.msh", help="of gmsh, or as meshio knows it")
-    sub.add_argument("--cells", type=_count, help="elements that would fit along the longer side of the picture")
+    sub.add_argument("--cells", type=_at_least(1), help="elements that would fit along the longer side of the picture")
     sub = _add(commands, "compare", compare_results, "compare two results, apart from what no image can tell")
     for name, text in (("first", "result.json of an inversion"), ("second", "that of another one of the same model")):
         sub.add_argument(name, type=Path, help=text)
@@ -126,10 +130,28 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"found {text}; accepted: an integer > 0")
-    return int(text)
+def _add_sample(commands) -> None:
+    sub = _add(commands, "sample", sample, "sample the posterior of the laws of a finished inversion")
+    sub.add_argument("folder", type=Path, metavar="OUT", help="folder of the inversion, for the samples, too")
+    for name, least, default, text in (
+        ("draws", FEWEST_DRAWS, 300, "weighted draws from Laplace's approximation"),
+        ("samples", 0, 2000, "samples of all chains together; 0 for none, after the draws"),
+        ("chains", 2, 4, "chains"),
+        ("warm-up", 0, 100, "states of each chain before its samples, in which its steps are chosen"),
+    ):
+        sub.add_argument(f"--{name}", type=_at_least(least), default=default, help=f"{text} (default: {default})")
+    method = next(iter(ACCEPTANCE))
+    sub.add_argument("--method", choices=tuple(ACCEPTANCE), default=method, help=f"of the chains (default: {method})")
+    sub.add_argument("--resume", action="store_true", help="go on with the draws and chains that are there")
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def count(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"found {text}; accepted: an integer >= {least}")
+        return int(text)
+
+    return count
 
 
 def _add(

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mpi4py import MPI
 
-from fe_phaseinv.cli.build import build_problem, runs_dealt
+from fe_phaseinv.cli.build import build_problem
 from fe_phaseinv.cli.case import Case, read_case
+from fe_phaseinv.cli.dealing import runs_dealt
 from fe_phaseinv.cli.images import Loaded, load_images, warn_of_images
 from fe_phaseinv.cli.models import parts
 from fe_phaseinv.cli.schema import Design
@@ -45,7 +47,12 @@ def read(options: argparse.Namespace) -> Case:
 
 
 def pose_case(
-    case: Case, folder: Path, load: Callable[[Case], Sequence[Loaded]] = load_images, *, inverting: bool = True
+    case: Case,
+    folder: Path,
+    load: Callable[[Case], Sequence[Loaded]] = load_images,
+    *,
+    inverting: bool = True,
+    deal: Callable[[Case, Sequence[Loaded], MPI.Comm], SeriesEnsemble] = runs_dealt,
 ) -> tuple[Problem, dict[str, Any]]:
     """Check the folder for the output and the input, cheapest first, and pose the problem. Collective.
 
@@ -59,6 +66,8 @@ def pose_case(
         Reads and checks the images.
     inverting : bool
         Whether laws are to be learnt from them: what is doubtful about them is looked for, and ranks may share runs.
+    deal : callable
+        Returns the groups of ranks that do so.
 
     Returns
     -------
@@ -68,7 +77,7 @@ def pose_case(
     """
     on_root(WORLD, require_folder, folder, case)
     loaded = on_root(WORLD, load, case)
-    groups = runs_dealt(case, loaded, WORLD) if inverting else SeriesEnsemble.side_by_side(WORLD, len(loaded))
+    groups = deal(case, loaded, WORLD) if inverting else SeriesEnsemble.side_by_side(WORLD, len(loaded))
     problem = build_problem(case, loaded, groups)
     if inverting:
         on_root(WORLD, warn_of_images, case, loaded)

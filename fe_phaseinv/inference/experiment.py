@@ -142,6 +142,30 @@ class Experiment:
             return self.compared(runs, near.derivatives, near.scalar_derivatives)
         return self.compared(runs, self.derivatives(runs), self.scalar_derivatives(runs))
 
+    def misfit(self, m: np.ndarray, q: np.ndarray, grids: Sequence[TimeGrid] | None = None) -> float:
+        """Return what the differences of predictions from the images, and the term, add to the cost. Collective.
+
+        Parameters
+        ----------
+        m : numpy.ndarray, shape (n,)
+            Coefficients of all laws.
+        q : numpy.ndarray, shape (k,)
+            Shares of the modes of an unknown start.
+        grids : sequence of TimeGrid, optional
+            As for `fit`.
+
+        Raises
+        ------
+        StepFailed
+            On all ranks, as `fit` does.
+        """
+        if self.term is not None:
+            squares = self.fit(m, q, grids).squares
+            return squares.misfit + squares.term.value
+        runs = self.solve(m, q, grids and grids[: len(self.segments)], sensitivities=False)
+        none = np.zeros((len(self.pixels.inside) * self.pixels.images.channels, 0))
+        return self.compared(runs, [none for run in runs for _ in run.states], {}).squares.misfit
+
     def solve(
         self,
         m: np.ndarray,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from firedrake import MeshGeometry
@@ -107,6 +108,29 @@ class MovingExperiment:
         StepFailed
             On all ranks, where the equations cannot be solved, or the displacement leaves no mesh.
         """
+        return self._there(q, lambda experiment, start: experiment.fit(m, start, grids))
+
+    def misfit(self, m: np.ndarray, q: np.ndarray, grids: Sequence[TimeGrid] | None = None) -> float:
+        """Return what the differences of predictions from the images add to the cost. Collective.
+
+        Parameters
+        ----------
+        m : numpy.ndarray, shape (n,)
+            Coefficients of all laws.
+        q : numpy.ndarray, shape (k,)
+            Shares of the modes of an unknown start, then of the displacement.
+        grids : sequence of TimeGrid, optional
+            Steps to take; chosen where not given.
+
+        Raises
+        ------
+        StepFailed
+            On all ranks, as `fit` does.
+        """
+        return self._there(q, lambda experiment, start: experiment.misfit(m, start, grids))
+
+    def _there(self, q: np.ndarray, compare: Callable[[Experiment, np.ndarray], Any]) -> Any:
+        """Return what an experiment on the displaced mesh, with shares of the modes of its start, is made to tell."""
         start, shares = self._split(q)
         try:
             mesh = self.mesh.moved(shares)
@@ -114,7 +138,7 @@ class MovingExperiment:
             raise StepFailed(str(error)) from error
         experiment = self._with_start(self.moved(mesh), shares)
         try:
-            return experiment.fit(m, start, grids)
+            return compare(experiment, start)
         finally:
             self.still.forward.work += experiment.forward.counts
 

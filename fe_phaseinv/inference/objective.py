@@ -214,10 +214,8 @@ class Objective:
             A point whose derivatives will do, where all experiments can do with them.
         """
         laws, starts = self._split(x)
-        if not self.coordinates.admissible(laws):
-            return Linearisation.on_grids(x)
-        m = self.coordinates.coefficients(laws)
-        if not self.prior.admits(m):
+        m = self._coefficients(laws)
+        if m is None:
             return Linearisation.on_grids(x)
         base = near and (near.base or near) if self._reuses else None
         fits = self._fits(m, starts, like, base)
@@ -225,6 +223,23 @@ class Objective:
         if None in squares:
             return Linearisation.on_grids(x)
         return self._together(x, tuple(fits), tuple(squares), replayed=like is not None, base=base)
+
+    def cost(self, x: np.ndarray, like: Linearisation | None = None) -> float:
+        """Evaluate the cost alone, without derivatives; inf where the forward model fails. Collective.
+
+        Parameters
+        ----------
+        x : numpy.ndarray, shape (n,)
+            Unknowns.
+        like : Linearisation, optional
+            A point whose time grids are to be used.
+        """
+        laws, starts = self._split(x)
+        m = self._coefficients(laws)
+        if m is None:
+            return np.inf
+        misfits = self.ensemble.gather(self._misfits(m, starts, like))
+        return sum(misfits) + self.prior_at(x)[0]
 
     def _together(
         self,
@@ -296,6 +311,13 @@ class Objective:
         laws, *starts = np.split(x, self.ends[:-1])
         return laws, starts
 
+    def _coefficients(self, laws: np.ndarray) -> np.ndarray | None:
+        """Give the coefficients of laws; None where there are none, or the prior excludes them."""
+        if not self.coordinates.admissible(laws):
+            return None
+        m = self.coordinates.coefficients(laws)
+        return m if self.prior.admits(m) else None
+
     def _prior_of_laws(self, laws: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         m, chain = self.coordinates.coefficients(laws), self.coordinates.jacobian(laws)
         return self.prior.value(m), chain.T @ self.prior.gradient(m), chain.T @ self.prior.hessian(m) @ chain
@@ -316,3 +338,13 @@ class Objective:
             except StepFailed:
                 return fits + [None] * (len(self.experiments) - len(fits))
         return fits
+
+    def _misfits(self, m: np.ndarray, starts: list[np.ndarray], like: Linearisation | None) -> list[float]:
+        """Return the shares of the series of this rank's group in the cost; inf from one that fails on."""
+        misfits = []
+        for number, (index, experiment) in enumerate(zip(self.ensemble.own, self.experiments, strict=True)):
+            try:
+                misfits.append(experiment.misfit(m, starts[index], like and like.grids[number]))
+            except StepFailed:
+                return misfits + [np.inf] * (len(self.experiments) - len(misfits))
+        return misfits

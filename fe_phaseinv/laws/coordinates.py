@@ -165,6 +165,29 @@ class Coordinates:
             jacobian[s.log_energy, s.log_energy] = -1 / beta
         return (jacobian * self.scales)[:, self.free]
 
+    def log_volume(self, x: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return the logarithm of the volume of free coefficients for each volume of unknowns, and its derivative.
+
+        Parameters
+        ----------
+        x : numpy.ndarray, shape (len(self),)
+            Unknowns, admissible.
+
+        Returns
+        -------
+        value : float
+            Logarithm of the determinant of `jacobian`, its sign apart.
+        gradient : numpy.ndarray, shape (len(self),)
+        """
+        scales = np.broadcast_to(self.scales, self.free.shape)[self.free]
+        value, gradient = float(np.log(np.abs(scales)).sum()), np.zeros(len(self))
+        if self.gauge:
+            s, place = self.gauge, np.count_nonzero(self.free[: self.gauge.log_energy])
+            power = -1 - np.count_nonzero(self.free[list(s.potential)])
+            value += power * float(np.log(self._full(x)[s.log_energy]))
+            gradient[place] = power / x[place]
+        return value, gradient
+
     def curvature(self, x: np.ndarray, gradient: np.ndarray) -> np.ndarray:
         """Return the second derivative of gradient . coefficients(x).
 

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from firedrake import COMM_WORLD
 
-from fe_phaseinv.cli.build import build_problem, runs_dealt
+from fe_phaseinv.cli.build import build_problem
 from fe_phaseinv.cli.case import read_case
+from fe_phaseinv.cli.dealing import runs_dealt
 from fe_phaseinv.cli.images import load_images
 from fe_phaseinv.inference.inversion import iterate
 

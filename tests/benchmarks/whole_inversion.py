@@ -29,7 +29,7 @@ from fe_phaseinv import (
     ideal_entropy,
     rectangle_mesh,
 )
-from fe_phaseinv.cli.build import SMALL
+from fe_phaseinv.cli.dealing import SMALL
 from fe_phaseinv.forward.trajectory import Tolerances
 from fe_phaseinv.inference.problem import Problem
 

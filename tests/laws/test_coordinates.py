@@ -1,5 +1,7 @@
 """Coordinates: the map between unknowns and coefficients."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -37,6 +39,18 @@ def test_start(coordinates):
     coordinates.coefficients(2 * x)
     np.testing.assert_array_equal(coordinates.start, before)
     np.testing.assert_allclose(x, np.where(coordinates.gauge and np.arange(6) == 5, 1.0, START)[coordinates.free])
+
+
+@pytest.mark.parametrize("scales", [1.0, np.array([1.0, 2.0, 0.5, 3.0, 1.0, 0.7])])
+@both
+def test_volumes_are_determinants(coordinates, scales):
+    coordinates = replace(coordinates, scales=scales)
+    x = coordinates.from_coefficients(some_coefficients(coordinates))
+    value, gradient = coordinates.log_volume(x)
+    assert value == pytest.approx(np.linalg.slogdet(coordinates.jacobian(x)[coordinates.free])[1], rel=1e-12)
+    steps = 1e-6 * np.eye(len(x))
+    differences = [coordinates.log_volume(x + h)[0] - coordinates.log_volume(x - h)[0] for h in steps]
+    np.testing.assert_allclose(gradient, np.array(differences) / 2e-6, rtol=1e-7, atol=1e-8)
 
 
 @both

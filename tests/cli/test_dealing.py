@@ -3,8 +3,8 @@
 import pytest
 from mpi4py.MPI import COMM_WORLD
 
-from fe_phaseinv.cli.build import runs_dealt
 from fe_phaseinv.cli.case import read_case
+from fe_phaseinv.cli.dealing import draws_dealt, runs_dealt
 from fe_phaseinv.core.parallel import on_root
 
 CASE = """
@@ -41,3 +41,6 @@ def test_ranks_share_the_runs_of_small_meshes(tmp_path_factory, movie, overrides
     assert groups.within.size == (1 if sharing else COMM_WORLD.size)
     assert COMM_WORLD.allgather(list(groups.own)) == [[0]] * COMM_WORLD.size
     assert COMM_WORLD.allreduce(groups.first) == (1 if sharing else COMM_WORLD.size)
+    alone = draws_dealt(case, [(movie, (1, 2))], COMM_WORLD)
+    assert alone.comm.size == (COMM_WORLD.size if "domain.cells=100" in overrides else 1)
+    assert (alone.within, alone.beside, list(alone.own)) == (alone.comm, None, [0])
