@@ -17,8 +17,9 @@ from scipy.fft import dct, dctn, dst, idct, idctn, idst
 from truths import simulate
 from whole_inversion import averages, modes
 
-from fe_phaseinv.cli.build import build_problem, runs_dealt
+from fe_phaseinv.cli.build import build_problem
 from fe_phaseinv.cli.case import read_case
+from fe_phaseinv.cli.dealing import runs_dealt
 from fe_phaseinv.cli.images import load_images
 from fe_phaseinv.core.parallel import on_root
 from fe_phaseinv.data.images import ImageSeries
