@@ -84,17 +84,19 @@ class Evidence:
         )
 
     def fit(self, variance: float) -> float:
-        """Return the logarithm of the likelihood at the laws learnt, up to a number that all models share.
+        """Return the logarithm of the likelihood at the most probable laws, up to a number that all models share.
 
         Parameters
         ----------
         variance : float
-            Of a pixel.
+            Of a pixel; with another one than that of the inversion, other laws are the most probable.
         """
-        return -self.misfit / variance
+        change = self._change(variance)
+        slope, bend = self.gradient @ change, 0.5 * change @ self.information @ change
+        return -float(self.misfit + slope + bend) / variance
 
     def volume(self, variance: float) -> float:
-        """Return what the logarithm of the evidence adds to that: how much of the prior the images leave.
+        """Return the logarithm of the share of the prior that the images leave, the rest of that of the evidence.
 
         An integral over Gaussian densities: MacKay, Neural Comput. 4, 415 (1992), equation 2.19.
 
@@ -103,8 +105,14 @@ class Evidence:
         variance : float
             Of a pixel.
         """
-        both = self.information / variance + self.precision
-        pull = self.gradient / variance + self.precision @ self.distance
-        at_prior = 0.5 * float(self.distance @ self.precision @ self.distance)
-        determinants = np.linalg.slogdet(self.precision)[1] - np.linalg.slogdet(both)[1]
-        return 0.5 * float(pull @ pinvh(both) @ pull) - at_prior + 0.5 * float(determinants)
+        away = self.distance + self._change(variance)
+        determinants = np.linalg.slogdet(self.precision)[1] - np.linalg.slogdet(self._both(variance))[1]
+        return 0.5 * float(determinants - away @ self.precision @ away)
+
+    def _both(self, variance: float) -> np.ndarray:
+        """Precision of the coefficients, by images and prior."""
+        return self.information / variance + self.precision
+
+    def _change(self, variance: float) -> np.ndarray:
+        """Change of the coefficients to the most probable ones."""
+        return -pinvh(self._both(variance)) @ (self.gradient / variance + self.precision @ self.distance)

@@ -114,13 +114,13 @@ def as_text(candidates: Sequence[Candidate]) -> str:
 
 def _sentence(best: Candidate, other: Candidate) -> str:
     """Say how strongly, and why, images prefer a model to another one."""
-    apart = -other.evidence
+    apart, by_fit, by_volume = (0.0 - each for each in (other.evidence, other.fit, other.volume))
     verdict = next(words for size, words in VERDICTS if apart <= size)
     explains, leaves = ("better", "worse")[other.fit > 0], ("less", "more")[other.volume > 0]
-    why = f"it explains the images {explains} ({-other.fit:+.4g}), and the other leaves {leaves} of its prior open"
+    why = f"it explains the images {explains} ({by_fit:+.4g}), and the other leaves {leaves} of its prior open"
     return (
         f"For {best.name} against {other.name}: a Bayes factor of exp({apart:.4g}), {verdict}: {why} "
-        f"({-other.volume:+.3g})."
+        f"({by_volume:+.3g})."
     )
 
 

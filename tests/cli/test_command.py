@@ -776,6 +776,15 @@ def test_results_are_compared_by_the_root_alone(finished, capsys):
     assert finish(start(["mpiexec", "-q", "-n", 2, *COMMAND, *command])) == (0, alone, "")
 
 
+def test_models_are_compared(finished, tmp_path, capsys):
+    capsys.readouterr()
+    assert run("compare-models", finished, finished / "result.json") == 0
+    out, err = capsys.readouterr()
+    assert err == "" and "a Bayes factor of exp(0), not worth more than a bare mention" in out
+    assert run("compare-models", finished, tmp_path) == 2
+    assert capsys.readouterr().err.endswith("accepted: the result.json of an inversion\n")
+
+
 def test_ranks_simulate(folder, tmp_path):
     command = "simulate", folder / "case.toml", "--output"
     status, _, err = finish(start(["mpiexec", "-q", "-n", 2, *COMMAND, *command, tmp_path / "two"]))
