@@ -50,7 +50,7 @@ def _draw_sizes(axes, pulls: np.ndarray) -> None:
     edges = np.linspace(-SHOWN, SHOWN, BINS)
     axes.hist(np.clip(pulls[np.isfinite(pulls)], -SHOWN, SHOWN), edges, density=True, color="#0072B2", alpha=0.5)
     axes.plot(edges, norm.pdf(edges), color="#222222", ls="--", lw=1.4, label="noise")
-    axes.set(title="sizes", xlabel="difference / noise")
+    axes.set(title="sizes, larger ones at the ends", xlabel="difference / noise")
     axes.legend(frameon=False)
 
 
@@ -60,7 +60,7 @@ def _draw_correlations(axes, residuals: Residuals) -> None:
     for axis, name in zip(residuals.axes[::-1], "xyz", strict=False):
         axes.plot(lags, [residuals.correlation(axis, lag) for lag in lags], "o-", ms=3, label=f"along {name}")
     if len(residuals.values) > 1:
-        axes.axhline(residuals.correlation(0, 1), color="#E69F00", label="a frame later")
+        axes.axhline(residuals.correlation(0, 1), color="#009E73", label="a frame later")
     axes.axhline(0, color="#222222", ls="--", lw=1)
     axes.set(title="correlation", xlabel="pixels", ylim=(-0.5, 1.05))
     axes.legend(frameon=False)
