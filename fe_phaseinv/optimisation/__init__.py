@@ -1,1 +1,1 @@
-"""Trust-region Newton methods, dense and bordered: they know points and nothing else."""
+"""Trust-region Newton methods, dense and bordered, that know points and nothing else; and the best few of many."""
