@@ -182,7 +182,7 @@ def test_numbers_of_cells_are_refused(folder, capsys):
         run("mesh", folder / "start.npz", "--output", folder / "a.msh", "--cells", "0")
     assert caught.value.code == 2
     assert capsys.readouterr().err.splitlines() == [
-        "fe-phaseinv mesh: argument --cells: found 0; accepted: an integer > 0"
+        "fe-phaseinv mesh: argument --cells: found 0; accepted: an integer >= 1"
     ]
 
 
