@@ -93,7 +93,7 @@ def test_a_start_that_is_unknown_stays(movie):
     problem = posed(replace(movie, noise=0.05), multiple_shooting=False)
     *_, last = iterate(problem, max_iterations=0)
     found = refinement.refine(problem, replace(last, state=replace(last.state, outcome=Outcome.CONVERGED)))
-    assert found.shifts.shape == (2, len(problem.coordinates)) and np.isfinite(found.shifts).all()
+    assert found.shifts.shape == (3, len(problem.coordinates)) and np.isfinite(found.shifts).all()
 
 
 def test_every_step_is_divided():
