@@ -71,8 +71,9 @@ def bands(
         return Bands(goodness)
     refinement, counted, left = refine(problem, progress), None, 1.0
     if refinement:
-        unknowns = progress.state.point.x[: len(problem.coordinates)]
-        counted, left = refinement.counted(independent, problem.coordinates, unknowns), 1 - refinement.explained
+        unknowns, left = progress.state.point.x[: len(problem.coordinates)], 1 - refinement.explained
+        known = independent.widened(inflation(goodness)) if refinement.told is None else independent
+        counted = refinement.counted(known, problem.coordinates, unknowns)
     goodness = widened(goodness, independent, counted)
     evidence = Evidence.at(problem, progress, independent, share=left, inflation=inflation(goodness))
     return Bands(goodness, held_against(independent, goodness, counted), refinement, evidence)

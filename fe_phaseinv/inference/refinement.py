@@ -141,7 +141,8 @@ def _refinement(problem: Problem, progress: Progress, compared: list[_Compared])
     point, gather, laws = progress.state.point, problem.ensemble.gather, slice(len(problem.coordinates))
     inverse = pinvh(point.hessian)
     shifts = -np.vstack([sum(gather([one.forces() for one in compared])), point.gradient]) @ inverse
-    shown, left, squares = _shown(problem, point, compared, shifts)
+    shown = _shown(problem, point, compared, shifts)
+    left = [one.left(shown, shifts) for one in compared]
     white, pairs = all(gather([one.white for one in left])), zip(compared, left, strict=True)
     told = None if white else sum(gather([one.told(residuals, inverse[:, laws]) for one, residuals in pairs]))
     _, _, of_priors = progress.task.objective(problem).prior_at(point.x)
@@ -149,24 +150,24 @@ def _refinement(problem: Problem, progress: Progress, compared: list[_Compared])
         degree=gather([one.degree for one in compared])[0],
         shown=shown,
         shifts=(np.array([*shown, True])[:, None] * shifts)[:, laws],
-        explained=float(1 - squares / max(2 * point.misfit, SMALLEST)),
+        explained=1 - _squares(problem, left) / max(2 * point.misfit, SMALLEST),
         told=told,
         by_prior=inverse[laws] @ of_priors @ inverse[:, laws],
         scalars=tuple(gather([one.of_scalars(shown, shifts) for one in compared])),
     )
 
 
-def _shown(
-    problem: Problem, point: Linearisation, compared: list[_Compared], shifts: np.ndarray
-) -> tuple[tuple[bool, bool], list[Residuals], float]:
-    """Say which errors the images show, unless these clearly do not: both, with what is left then and its square."""
-    tried = []
-    for shown in ((True, True), (True, False), (False, True), (False, False)):
-        left = [one.left(shown, shifts) for one in compared]
-        squares = float(np.sum(problem.ensemble.gather([np.nansum(one.values**2) for one in left])))
-        tried.append((shown, left, squares))
-    enough = min(squares for *_, squares in tried) + CLEAR * 2 * point.misfit / point.pixels
-    return next(each for each in tried if each[-1] <= enough)
+def _shown(problem: Problem, point: Linearisation, compared: list[_Compared], shifts: np.ndarray) -> tuple[bool, bool]:
+    """Say which errors, of elements and of steps, the images show: both, unless these clearly do not."""
+    choices = ((True, True), (True, False), (False, True), (False, False))
+    squares = [_squares(problem, [one.left(shown, shifts) for one in compared]) for shown in choices]
+    enough = min(squares) + CLEAR * 2 * point.misfit / point.pixels
+    return next(shown for shown, found in zip(choices, squares, strict=True) if found <= enough)
+
+
+def _squares(problem: Problem, left: list[Residuals]) -> float:
+    """Return the sum of the squares of residuals of all series. Collective."""
+    return float(sum(problem.ensemble.gather([float(np.nansum(one.values**2)) for one in left])))
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,16 +201,10 @@ class _Compared:
     ) -> _Compared | None:
         """Solve with other elements and steps; None where this fails. Collective."""
         laws, *starts = np.split(point.x, point.ends[:-1])
-        m, start, grid, probes = (
-            problem.coordinates.coefficients(laws),
-            starts[index],
-            fit.grids[0],
-            series.probes(series.levelled),
-        )
-        own = np.array(
-            [np.append(seen, shown) for seen, *shown in zip(fit.predictions, *fit.scalars.values(), strict=True)]
-        )
-        other = series.as_smooth(probes.steps)
+        m, start, grid = problem.coordinates.coefficients(laws), starts[index], fit.grids[0]
+        probes = series.probes(series.levelled)
+        other, shown = series.as_smooth(probes.steps), zip(fit.predictions, *fit.scalars.values(), strict=True)
+        own = np.array([np.append(seen, scalars) for seen, *scalars in shown])
         try:
             by_elements = _seen(_with(probes.elements, series, experiment, start), m, NONE, grid)
             by_steps = _seen(other, m, start, grid.refined(PARTS)) - _seen(other, m, start, grid)
@@ -251,12 +246,8 @@ class _Compared:
 
     def told(self, left: Residuals, influence: np.ndarray) -> np.ndarray:
         """Return the covariance of what is left times how it moves unknowns, shape (n, k), of the laws. Collective."""
-        columns, weight, pairs = (
-            self.into @ influence,
-            self.experiment.weight,
-            zip(self.fit.derivatives, self.fit.weights, strict=True),
-        )
-        parts = [np.sqrt(weight * w)[:, None] * (rows @ columns) for rows, w in pairs]
+        columns, pairs = self.into @ influence, zip(self.fit.derivatives, self.fit.weights, strict=True)
+        parts = [np.sqrt(self.experiment.weight * w)[:, None] * (rows @ columns) for rows, w in pairs]
         moved = [[self._pictures(column) for column in np.ascontiguousarray(part.T)] for part in parts]
         return left.covariance_of(np.swapaxes(moved, 0, 1))
 

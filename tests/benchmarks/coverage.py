@@ -30,6 +30,8 @@ from fe_phaseinv.output.truth import evaluate_formula
 PIXELS, MODES = 96, 128
 LOW, HIGH = 0.15, 0.85
 """Range of c over which bands are compared with the truth."""
+WEAK = 2
+"""Frames that are left out of noisy movies: they hardly stand out."""
 OWN_PHYSICS = Path(__file__).parents[2] / "demos" / "own_physics" / "ohta_kawasaki.py"
 NAMES = {"cahn-hilliard": "cahn-hilliard", "allen-cahn": "allen-cahn", "ohta": f"{OWN_PHYSICS}:OhtaKawasaki"}
 CASE = """model = "{model}"
@@ -219,7 +221,8 @@ def measure(folder: Path, number: int, noise: float) -> dict:
         series = ImageSeries.load(folder / f"{name}.npz")
         draws = np.random.default_rng(number).standard_normal(series.frames.shape)
         name = f"{name}-{noise}"
-        ImageSeries(series.frames + noise * draws, series.times, series.extent).save(folder / f"{name}.npz")
+        frames, times = (series.frames + noise * draws)[WEAK:], series.times[WEAK:] - series.times[WEAK]
+        ImageSeries(frames, times, series.extent).save(folder / f"{name}.npz")
     kinetics = "kinetic_prefactor" if truth.model == "allen-cahn" else "diffusivity"
     text = CASE.format(model=NAMES[truth.model], name=name, noise=noise, kinetics=kinetics)
     path.write_text(text + ("[laws.repulsion]\ninitial = 5.0\n" if truth.model == "ohta" else ""))
