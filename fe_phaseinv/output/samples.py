@@ -14,6 +14,7 @@ from fe_phaseinv.inference.posterior import Laplace
 from fe_phaseinv.laws.bases import ConstantBasis
 from fe_phaseinv.laws.relations import Relation
 from fe_phaseinv.output.result import Result
+from fe_phaseinv.output.summary import plain
 
 HOLDS = 0.7
 """k-hat up to which weights of importance can be relied on: Vehtari, Simpson, Gelman, Yao and Gabry, J. Mach. Learn.
@@ -233,7 +234,7 @@ class Sampled:
         if self.chains is not None:
             content["samples"] = self.chains.content(self.told(self.chains.coefficients))
         content["laws"] = {name: self._law(name) for name in self.result.laws}
-        return _plain(content | {"warnings": self.doubts()})
+        return plain(content | {"warnings": self.doubts()})
 
     def _law(self, name: str) -> dict[str, Any]:
         """Return the bands of a law, and how far their ends are from Laplace's in widths of its band."""
@@ -292,17 +293,6 @@ def difference(band: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.
     """
     apart, width = np.max(np.abs(np.subtract(band, other)), axis=0), other[1] - other[0]
     return float(np.max(apart[width > 0] / width[width > 0], initial=0.0))
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as strict JSON knows it."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
-    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def export(path: Path, sampled: Sampled) -> None:
