@@ -44,7 +44,6 @@ def covariance(problem, plan, chosen):
     return chain @ plan.covariance(chosen) @ chain.T
 
 
-@pytest.mark.parallel([1, 3])
 def test_the_covariance_is_that_of_the_posterior(movie):
     problem = posed(movie, MPI.COMM_WORLD)
     plan = candidates(problem)
@@ -88,7 +87,6 @@ def _model_and_mesh(movie):
     return CahnHilliard(Legendre(3) + ideal_entropy, Legendre(2)), meshes.rectangle_mesh(movie, 6, MPI.COMM_SELF)
 
 
-@pytest.mark.parallel([1, 3])
 def test_experiments_that_might_be_done(movie):
     problem = posed(movie, MPI.COMM_WORLD)
     own = told(problem, problem.series[0])
