@@ -14,8 +14,7 @@ from fe_phaseinv.cli.session import DONE, WORLD, Session, log
 from fe_phaseinv.core.errors import InputError
 from fe_phaseinv.core.parallel import on_root
 from fe_phaseinv.data.survey import survey
-from fe_phaseinv.output.figures import rendered
-from fe_phaseinv.output.files import KINDS, write_atomically
+from fe_phaseinv.output.files import drawn_files, write_atomically
 from fe_phaseinv.output.look import Look, page
 from fe_phaseinv.output.look_figure import draw_look
 from fe_phaseinv.output.result import numbered
@@ -46,7 +45,7 @@ def _written(case: Case, folder: Path) -> list[str]:
     loaded = load_images(case)
     looks = [_look(case, loaded, index) for index in range(len(loaded))]
     figures = {name: draw_look(each) for name, each in numbered("look", looks).items()}
-    files = {f"{name}.{kind}": rendered(figure, kind) for name, figure in figures.items() for kind in KINDS}
+    files = {file: data for name, figure in figures.items() for file, data in drawn_files(name, figure).items()}
     files["look.html"] = page(looks, [files[f"{name}.png"] for name in figures])
     try:
         folder.mkdir(parents=True, exist_ok=True)

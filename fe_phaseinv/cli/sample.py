@@ -25,8 +25,7 @@ from fe_phaseinv.core.parallel import dealt, on_root
 from fe_phaseinv.inference.density import PosteriorDensity
 from fe_phaseinv.inference.sampling import Method, State, importance_draw, reference_draw
 from fe_phaseinv.optimisation.trust_region import Outcome
-from fe_phaseinv.output.figures import rendered
-from fe_phaseinv.output.files import KINDS, write_atomically
+from fe_phaseinv.output.files import as_json, drawn_files, write_atomically
 from fe_phaseinv.output.reading import read_result
 from fe_phaseinv.output.result import collect
 from fe_phaseinv.output.samples import FEWEST_STATES, Chains, Draws, Sampled, export
@@ -226,13 +225,12 @@ def _append(path: Path, lines: Sequence[dict[str, Any]]) -> None:
 def _written(folder: Path, sampled: Sampled) -> list[str]:
     """Write numbers, samples and figures; gives what to say."""
     content = sampled.content()
-    lines = [f" {json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in content.items()]
-    write_atomically(folder / "sampling.json", "{\n" + ",\n".join(lines) + "\n}\n")
+    write_atomically(folder / "sampling.json", as_json(content))
     export(folder / "samples.nc", sampled)
     figures = {"sampling": draw_bands(sampled)} | ({"mixing": draw_mixing(sampled)} if sampled.chains else {})
     for name, figure in figures.items():
-        for kind in KINDS:
-            write_atomically(folder / f"{name}.{kind}", rendered(figure, kind))
+        for file, data in drawn_files(name, figure).items():
+            write_atomically(folder / file, data)
     return [*_words(content), f"wrote {folder / 'sampling.json'}, samples.nc and figures"]
 
 

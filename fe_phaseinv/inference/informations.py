@@ -142,9 +142,7 @@ def among(problem: Problem, every: Sequence[Told]) -> Candidates:
 
 def _precision(experiment: Experiment, frame: int) -> np.ndarray:
     """Return the inverse variances of the local pixels of a frame, channel by channel."""
-    pixels = experiment.pixels
-    channels = [pixels.precision(frame, channel) for channel in range(pixels.images.channels)]
-    return np.concatenate(channels) / pixels.images.noise**2
+    return experiment.channels.precision(frame) / experiment.pixels.images.noise**2
 
 
 def _squares(experiment: Experiment, rows: np.ndarray) -> np.ndarray:

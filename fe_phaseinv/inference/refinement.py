@@ -37,6 +37,8 @@ NONE = np.zeros(0)
 """Shares of the modes of a start that is given."""
 PARTS = 4
 """Of each step, where errors of steps are measured: those of the second order shrink to a sixteenth."""
+CHOICES = (True, True), (True, False), (False, True), (False, False)
+"""Whether images show the errors of elements, and those of steps: both, unless they clearly do not."""
 CLEAR = 9.0
 """Increase of the squared misfit, in units of that of a pixel, with which errors are not what images show."""
 REMAINS, ALIKE = 0.07, 1.5
@@ -125,8 +127,8 @@ def refine(problem: Problem, progress: Progress) -> Refinement | None:
     point = progress.state.point
     if progress.state.outcome is not Outcome.CONVERGED or not isinstance(point, Linearisation):
         return None
-    experiments = progress.task.objective(problem).experiments
-    parts = list(zip(problem.ensemble.own, problem.series, experiments, point.fits, strict=True))
+    objective = progress.task.objective(problem)
+    parts = list(zip(problem.ensemble.own, problem.series, objective.experiments, point.fits, strict=True))
     if not all(problem.ensemble.gather([bool(series.probes and fit.derivatives) for _, series, _, fit in parts])):
         return None
     compared = [_Compared.of(problem, point, *part) for part in parts]
@@ -134,35 +136,30 @@ def refine(problem: Problem, progress: Progress) -> Refinement | None:
         text = "the model cannot be solved with other elements and steps at the laws reached"
         warn(f"{text}; their errors are not in the bands", DataWarning, stacklevel=2)
         return None
-    return _refinement(problem, progress, compared)
+    _, _, of_priors = objective.prior_at(point.x)
+    return _refinement(problem, point, of_priors, compared)
 
 
-def _refinement(problem: Problem, progress: Progress, compared: list[_Compared]) -> Refinement:
-    point, gather, laws = progress.state.point, problem.ensemble.gather, slice(len(problem.coordinates))
+def _refinement(problem: Problem, point: Linearisation, of_priors: np.ndarray, compared: list[_Compared]) -> Refinement:
+    gather, laws = problem.ensemble.gather, slice(len(problem.coordinates))
     inverse = pinvh(point.hessian)
     shifts = -np.vstack([sum(gather([one.forces() for one in compared])), point.gradient]) @ inverse
-    shown = _shown(problem, point, compared, shifts)
-    left = [one.left(shown, shifts) for one in compared]
+    every = {shown: [one.left(shown, shifts) for one in compared] for shown in CHOICES}
+    squares = {shown: _squares(problem, left) for shown, left in every.items()}
+    enough = min(squares.values()) + CLEAR * 2 * point.misfit / point.pixels
+    shown = next(shown for shown in CHOICES if squares[shown] <= enough)
+    left = every[shown]
     white, pairs = all(gather([one.white for one in left])), zip(compared, left, strict=True)
     told = None if white else sum(gather([one.told(residuals, inverse[:, laws]) for one, residuals in pairs]))
-    _, _, of_priors = progress.task.objective(problem).prior_at(point.x)
     return Refinement(
         degree=gather([one.degree for one in compared])[0],
         shown=shown,
         shifts=(np.array([*shown, True])[:, None] * shifts)[:, laws],
-        explained=1 - _squares(problem, left) / max(2 * point.misfit, SMALLEST),
+        explained=1 - squares[shown] / max(2 * point.misfit, SMALLEST),
         told=told,
         by_prior=inverse[laws] @ of_priors @ inverse[:, laws],
         scalars=tuple(gather([one.of_scalars(shown, shifts) for one in compared])),
     )
-
-
-def _shown(problem: Problem, point: Linearisation, compared: list[_Compared], shifts: np.ndarray) -> tuple[bool, bool]:
-    """Say which errors, of elements and of steps, the images show: both, unless these clearly do not."""
-    choices = ((True, True), (True, False), (False, True), (False, False))
-    squares = [_squares(problem, [one.left(shown, shifts) for one in compared]) for shown in choices]
-    enough = min(squares) + CLEAR * 2 * point.misfit / point.pixels
-    return next(shown for shown, found in zip(choices, squares, strict=True) if found <= enough)
 
 
 def _squares(problem: Problem, left: list[Residuals]) -> float:

@@ -56,11 +56,18 @@ class Channels:
             Local pixels.
         """
         pixels, images = self.pixels, self.images
-        image, precision = (
-            np.concatenate([of(index, channel) for channel in range(len(self._parts))])
-            for of in (pixels.frame, pixels.precision)
-        )
-        return Differences.of(predicted, image, precision, pixels.loss, images.noise)
+        image = np.concatenate([pixels.frame(index, channel) for channel in range(len(self._parts))])
+        return Differences.of(predicted, image, self.precision(index), pixels.loss, images.noise)
+
+    def precision(self, index: int) -> np.ndarray:
+        """Return the precision of the local pixels of one frame, shape (rows,), in units of 1/noise^2.
+
+        Parameters
+        ----------
+        index : int
+            Frame.
+        """
+        return np.concatenate([self.pixels.precision(index, channel) for channel in range(len(self._parts))])
 
     def average(self, state: np.ndarray) -> np.ndarray:
         """Return local pixels of a state. Collective.

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -56,8 +58,7 @@ def write_values(folder: Path, result: Result) -> list[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     content = summary(result)
-    lines = [f" {json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in content.items()]
-    files: dict[str, bytes | str] = {"result.json": "{\n" + ",\n".join(lines) + "\n}\n"}
+    files: dict[str, bytes | str] = {"result.json": as_json(content)}
     files["curves.csv"] = table(content["laws"], result.model.fields[0].name)
     for name, scalars in numbered("scalars", result.scalars).items():
         if scalars:
@@ -88,17 +89,41 @@ def write_figures(folder: Path, result: Result) -> list[Path]:
     for name, draw in figures(result).items():
         try:
             figure = draw()
-            drawn = {folder / f"{name}.{kind}": rendered(figure, kind) for kind in KINDS}
+            drawn = drawn_files(name, figure)
         except Exception as error:  # whatever matplotlib raises, the numbers are there
             doubts.append(" ".join(f"figure {name} was not drawn ({type(error).__name__}: {error})".split()))
             warnings.warn(doubts[-1], DataWarning, stacklevel=2)
             continue
-        for path, data in drawn.items():
-            write_atomically(path, data)
-        paths += drawn
+        for file, data in drawn.items():
+            write_atomically(folder / file, data)
+        paths += [folder / file for file in drawn]
     if doubts:
         write_values(folder, replace(result, warnings=(*result.warnings, *doubts)))
     return paths
+
+
+def as_json(content: Mapping[str, Any]) -> str:
+    """Return the text of a file of strict JSON, a line for each key.
+
+    Parameters
+    ----------
+    content : mapping
+        Plain values, as `plain` of `summary` gives them.
+    """
+    lines = [f" {json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in content.items()]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def drawn_files(name: str, figure) -> dict[str, bytes]:
+    """Return the files of a figure, by their names.
+
+    Parameters
+    ----------
+    name : str
+        Of the figure.
+    figure : matplotlib.figure.Figure
+    """
+    return {f"{name}.{kind}": rendered(figure, kind) for kind in KINDS}
 
 
 def write_atomically(path: Path, data: bytes | str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,8 +9,8 @@ import numpy as np
 
 from fe_phaseinv.inference.optimal_design import Aim
 from fe_phaseinv.inference.posterior import QUANTILE
-from fe_phaseinv.output.figures import LEARNT, STAGE_COLOURS, TRUE, rendered
-from fe_phaseinv.output.files import KINDS, write_atomically
+from fe_phaseinv.output.figures import LEARNT, STAGE_COLOURS, TRUE
+from fe_phaseinv.output.files import as_json, drawn_files, write_atomically
 from fe_phaseinv.output.formulas import tex
 from fe_phaseinv.output.plan import Plan
 
@@ -27,12 +26,11 @@ def write_plan(folder: Path, plan: Plan) -> list[Path]:
         Which exists.
     plan : Plan
     """
-    lines = [f" {json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in plan.summary().items()]
-    write_atomically(folder / "design.json", "{\n" + ",\n".join(lines) + "\n}\n")
-    figure = draw_plan(plan)
-    for kind in KINDS:
-        write_atomically(folder / f"design.{kind}", rendered(figure, kind))
-    return [folder / name for name in ("design.json", *(f"design.{kind}" for kind in KINDS))]
+    write_atomically(folder / "design.json", as_json(plan.summary()))
+    drawn = drawn_files("design", draw_plan(plan))
+    for name, data in drawn.items():
+        write_atomically(folder / name, data)
+    return [folder / name for name in ("design.json", *drawn)]
 
 
 def draw_plan(plan: Plan):

@@ -120,16 +120,15 @@ class Chains:
         """Number of all states."""
         return self.accepted.size
 
-    def content(self, laws: dict[str, np.ndarray]) -> dict[str, Any]:
+    def content(self, laws: dict[str, dict[str, np.ndarray]]) -> dict[str, Any]:
         """Return what sampling.json says of them.
 
         Parameters
         ----------
-        laws : dict of numpy.ndarray, shape (chains, states, ...)
-            By law, what is told of each state.
+        laws : dict of dict of numpy.ndarray
+            By law, R-hat and effective sample sizes of what is told of it.
         """
-        parts = {name: _mixing(values) for name, values in laws.items()}
-        told, all_told = [*parts.values()], _mixing(self.directions)
+        told, all_told = [*laws.values()], _mixing(self.directions)
         least = float(np.nanmin([np.nanmin(part["ess"]) for part in told]))
         return {
             "method": self.method,
@@ -148,7 +147,7 @@ class Chains:
                 "r_hat": float(np.nanmax(all_told["r_hat"])),
                 "ess": float(np.nanmin(all_told["ess"])),
             },
-            "laws": parts,
+            "laws": laws,
         }
 
 
@@ -232,9 +231,14 @@ class Sampled:
         content = {"model": self.result.model.name, "deviation": self.laplace.deviation}
         content["importance"] = self.draws.content()
         if self.chains is not None:
-            content["samples"] = self.chains.content(self.told(self.chains.coefficients))
+            content["samples"] = self.chains.content(self._mixing)
         content["laws"] = {name: self._law(name) for name in self.result.laws}
         return plain(content | {"warnings": self.doubts()})
+
+    @cached_property
+    def _mixing(self) -> dict[str, dict[str, np.ndarray]]:
+        """By law, how the chains have mixed."""
+        return {name: _mixing(told) for name, told in self.told(self.chains.coefficients).items()}
 
     def _law(self, name: str) -> dict[str, Any]:
         """Return the bands of a law, and how far their ends are from Laplace's in widths of its band."""
@@ -257,8 +261,7 @@ class Sampled:
                 "nothing, and only chains tell whether its bands hold"
             )
         if self.chains is not None:
-            told = [_mixing(part)["r_hat"] for part in self.told(self.chains.coefficients).values()]
-            largest = float(np.nanmax(np.concatenate(told)))
+            largest = float(np.nanmax(np.concatenate([law["r_hat"] for law in self._mixing.values()])))
             if not largest < MIXED:
                 doubts.append(f"R-hat is {largest:.3f}, above {MIXED}: the chains want more samples")
         return doubts
